@@ -1,0 +1,1 @@
+"""The faces: HTTP for hospitals, insurers, auditors and the insured, and the command line."""
