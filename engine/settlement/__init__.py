@@ -1,0 +1,1 @@
+"""One standard settlement: native body, rules, minimised document, identity."""
