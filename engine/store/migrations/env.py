@@ -1,0 +1,15 @@
+"""Alembic's entry: always run through `Database.migrate`, on its connection."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+from engine.store import tables  # noqa: F401  registers the tables
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    render_as_batch=True,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,278 @@
+"""Every table, once. Personal fields are sealed (`*_sealed`); money is fen; times are UTC.
+
+Hexadecimal ids (`claim_key`, `task_id`, digests) are 0x-prefixed lower case, as on chain.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Index, Integer, LargeBinary, TypeDecorator, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlmodel import Field, SQLModel
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite gives a row id only to INTEGER PRIMARY KEY."""
+
+
+class _Utc(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite forgets the zone; a naive time is refused on the way in."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without its zone")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class ApiKey(SQLModel, table=True):
+    """Who may call. The key itself is never kept: only its digest."""
+
+    __tablename__ = "api_key"
+    key_id: str = Field(primary_key=True)
+    key_digest: str = Field(unique=True)
+    role: str
+    principal: str
+    created_at: datetime = Field(sa_type=_Utc)
+    revoked_at: datetime | None = Field(default=None, sa_type=_Utc)
+
+
+class Hospital(SQLModel, table=True):
+    """The register: code of the national list, grade, and the Ed25519 key that signs its messages."""
+
+    __tablename__ = "hospital"
+    code: str = Field(primary_key=True)
+    name: str
+    grade: int
+    key_id: str | None = Field(default=None, unique=True)
+    public_key: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class AccessEntry(SQLModel, table=True):
+    """One call. Append-only: the database refuses changes, and each entry chains the one before."""
+
+    __tablename__ = "access_log"
+    seq: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    at: datetime = Field(sa_type=_Utc, index=True)
+    request_id: str = Field(index=True)
+    key_id: str | None
+    role: str | None
+    principal: str | None
+    method: str
+    path: str
+    status: int
+    remote: str
+    previous_digest: str
+    digest: str
+
+
+class IdempotentAnswer(SQLModel, table=True):
+    """What was answered to a caller's Idempotency-Key, so that a retry gets the same."""
+
+    __tablename__ = "idempotent_answer"
+    key_id: str = Field(primary_key=True)
+    idempotency_key: str = Field(primary_key=True)
+    request_digest: str
+    status: int
+    body: bytes = Field(sa_type=LargeBinary)
+    at: datetime = Field(sa_type=_Utc)
+
+
+class Product(SQLModel, table=True):
+    """One edition's terms as loaded; `digest` is what stands on chain."""
+
+    __tablename__ = "product"
+    product: str = Field(primary_key=True)
+    edition: str = Field(primary_key=True)
+    digest: str
+    document: dict[str, Any] = Field(sa_type=JSON)
+    loaded_at: datetime = Field(sa_type=_Utc)
+
+
+class Policy(SQLModel, table=True):
+    """One insured person under one edition."""
+
+    __tablename__ = "policy"
+    __table_args__ = (Index("policy_by_person", "pseudonym", "effective", "expires"),)
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    policy_no: str = Field(unique=True)
+    product: str
+    edition: str
+    effective: date
+    expires: date
+    pseudonym: str
+    coverage_digest: str
+    coverage_sealed: bytes = Field(sa_type=LargeBinary)
+    salts_sealed: bytes = Field(sa_type=LargeBinary)
+    loaded_at: datetime = Field(sa_type=_Utc)
+
+
+class ConsentText(SQLModel, table=True):
+    """The words that were signed, kept; their digest is on chain inside a salted commitment."""
+
+    __tablename__ = "consent_text"
+    digest: str = Field(primary_key=True)
+    text: str
+
+
+class Authorization(SQLModel, table=True):
+    """An insured person's recorded consent. `signature` is over the EIP-712 Grant."""
+
+    __tablename__ = "authorization"
+    authorization_id: str = Field(primary_key=True)
+    policy_id: int = Field(foreign_key="policy.id", index=True)
+    subject: str
+    scope: str
+    consent_digest: str
+    text_digest: str = Field(foreign_key="consent_text.digest")
+    insured: str
+    expires_s: int = Field(sa_type=BigInteger)
+    nonce: int
+    deadline_s: int = Field(sa_type=BigInteger)
+    signature: str
+    salts_sealed: bytes = Field(sa_type=LargeBinary)
+    state: str = Field(index=True)
+    grant_tx: str | None = None
+    revoke_tx: str | None = None
+    received_at: datetime = Field(sa_type=_Utc)
+    revoked_at: datetime | None = Field(default=None, sa_type=_Utc)
+
+
+class Settlement(SQLModel, table=True):
+    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form."""
+
+    __tablename__ = "settlement"
+    __table_args__ = (UniqueConstraint("hospital_code", "setl_id"),)
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    hospital_code: str = Field(foreign_key="hospital.code")
+    setl_id: str
+    content_digest: str
+    body_sealed: bytes = Field(sa_type=LargeBinary)
+    document_sealed: bytes = Field(sa_type=LargeBinary)
+    pseudonym: str | None = None
+    admitted_on: date
+    settled_at: datetime = Field(sa_type=_Utc)
+    received_at: datetime = Field(sa_type=_Utc)
+
+
+class Quarantined(SQLModel, table=True):
+    """What was refused, kept with its reasons until it is corrected and sent again."""
+
+    __tablename__ = "quarantined"
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    hospital_code: str
+    setl_id: str | None = Field(default=None, index=True)
+    body_digest: str
+    body_sealed: bytes = Field(sa_type=LargeBinary)
+    violations: list[dict[str, Any]] = Field(sa_type=JSON)
+    received_at: datetime = Field(sa_type=_Utc)
+    corrected_by: int | None = Field(default=None, foreign_key="settlement.id")
+
+
+class Reversal(SQLModel, table=True):
+    """A hospital took a settlement back."""
+
+    __tablename__ = "reversal"
+    settlement_id: int = Field(primary_key=True, foreign_key="settlement.id")
+    body_sealed: bytes = Field(sa_type=LargeBinary)
+    reason_digest: str
+    received_at: datetime = Field(sa_type=_Utc)
+
+
+class Claim(SQLModel, table=True):
+    """The life of one settlement after acceptance; `state` moves only along pipeline's table."""
+
+    __tablename__ = "claim"
+    __table_args__ = (Index("claim_by_state", "state", "id"), Index("claim_by_batch", "batch_id"))
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    claim_key: str = Field(unique=True)
+    settlement_id: int = Field(foreign_key="settlement.id", unique=True)
+    hospital_code: str
+    state: str
+    batch_id: str | None = None
+    policy_id: int | None = Field(default=None, foreign_key="policy.id", index=True)
+    authorization_id: str | None = Field(default=None, foreign_key="authorization.authorization_id")
+    version: int = 1
+    payable_fen: int = Field(default=0, sa_type=BigInteger)
+    reasons: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    decision_sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    history_sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    salts_sealed: bytes = Field(sa_type=LargeBinary)
+    result_digest: str | None = None
+    task_id: str | None = None
+    record_tx: str | None = None
+    reverse_tx: str | None = None
+    created_at: datetime = Field(sa_type=_Utc)
+    updated_at: datetime = Field(sa_type=_Utc)
+
+
+class ClaimTransition(SQLModel, table=True):
+    """Every move of every claim: who, when, why. Append-only."""
+
+    __tablename__ = "claim_transition"
+    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    claim_id: int = Field(foreign_key="claim.id", index=True)
+    from_state: str | None
+    to_state: str
+    actor: str
+    reason: str
+    at: datetime = Field(sa_type=_Utc)
+
+
+class Payout(SQLModel, table=True):
+    """One transfer. (policy, settlement, version) is unique: the database's own hold on paying once."""
+
+    __tablename__ = "payout"
+    __table_args__ = (
+        UniqueConstraint("policy_id", "settlement_id", "version"),
+        Index("payout_by_state", "state"),
+    )
+    payout_id: str = Field(primary_key=True)
+    claim_id: int = Field(foreign_key="claim.id", index=True)
+    policy_id: int = Field(foreign_key="policy.id")
+    settlement_id: int = Field(foreign_key="settlement.id")
+    version: int
+    amount_fen: int = Field(sa_type=BigInteger)
+    state: str
+    batch_id: str | None = None
+    trigger_tx: str
+    trigger_block: int
+    trigger_log_index: int
+    order_sealed: bytes = Field(sa_type=LargeBinary)
+    order_digest: str
+    bank_ref: str | None = None
+    bank_reason: str | None = None
+    submitted_at: datetime | None = Field(default=None, sa_type=_Utc)
+    settled_at: datetime | None = Field(default=None, sa_type=_Utc)
+    payment_document: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    payout_digest: str | None = None
+    confirm_tx: str | None = None
+    created_at: datetime = Field(sa_type=_Utc)
+
+
+class ProcessingTask(SQLModel, table=True):
+    """A standing task on chain: one hospital's discharges of one day."""
+
+    __tablename__ = "processing_task"
+    __table_args__ = (UniqueConstraint("hospital_code", "day", "scope"),)
+    task_id: str = Field(primary_key=True)
+    hospital_code: str
+    day: date
+    scope: str
+    state: str
+    terms_digest: str
+
+
+class ChainCursor(SQLModel, table=True):
+    """How far a reader of the chain has come: the next block to read."""
+
+    __tablename__ = "chain_cursor"
+    name: str = Field(primary_key=True)
+    next_block: int
+    last_block_hash: str | None = None
