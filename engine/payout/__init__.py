@@ -1,0 +1,1 @@
+"""Payout: the bank port, its HTTP adapter, callback verification and statement reconciliation."""
