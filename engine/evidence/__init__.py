@@ -1,0 +1,1 @@
+"""Evidence: canonical documents, commitments, bundles, and their verification without a chain."""

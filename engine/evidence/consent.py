@@ -1,0 +1,59 @@
+"""Who signed a Grant: EIP-712 over the registry's domain, recovered from the signature alone."""
+
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
+
+from engine.evidence.documents import SignedGrant
+from engine.evidence.errors import ProofInvalid
+
+_DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+_GRANT_TYPE = keccak(
+    b"Grant(bytes32 id,bytes32 subject,bytes32 scope,bytes32 consentDigest,"
+    b"address insured,uint48 expires,uint256 nonce,uint256 deadline)"
+)
+_NAME, _VERSION = keccak(b"AuthorizationRegistry"), keccak(b"1")
+_SECP256K1_HALF = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+def recover_signer(signed: SignedGrant, chain_id: int, registry: bytes) -> bytes:
+    """The 20-byte address whose key made the signature. Raises ProofInvalid when it is no signature.
+
+    A contract wallet (EIP-1271) signs in its own way, which only its chain can judge; it recovers to
+    some other address here.
+    """
+    raw = signed.signature
+    if len(raw) != 65 or raw[64] not in (27, 28):
+        raise ProofInvalid("signature: not 65 bytes r, s, v with v 27 or 28")
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big")
+    if s > _SECP256K1_HALF:
+        raise ProofInvalid("signature: s in the upper half, a second form of the same signature")
+    try:
+        signature = Signature(vrs=(raw[64] - 27, r, s))
+        key = signature.recover_public_key_from_msg_hash(grant_hash(signed, chain_id, registry))
+    except (BadSignature, ValidationError) as error:
+        raise ProofInvalid(f"signature: {error}") from error
+    return key.to_canonical_address()
+
+
+def grant_hash(signed: SignedGrant, chain_id: int, registry: bytes) -> bytes:
+    """The 32 bytes that the insured's key signs."""
+    grant = signed.grant
+    domain = keccak(_DOMAIN_TYPE + _NAME + _VERSION + _uint(chain_id) + registry.rjust(32, b"\0"))
+    struct = keccak(
+        _GRANT_TYPE
+        + grant.id
+        + grant.subject
+        + grant.scope
+        + grant.consent_digest
+        + grant.insured.rjust(32, b"\0")
+        + _uint(grant.expires)
+        + _uint(signed.nonce)
+        + _uint(signed.deadline)
+    )
+    return keccak(b"\x19\x01" + domain + struct)
+
+
+def _uint(value: int) -> bytes:
+    return value.to_bytes(32, "big")

@@ -1,0 +1,127 @@
+"""The documents of a claim in their evidence form: what an auditor needs, and nothing that names a person.
+
+A policy number, a person, an account or a settlement number is replaced by a salted commitment. Whoever must
+open one (a court, the insured) gets the value and its salt from the insurer and recomputes it; a bundle
+gives neither. The engine adjudicates on these same forms, so that a verifier's re-run sees what it saw.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.evidence.canonical import commitment
+from engine.evidence.errors import DocumentInvalid
+from engine.evidence.manifest import Document, hex32, scope_document
+from engine.evidence.salts import ClaimSalts, PolicySalts
+
+COVERAGE_SECRETS = ("policy_no", "person", "payee")
+COVERAGE_COMMITMENTS = ("policy_commitment", "person_commitment", "payee_commitment", "subject")
+_REFERENCE_DIGITS = 28
+"""Hexadecimal digits of a settlement's pseudonym: 112 bits, and within the national list's 30 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The registry's Grant struct. Byte fields are 32 bytes, insured is 20, expires is in seconds."""
+
+    id: bytes
+    subject: bytes
+    scope: bytes
+    consent_digest: bytes
+    insured: bytes
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedGrant:
+    """A Grant with what the insured signed along with it (EIP-712): 65 bytes r, s, v."""
+
+    grant: Grant
+    nonce: int
+    deadline: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    purpose: str
+    recipient: str
+    product: str
+
+
+def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: bytes) -> Document:
+    """A coverage as loaded -> its evidence form; subject is the authorization's, 32 bytes.
+
+    Everything but the policy number, the person and the payee is kept. The payee may be missing.
+    Raises DocumentInvalid when the policy number or the person is missing, or a commitment is there already.
+    """
+    for name in ("policy_no", "person"):
+        if name not in coverage:
+            raise DocumentInvalid(f"coverage: {name} is missing")
+    for name in COVERAGE_COMMITMENTS:
+        if name in coverage:
+            raise DocumentInvalid(f"coverage: {name} is set by the evidence, not by the coverage")
+    kept = {name: value for name, value in coverage.items() if name not in COVERAGE_SECRETS}
+    return {
+        **kept,
+        "policy_commitment": hex32(commitment(salts.policy, coverage["policy_no"])),
+        "person_commitment": hex32(commitment(salts.person, coverage["person"])),
+        "payee_commitment": hex32(commitment(salts.payee, coverage.get("payee"))),
+        "subject": hex32(subject),
+    }
+
+
+def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
+    """What stands for a settlement number in evidence; stable over all versions of a claim."""
+    return "E-" + commitment(salts.settlement_reference, {"setl_id": setl_id}).hex()[:_REFERENCE_DIGITS]
+
+
+def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
+    """The words agreed to, what they allow, and the insured's signature over both."""
+    grant = signed.grant
+    return {
+        "text": text,
+        "scope": scope_document(scope.purpose, scope.recipient, scope.product),
+        "grant": {
+            "id": hex32(grant.id),
+            "subject": hex32(grant.subject),
+            "scope": hex32(grant.scope),
+            "consent_digest": hex32(grant.consent_digest),
+            "insured": "0x" + grant.insured.hex(),
+            "expires": grant.expires,
+        },
+        "nonce": signed.nonce,
+        "deadline": signed.deadline,
+        "signature": "0x" + signed.signature.hex(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A settled transfer. previously_paid_fen: paid by earlier versions of the claim; 0 for version 1."""
+
+    payout_id: str
+    version: int
+    amount_fen: int
+    previously_paid_fen: int
+    bank_ref: str
+    settled_at: datetime
+
+
+def payment_document(payment: Payment, payee_commitment: str) -> Document:
+    """The payment whose digest is confirmed on chain. payee_commitment is the coverage document's."""
+    if payment.settled_at.tzinfo is None:
+        raise DocumentInvalid("payment: settled_at has no time zone")
+    if payment.amount_fen <= 0 or payment.previously_paid_fen < 0 or payment.version < 1:
+        raise DocumentInvalid("payment: amount, earlier payments or version out of range")
+    return {
+        "payout_id": payment.payout_id,
+        "version": payment.version,
+        "amount_fen": payment.amount_fen,
+        "previously_paid_fen": payment.previously_paid_fen,
+        "status": "settled",
+        "bank_ref": payment.bank_ref,
+        "settled_at": payment.settled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "payee_commitment": payee_commitment,
+    }
