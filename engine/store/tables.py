@@ -125,8 +125,9 @@ class Authorization(SQLModel, table=True):
     """An insured person's recorded consent. `signature` is over the EIP-712 Grant."""
 
     __tablename__ = "authorization"
+    __table_args__ = (Index("authorization_by_person", "pseudonym", "scope"),)
     authorization_id: str = Field(primary_key=True)
-    policy_id: int = Field(foreign_key="policy.id", index=True)
+    pseudonym: str
     subject: str
     scope: str
     consent_digest: str
@@ -186,12 +187,16 @@ class Reversal(SQLModel, table=True):
 
 
 class Claim(SQLModel, table=True):
-    """The life of one settlement after acceptance; `state` moves only along pipeline's table."""
+    """The life of one settlement after acceptance; `state` moves only along pipeline's table.
+
+    `claim_id` names it from acceptance on; `claim_key`, its name on chain, from the match on.
+    """
 
     __tablename__ = "claim"
     __table_args__ = (Index("claim_by_state", "state", "id"), Index("claim_by_batch", "batch_id"))
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
-    claim_key: str = Field(unique=True)
+    claim_id: str = Field(unique=True)
+    claim_key: str | None = Field(default=None, unique=True)
     settlement_id: int = Field(foreign_key="settlement.id", unique=True)
     hospital_code: str
     state: str
@@ -257,16 +262,16 @@ class Payout(SQLModel, table=True):
 
 
 class ProcessingTask(SQLModel, table=True):
-    """A standing task on chain: one hospital's discharges of one day."""
+    """A standing task on chain: one day's discharges under all terms of a product then in force."""
 
     __tablename__ = "processing_task"
-    __table_args__ = (UniqueConstraint("hospital_code", "day", "scope"),)
+    __table_args__ = (UniqueConstraint("product", "day", "terms_root"),)
     task_id: str = Field(primary_key=True)
-    hospital_code: str
+    product: str
     day: date
-    scope: str
-    state: str
-    terms_digest: str
+    terms_root: str
+    terms_register: list[str] = Field(sa_type=JSON)
+    running: bool = False
 
 
 class ChainCursor(SQLModel, table=True):

@@ -1,0 +1,42 @@
+"""Settings: environment variables `AUTOCLAIM_…`, each with a default that works on one machine."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One deployment of the engine. `home` holds everything it keeps unless a URL points elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOCLAIM_")
+
+    home: Path = Path(".autoclaim/engine")
+    database_url: str | None = None
+    """Default: SQLite at home/engine.db. postgresql://… for a real server."""
+    chain_rpc_url: str | None = None
+    """Default: the embedded chain at home/chain.db."""
+    confirmations: int = 0
+    """Blocks on top of an event before it counts. The embedded chain has one writer and no reorgs."""
+    bank_url: str = "http://127.0.0.1:8801"
+    bank_key_file: Path | None = None
+    """Default: home/bank.secret, shared with the bank."""
+    bank_funding_account: str = "6222000000000000001"
+    host: str = "127.0.0.1"
+    port: int = 8800
+    passphrase_file: Path | None = None
+    """Opens the role keystores. Default: home/passphrase, made at first start."""
+    batch_size: int = 100
+    """Claims a micro-batch: what one recordBatch transaction carries."""
+    tick_s: float = 0.05
+    """How long an idle dispatcher sleeps."""
+
+    def in_home(self, name: str) -> Path:
+        return self.home / name
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.in_home('engine.db').absolute()}"
+
+    @property
+    def bank_secret(self) -> Path:
+        return self.bank_key_file or self.in_home("bank.secret")

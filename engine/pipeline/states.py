@@ -1,0 +1,112 @@
+"""The life of a claim and of a payout: every state, every allowed move, on one screen.
+
+Nothing else in the program writes a state. A move that is not in the table is a defect and raises.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Session
+
+from engine.errors import Conflict
+from engine.store.tables import Claim, ClaimTransition, Payout
+
+
+class ClaimState(StrEnum):
+    ACCEPTED = "accepted"  # the settlement is kept; nothing else has happened
+    MATCHED = "matched"  # a policy in force and a live authorization were found
+    UNINSURED = "uninsured"  # no policy in force
+    NO_CONSENT = "no_consent"  # no live authorization
+    REVIEW = "review"  # a person must decide; the reasons say what
+    NOTHING = "nothing"  # decided: nothing is payable
+    REFUSED = "refused"  # decided: not covered
+    DECIDED = "decided"  # decided: payable, not yet on chain
+    RECORDED = "recorded"  # on chain and confirmed: the payout has started
+    PAID = "paid"  # the bank says the money is there
+    CONFIRMED = "confirmed"  # the payment's confirmation is on chain
+    RETURNED = "returned"  # the bank took the payment back
+    REVERSED = "reversed"  # the hospital took the settlement back before it was paid
+    RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered
+
+
+class PayoutState(StrEnum):
+    DUE = "due"  # triggered by the chain's event
+    SUBMITTED = "submitted"  # about to be sent, or sent: the bank may have it
+    ACCEPTED = "accepted"  # the bank has it
+    UNKNOWN = "unknown"  # the bank did not answer: ask, never send blindly
+    SETTLED = "settled"
+    CONFIRMED = "confirmed"  # on chain
+    REFUSED = "refused"  # by the bank, terminally
+    CANCELLED = "cancelled"  # by us, before it was sent
+    RETURNED = "returned"
+
+
+_C = ClaimState
+CLAIM_MOVES: dict[ClaimState, frozenset[ClaimState]] = {
+    _C.ACCEPTED: frozenset({_C.MATCHED, _C.UNINSURED, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED}),
+    _C.MATCHED: frozenset({_C.DECIDED, _C.NOTHING, _C.REFUSED, _C.REVIEW, _C.REVERSED}),
+    _C.UNINSURED: frozenset({_C.ACCEPTED, _C.REVERSED}),
+    _C.NO_CONSENT: frozenset({_C.ACCEPTED, _C.REVERSED}),
+    _C.REVIEW: frozenset({_C.ACCEPTED, _C.DECIDED, _C.REFUSED, _C.REVERSED}),
+    _C.NOTHING: frozenset({_C.REVERSED}),
+    _C.REFUSED: frozenset({_C.REVERSED}),
+    _C.DECIDED: frozenset({_C.RECORDED, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED}),
+    _C.RECORDED: frozenset({_C.PAID, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED}),
+    _C.PAID: frozenset({_C.CONFIRMED, _C.RETURNED, _C.RECOVERY_DUE}),
+    _C.CONFIRMED: frozenset({_C.RETURNED, _C.RECOVERY_DUE}),
+    _C.RETURNED: frozenset({_C.REVIEW}),
+    _C.REVERSED: frozenset(),
+    _C.RECOVERY_DUE: frozenset(),
+}
+
+_P = PayoutState
+PAYOUT_MOVES: dict[PayoutState, frozenset[PayoutState]] = {
+    _P.DUE: frozenset({_P.SUBMITTED, _P.CANCELLED}),
+    _P.SUBMITTED: frozenset({_P.ACCEPTED, _P.UNKNOWN, _P.SETTLED, _P.REFUSED, _P.RETURNED}),
+    _P.UNKNOWN: frozenset({_P.SUBMITTED, _P.ACCEPTED, _P.SETTLED, _P.REFUSED, _P.RETURNED}),
+    _P.ACCEPTED: frozenset({_P.UNKNOWN, _P.SETTLED, _P.REFUSED, _P.RETURNED}),
+    _P.SETTLED: frozenset({_P.CONFIRMED, _P.RETURNED}),
+    _P.CONFIRMED: frozenset({_P.RETURNED}),
+    _P.REFUSED: frozenset(),
+    _P.CANCELLED: frozenset(),
+    _P.RETURNED: frozenset(),
+}
+
+UNDECIDED = (_C.ACCEPTED, _C.MATCHED, _C.REVIEW)
+"""An earlier claim in one of these leaves the year's deductible open."""
+COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.RETURNED)
+"""Decisions that a later decision's history holds."""
+SETTLED_STATES = (_C.UNINSURED, _C.NO_CONSENT, _C.REVIEW, _C.NOTHING, _C.REFUSED, _C.CONFIRMED, _C.REVERSED, _C.RECOVERY_DUE)
+"""Where a claim rests until a person or a new fact moves it."""
+
+
+def move_claim(
+    session: Session, claim: Claim, to: ClaimState, *, actor: str, reason: str, clock: Callable[[], datetime]
+) -> None:
+    """Move along the table and write the move down. Raises Conflict for a move that is not in it."""
+    if to not in CLAIM_MOVES[ClaimState(claim.state)]:
+        raise Conflict(f"a claim that is {claim.state} cannot become {to}", code="claim.transition")
+    now = clock()
+    session.add(
+        ClaimTransition(
+            claim_id=_stored(claim.id), from_state=claim.state, to_state=to, actor=actor, reason=reason, at=now
+        )
+    )
+    claim.state = to
+    claim.updated_at = now
+    session.add(claim)
+
+
+def move_payout(session: Session, payout: Payout, to: PayoutState) -> None:
+    """Move along the table. Raises Conflict for a move that is not in it."""
+    if to not in PAYOUT_MOVES[PayoutState(payout.state)]:
+        raise Conflict(f"a payout that is {payout.state} cannot become {to}", code="payout.transition")
+    payout.state = to
+    session.add(payout)
+
+
+def _stored(row_id: int | None) -> int:
+    if row_id is None:
+        raise ValueError("the claim has not been stored yet")
+    return row_id

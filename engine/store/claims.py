@@ -1,0 +1,147 @@
+"""Claims, their moves, payouts, and the chain's tasks and cursor: every query."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from sqlmodel import Session, col, func, select
+
+from engine.store.tables import (
+    ChainCursor,
+    Claim,
+    ClaimTransition,
+    Payout,
+    Policy,
+    ProcessingTask,
+    Settlement,
+)
+
+
+def by_name(session: Session, name: str) -> Claim | None:
+    """By claim_id (`clm_…`) or by claim_key (0x…)."""
+    column = Claim.claim_key if name.startswith("0x") else Claim.claim_id
+    return session.exec(select(Claim).where(column == name)).one_or_none()
+
+
+def by_keys(session: Session, claim_keys: Iterable[str]) -> dict[str, Claim]:
+    rows = session.exec(select(Claim).where(col(Claim.claim_key).in_(list(claim_keys)))).all()
+    return {row.claim_key: row for row in rows if row.claim_key is not None}
+
+
+def unbatched(session: Session, state: str, limit: int) -> Sequence[Claim]:
+    """Claims that no batch has taken, in the order their people's terms want: by settlement time."""
+    query = (
+        select(Claim)
+        .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
+        .where(Claim.state == state, col(Claim.batch_id).is_(None))
+        .order_by(col(Settlement.settled_at), col(Settlement.setl_id))
+        .limit(limit)
+    )
+    return session.exec(query).all()
+
+
+def batch(session: Session, batch_id: str, state: str) -> Sequence[tuple[Claim, Settlement]]:
+    """A batch's claims that are still in `state`, in order of settlement time."""
+    query = (
+        select(Claim, Settlement)
+        .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
+        .where(Claim.batch_id == batch_id, Claim.state == state)
+        .order_by(col(Settlement.settled_at), col(Settlement.setl_id))
+    )
+    return session.exec(query).all()
+
+
+def open_batches(session: Session, states: Iterable[str]) -> Sequence[str]:
+    """Batches that still hold a claim in one of `states`."""
+    query = (
+        select(Claim.batch_id)
+        .where(col(Claim.state).in_(list(states)), col(Claim.batch_id).is_not(None))
+        .distinct()
+    )
+    return [batch_id for batch_id in session.exec(query).all() if batch_id is not None]
+
+
+def of_policy(session: Session, policy_id: int) -> Sequence[tuple[Claim, Settlement]]:
+    """All claims of a policy, by settlement time."""
+    query = (
+        select(Claim, Settlement)
+        .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
+        .where(Claim.policy_id == policy_id)
+        .order_by(col(Settlement.settled_at), col(Settlement.setl_id))
+    )
+    return session.exec(query).all()
+
+
+def page(
+    session: Session, *, state: str | None, hospital_code: str | None, product: str | None, after: int, limit: int
+) -> Sequence[tuple[Claim, Policy | None]]:
+    query = (
+        select(Claim, Policy)
+        .join(Policy, col(Policy.id) == col(Claim.policy_id), isouter=True)
+        .where(col(Claim.id) > after)
+    )
+    if state is not None:
+        query = query.where(Claim.state == state)
+    if hospital_code is not None:
+        query = query.where(Claim.hospital_code == hospital_code)
+    if product is not None:
+        query = query.where(Policy.product == product)
+    return session.exec(query.order_by(col(Claim.id)).limit(limit)).all()
+
+
+def transitions(session: Session, claim_id: int) -> Sequence[ClaimTransition]:
+    query = select(ClaimTransition).where(ClaimTransition.claim_id == claim_id)
+    return session.exec(query.order_by(col(ClaimTransition.id))).all()
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    return dict(session.exec(select(Claim.state, func.count()).group_by(Claim.state)).all())
+
+
+def payouts_by_state(session: Session) -> dict[str, tuple[int, int]]:
+    """state -> (count, sum in fen)."""
+    query = select(Payout.state, func.count(), func.sum(Payout.amount_fen)).group_by(Payout.state)
+    return {state: (count, int(total or 0)) for state, count, total in session.exec(query).all()}
+
+
+def payouts_in(session: Session, states: Iterable[str], limit: int) -> Sequence[Payout]:
+    query = select(Payout).where(col(Payout.state).in_(list(states)))
+    return session.exec(query.order_by(col(Payout.created_at), col(Payout.payout_id)).limit(limit)).all()
+
+
+def payout_batch(session: Session, batch_id: str, states: Iterable[str]) -> Sequence[Payout]:
+    query = select(Payout).where(Payout.batch_id == batch_id, col(Payout.state).in_(list(states)))
+    return session.exec(query.order_by(col(Payout.payout_id))).all()
+
+
+def payout_of(session: Session, claim_id: int, version: int) -> Payout | None:
+    query = select(Payout).where(Payout.claim_id == claim_id, Payout.version == version)
+    return session.exec(query).one_or_none()
+
+
+def payouts_of(session: Session, claim_id: int) -> Sequence[Payout]:
+    query = select(Payout).where(Payout.claim_id == claim_id)
+    return session.exec(query.order_by(col(Payout.version))).all()
+
+
+def payouts_page(session: Session, state: str | None, after: str, limit: int) -> Sequence[tuple[Payout, str]]:
+    query = (
+        select(Payout, Claim.claim_key)
+        .join(Claim, col(Claim.id) == col(Payout.claim_id))
+        .where(Payout.payout_id > after)
+    )
+    if state is not None:
+        query = query.where(Payout.state == state)
+    return session.exec(query.order_by(col(Payout.payout_id)).limit(limit)).all()
+
+
+def task(session: Session, product: str, day: date, terms_root: str) -> ProcessingTask | None:
+    query = select(ProcessingTask).where(
+        ProcessingTask.product == product,
+        ProcessingTask.day == day,
+        ProcessingTask.terms_root == terms_root,
+    )
+    return session.exec(query).one_or_none()
+
+
+def cursor(session: Session, name: str) -> ChainCursor | None:
+    return session.get(ChainCursor, name)

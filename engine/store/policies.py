@@ -1,0 +1,53 @@
+"""Products, policies and authorizations: every query."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from sqlmodel import Session, col, select
+
+from engine.store.tables import Authorization, Policy, Product
+
+
+def product(session: Session, name: str, edition: str) -> Product | None:
+    return session.get(Product, (name, edition))
+
+
+def products(session: Session) -> Sequence[Product]:
+    return session.exec(select(Product).order_by(Product.product, Product.edition)).all()
+
+
+def policy_by_no(session: Session, policy_no: str) -> Policy | None:
+    return session.exec(select(Policy).where(Policy.policy_no == policy_no)).one_or_none()
+
+
+def policies_by_no(session: Session, policy_nos: Iterable[str]) -> dict[str, Policy]:
+    rows = session.exec(select(Policy).where(col(Policy.policy_no).in_(list(policy_nos)))).all()
+    return {row.policy_no: row for row in rows}
+
+
+def policies_page(session: Session, after: int, limit: int) -> Sequence[Policy]:
+    query = select(Policy).where(col(Policy.id) > after).order_by(col(Policy.id)).limit(limit)
+    return session.exec(query).all()
+
+
+def policies_touching(session: Session, pseudonyms: Iterable[str], first: date, last: date) -> Sequence[Policy]:
+    """Policies of these people with at least one day of cover in first..last, both included."""
+    query = select(Policy).where(
+        col(Policy.pseudonym).in_(list(pseudonyms)), Policy.effective <= last, Policy.expires >= first
+    )
+    return session.exec(query).all()
+
+
+def authorization_for(session: Session, pseudonym: str, scope: str, states: Iterable[str]) -> Authorization | None:
+    """The newest authorization of a person for a scope among those in one of `states`."""
+    query = (
+        select(Authorization)
+        .where(
+            Authorization.pseudonym == pseudonym,
+            Authorization.scope == scope,
+            col(Authorization.state).in_(list(states)),
+        )
+        .order_by(col(Authorization.received_at).desc())
+        .limit(1)
+    )
+    return session.exec(query).first()

@@ -1,0 +1,61 @@
+"""Settlements, reversals and what is in quarantine: every query."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select, update
+
+from engine.store.tables import Claim, Quarantined, Reversal, Settlement
+
+
+def by_setl_id(session: Session, hospital_code: str, setl_id: str) -> tuple[Settlement, Claim] | None:
+    query = (
+        select(Settlement, Claim)
+        .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
+        .where(Settlement.hospital_code == hospital_code, Settlement.setl_id == setl_id)
+    )
+    return session.exec(query).one_or_none()
+
+
+def page(session: Session, hospital_code: str, after: int, limit: int) -> Sequence[tuple[Settlement, Claim]]:
+    query = (
+        select(Settlement, Claim)
+        .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
+        .where(Settlement.hospital_code == hospital_code, col(Settlement.id) > after)
+        .order_by(col(Settlement.id))
+        .limit(limit)
+    )
+    return session.exec(query).all()
+
+
+def reversal_of(session: Session, settlement_id: int) -> Reversal | None:
+    return session.get(Reversal, settlement_id)
+
+
+def quarantined_page(session: Session, hospital_code: str, after: int, limit: int) -> Sequence[Quarantined]:
+    query = (
+        select(Quarantined)
+        .where(Quarantined.hospital_code == hospital_code, col(Quarantined.id) > after)
+        .order_by(col(Quarantined.id))
+        .limit(limit)
+    )
+    return session.exec(query).all()
+
+
+def quarantined_same(session: Session, hospital_code: str, body_digest: str) -> Quarantined | None:
+    query = select(Quarantined).where(
+        Quarantined.hospital_code == hospital_code, Quarantined.body_digest == body_digest
+    )
+    return session.exec(query).first()
+
+
+def mark_corrected(session: Session, hospital_code: str, setl_id: str, settlement_id: int) -> None:
+    """What was refused under this setl_id has now been accepted."""
+    session.exec(
+        update(Quarantined)
+        .where(
+            col(Quarantined.hospital_code) == hospital_code,
+            col(Quarantined.setl_id) == setl_id,
+            col(Quarantined.corrected_by).is_(None),
+        )
+        .values(corrected_by=settlement_id)
+    )
