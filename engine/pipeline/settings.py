@@ -1,5 +1,6 @@
 """Settings: environment variables `AUTOCLAIM_…`, each with a default that works on one machine."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +26,8 @@ class Settings(BaseSettings):
     port: int = 8800
     passphrase_file: Path | None = None
     """Opens the role keystores. Default: home/passphrase, made at first start."""
+    recipient: str = "autoclaim insurer pool"
+    """Who the insured consent to: named in the consent text and in every scope."""
     batch_size: int = 100
     """Claims a micro-batch: what one recordBatch transaction carries."""
     tick_s: float = 0.05
@@ -40,3 +43,11 @@ class Settings(BaseSettings):
     @property
     def bank_secret(self) -> Path:
         return self.bank_key_file or self.in_home("bank.secret")
+
+    def passphrase(self, rng: Callable[[int], bytes]) -> str:
+        """What opens the role keystores; made at first start."""
+        path = self.passphrase_file or self.in_home("passphrase")
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(rng(24).hex())
+        return path.read_text().strip()

@@ -44,12 +44,15 @@ class ApiKey(SQLModel, table=True):
 
 
 class Hospital(SQLModel, table=True):
-    """The register: code of the national list, grade, and the Ed25519 key that signs its messages."""
+    """The hospital register, and the Ed25519 key that signs a hospital's messages."""
 
     __tablename__ = "hospital"
     code: str = Field(primary_key=True)
     name: str
     grade: int
+    area: str
+    kind: str
+    wards: list[str] = Field(sa_type=JSON)
     key_id: str | None = Field(default=None, unique=True)
     public_key: bytes | None = Field(default=None, sa_type=LargeBinary)
 
@@ -130,6 +133,7 @@ class Authorization(SQLModel, table=True):
     pseudonym: str
     subject: str
     scope: str
+    product: str
     consent_digest: str
     text_digest: str = Field(foreign_key="consent_text.digest")
     insured: str
@@ -158,6 +162,7 @@ class Settlement(SQLModel, table=True):
     document_sealed: bytes = Field(sa_type=LargeBinary)
     pseudonym: str | None = None
     admitted_on: date
+    discharged_on: date
     settled_at: datetime = Field(sa_type=_Utc)
     received_at: datetime = Field(sa_type=_Utc)
 

@@ -56,6 +56,11 @@ class Vault:
         """A 32-byte secret for one purpose; knowing one tells nothing of another."""
         return hmac.new(self._master_key, b"autoclaim/" + purpose.encode(), hashlib.sha256).digest()
 
+    def fingerprint(self, value: Any) -> str:
+        """A keyed digest of a JSON value: tells whether two are the same, and nothing without the key."""
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hmac.new(self.derive("fingerprint"), text.encode(), hashlib.sha256).hexdigest()
+
     def seal(self, plain: bytes, place: str) -> bytes:
         """nonce || ciphertext || tag, bound to `place`."""
         nonce = self._rng(_NONCE_BYTES)

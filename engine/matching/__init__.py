@@ -1,0 +1,1 @@
+"""Who of the discharged is insured, without pooling anyone's list."""

@@ -1,0 +1,293 @@
+"""Consent: what the insured signs, the signature relayed to the chain, and its withdrawal."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.chain.contracts import GrantFields
+from engine.chain.eip712 import grant_typed_data, revoke_typed_data
+from engine.chain.errors import ContractRefused
+from engine.errors import Conflict, NotFound, Refused
+from engine.evidence.canonical import digest
+from engine.evidence.documents import Grant, Scope, SignedGrant
+from engine.evidence.manifest import consent_digest, hex32, scope_of, subject_of
+from engine.evidence.salts import AuthorizationSalts
+from engine.pipeline.context import Context
+from engine.pipeline.sealed import authorization_salts, seal_authorization_salts
+from engine.store import policies, tables
+
+PURPOSE = "settle and pay claims without an application (主动理赔)"
+PENDING, GRANTED, REVOKED = "pending", "granted", "revoked"
+_VALID_FOR = timedelta(days=10 * 365)
+"""Claims of a policy year are settled, topped up and audited for years; withdrawal ends it at any time."""
+_TO_SIGN_WITHIN_DAYS = 30
+_DAY_S = 86_400
+_TEXT = Path(__file__).resolve().parents[2] / "seeds" / "consents" / "claims.zh.txt"
+
+
+def scope(ctx: Context, product: str) -> Scope:
+    return Scope(PURPOSE, ctx.settings.recipient, product)
+
+
+def scope_id(ctx: Context, product: str) -> str:
+    """The scope as it stands on chain: 0x and 64 digits."""
+    return hex32(scope_of(PURPOSE, ctx.settings.recipient, product))
+
+
+def consent_text(ctx: Context, product: str) -> str:
+    return _TEXT.read_text(encoding="utf-8").format(product=product, recipient=ctx.settings.recipient)
+
+
+def prepare_authorization(ctx: Context, policy_no: str, insured_address: str) -> dict[str, Any]:
+    """What the insured of a policy is to read and sign. The same again while it is unsigned or live.
+
+    Raises NotFound for an unknown policy, Refused for an address that is none.
+    """
+    address = _address(insured_address)
+    nonce = ctx.chain.registry.nonces(address)
+    now_s = int(ctx.clock().timestamp())
+
+    def keep(session: Session) -> tables.Authorization:
+        policy = policies.policy_by_no(session, policy_no)
+        if policy is None:
+            raise NotFound(f"there is no policy {policy_no}", code="policy.unknown")
+        wanted = scope_id(ctx, policy.product)
+        held = policies.authorization_for(session, policy.pseudonym, wanted, (GRANTED, PENDING))
+        if held is not None and held.state == GRANTED and held.expires_s > now_s:
+            return held
+        if held is not None and (held.insured, held.nonce) == (address, nonce) and held.deadline_s > now_s:
+            return held
+        row = _new_authorization(ctx, policy, wanted, address, nonce, now_s)
+        text = consent_text(ctx, policy.product)
+        session.merge(tables.ConsentText(digest=row.text_digest, text=text))
+        session.flush()
+        session.add(row)
+        return row
+
+    row = ctx.writer.run(keep)
+    with ctx.database.reading() as session:
+        return _to_sign(ctx, session, row)
+
+
+def _new_authorization(
+    ctx: Context, policy: tables.Policy, wanted: str, address: str, nonce: int, now_s: int
+) -> tables.Authorization:
+    authorization_id = hex32(ctx.rng(32))
+    salts = AuthorizationSalts.generate(ctx.rng)
+    text = consent_text(ctx, policy.product)
+    return tables.Authorization(
+        authorization_id=authorization_id,
+        pseudonym=policy.pseudonym,
+        subject=hex32(subject_of(policy.pseudonym, salts)),
+        scope=wanted,
+        product=policy.product,
+        consent_digest=hex32(consent_digest(text, salts)),
+        text_digest=hex32(digest(text)),
+        insured=address,
+        expires_s=now_s + int(_VALID_FOR.total_seconds()),
+        nonce=nonce,
+        # One deadline for everyone prepared on a day: a batch of grants shares one.
+        deadline_s=(now_s // _DAY_S + _TO_SIGN_WITHIN_DAYS) * _DAY_S,
+        signature="",
+        salts_sealed=seal_authorization_salts(ctx.vault, authorization_id, salts),
+        state=PENDING,
+        received_at=ctx.clock(),
+    )
+
+
+def _to_sign(ctx: Context, session: Session, row: tables.Authorization) -> dict[str, Any]:
+    text = session.get_one(tables.ConsentText, row.text_digest).text
+    fields = grant_fields(row)
+    typed = grant_typed_data(
+        fields,
+        chain_id=ctx.chain.deployment.chain_id,
+        registry=ctx.chain.deployment.addresses["AuthorizationRegistry"],
+        nonce=row.nonce,
+        deadline=row.deadline_s,
+    )
+    return {
+        "authorization_id": row.authorization_id,
+        "state": row.state,
+        "consent_text": text,
+        "typed_data": typed,
+    }
+
+
+def grant_fields(row: tables.Authorization) -> GrantFields:
+    """The registry's Grant struct of a stored authorization."""
+    return GrantFields(
+        id=_raw(row.authorization_id),
+        subject=_raw(row.subject),
+        scope=_raw(row.scope),
+        consent_digest=_raw(row.consent_digest),
+        insured=row.insured,
+        expires=row.expires_s,
+    )
+
+
+def signed_grant(row: tables.Authorization) -> SignedGrant:
+    """The same in its evidence form, with what was signed along."""
+    grant = Grant(
+        _raw(row.authorization_id),
+        _raw(row.subject),
+        _raw(row.scope),
+        _raw(row.consent_digest),
+        _raw(row.insured),
+        row.expires_s,
+    )
+    return SignedGrant(grant, row.nonce, row.deadline_s, _raw(row.signature))
+
+
+def grant_authorizations(ctx: Context, signed: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Relay signed grants, (authorization_id, signature) each, in one transaction a deadline.
+
+    Already granted ones answer the same. Raises NotFound, Conflict, and Refused naming the item that
+    the registry would not take.
+    """
+    with ctx.database.reading() as session:
+        rows = [_known(session, authorization_id) for authorization_id, _ in signed]
+    for row, (_, signature) in zip(rows, signed, strict=True):
+        if row.state == REVOKED:
+            raise Conflict(f"authorization {row.authorization_id} was revoked", code="authorization.revoked")
+        if row.state == PENDING:
+            row.signature = signature
+    waiting = [row for row in rows if row.state == PENDING]
+    for deadline in sorted({row.deadline_s for row in waiting}):
+        _relay(ctx, [row for row in waiting if row.deadline_s == deadline], deadline)
+    return [_view(row) for row in rows]
+
+
+def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> None:
+    registry = ctx.chain.registry
+    # A crash between the chain and our commit leaves grants that stand; they are not sent again.
+    missing = [row for row in rows if not registry.is_granted(_raw(row.authorization_id))]
+    tx_hash = None
+    if missing:
+        try:
+            sent = registry.grant_batch(
+                [grant_fields(row) for row in missing], deadline, [_raw(row.signature) for row in missing]
+            )
+        except ContractRefused as error:
+            raise Refused(
+                "authorization.refused",
+                "the registry does not take this grant; ask for it to be prepared again and sign that",
+                [{"field": "/signature", "rule": error.error_name, "message": str(error)}],
+            ) from error
+        tx_hash = sent.tx_hash
+
+    def keep(session: Session) -> None:
+        for row in rows:
+            row.state = GRANTED
+            row.grant_tx = tx_hash or row.grant_tx
+            session.merge(row)
+
+    ctx.writer.run(keep)
+
+
+def revocation_to_sign(ctx: Context, authorization_id: str) -> dict[str, Any]:
+    """The typed data by which the insured withdraws consent. Raises NotFound."""
+    with ctx.database.reading() as session:
+        row = _known(session, authorization_id)
+    nonce = ctx.chain.registry.nonces(row.insured)
+    deadline = int(ctx.clock().timestamp()) + _DAY_S
+    typed = revoke_typed_data(
+        _raw(authorization_id),
+        chain_id=ctx.chain.deployment.chain_id,
+        registry=ctx.chain.deployment.addresses["AuthorizationRegistry"],
+        nonce=nonce,
+        deadline=deadline,
+    )
+    return {"authorization_id": authorization_id, "deadline": deadline, "typed_data": typed}
+
+
+def revoke_authorization(ctx: Context, authorization_id: str, deadline: int, signature: str) -> dict[str, Any]:
+    """Relay the insured's own withdrawal. Terminal; again is no change. Raises NotFound, Refused."""
+    return _revoke(
+        ctx,
+        authorization_id,
+        lambda: ctx.chain.registry.revoke(_raw(authorization_id), deadline, _raw(signature)).tx_hash,
+    )
+
+
+def revoke_for(ctx: Context, authorization_id: str) -> dict[str, Any]:
+    """Withdraw on the insured's behalf (on paper, by a court), by the revoker role. Raises NotFound, Refused."""
+    return _revoke(ctx, authorization_id, lambda: ctx.chain.registry.revoke_for(_raw(authorization_id)).tx_hash)
+
+
+def _revoke(ctx: Context, authorization_id: str, send: Any) -> dict[str, Any]:
+    with ctx.database.reading() as session:
+        row = _known(session, authorization_id)
+    if row.state == REVOKED:
+        return _view(row)
+    try:
+        tx_hash: str | None = send()
+    except ContractRefused as error:
+        if not ctx.chain.registry.is_revoked(_raw(authorization_id)):
+            raise Refused(
+                "authorization.revocation_refused",
+                "the registry does not take this revocation",
+                [{"field": "/signature", "rule": error.error_name, "message": str(error)}],
+            ) from error
+        tx_hash = None
+
+    def keep(session: Session) -> tables.Authorization:
+        stored = _known(session, authorization_id)
+        stored.state, stored.revoke_tx, stored.revoked_at = REVOKED, tx_hash, ctx.clock()
+        session.add(stored)
+        return stored
+
+    return _view(ctx.writer.run(keep))
+
+
+def get_authorization(ctx: Context, authorization_id: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    with ctx.database.reading() as session:
+        return _view(_known(session, authorization_id))
+
+
+def salts_of(ctx: Context, row: tables.Authorization) -> AuthorizationSalts:
+    return authorization_salts(ctx.vault, row)
+
+
+def _known(session: Session, authorization_id: str) -> tables.Authorization:
+    row = session.get(tables.Authorization, authorization_id)
+    if row is None:
+        raise NotFound(f"there is no authorization {authorization_id}", code="authorization.unknown")
+    return row
+
+
+def _view(row: tables.Authorization) -> dict[str, Any]:
+    return {
+        "authorization_id": row.authorization_id,
+        "state": row.state,
+        "product": row.product,
+        "scope": row.scope,
+        "expires_s": row.expires_s,
+        "grant_tx": row.grant_tx,
+        "revoke_tx": row.revoke_tx,
+    }
+
+
+def _raw(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise Refused(
+            "authorization.malformed",
+            "a value is not hexadecimal",
+            [{"field": "/signature", "rule": "hexadecimal", "message": "0x and hexadecimal digits"}],
+        ) from error
+
+
+def _address(text: str) -> str:
+    raw = text.removeprefix("0x").lower()
+    if len(raw) != 40 or any(digit not in "0123456789abcdef" for digit in raw):
+        raise Refused(
+            "authorization.address",
+            "the insured's address is not one",
+            [{"field": "/insured", "rule": "address", "message": "0x and 40 hexadecimal digits"}],
+        )
+    return "0x" + raw

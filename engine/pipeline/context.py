@@ -1,0 +1,100 @@
+"""Everything a service needs, opened once a process."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlmodel import select
+
+from engine.chain.client import ChainClient, ChainSettings
+from engine.matching.pseudonym import Pseudonymiser
+from engine.payout.callbacks import CallbackVerifier
+from engine.payout.http_bank import HttpBank
+from engine.payout.port import BankPort
+from engine.payout.signing import BankCredentials
+from engine.pipeline.settings import Settings
+from engine.settlement.hospitals import Hospital, HospitalRegister
+from engine.store import tables
+from engine.store.database import Database
+from engine.store.vault import Vault
+from engine.store.writer import GroupCommit
+from engine.terms import Terms, terms_from_document
+
+Clock = Callable[[], datetime]
+Rng = Callable[[int], bytes]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Context:
+    """One deployment, open. `clock` gives aware UTC times; `rng(n)` gives n random bytes."""
+
+    settings: Settings
+    database: Database
+    writer: GroupCommit
+    vault: Vault
+    clock: Clock
+    rng: Rng
+    chain: ChainClient
+    bank: BankPort
+    callbacks: CallbackVerifier
+    pseudonymiser: Pseudonymiser
+    _terms: dict[str, Terms]
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock = utc_now, rng: Rng = os.urandom) -> "Context":
+        """Create what is missing (home, keys, schema, contracts), then open. Safe to repeat after a crash."""
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        vault = Vault.open(settings.in_home("master.key"), rng)
+        database = Database(settings.database)
+        database.migrate()
+        chain = ChainClient.open(
+            ChainSettings(
+                rpc_url=settings.chain_rpc_url,
+                embedded_path=settings.in_home("chain.db"),
+                confirmations=settings.confirmations,
+                keystore_dir=settings.in_home("keys"),
+                passphrase=settings.passphrase(rng),
+                clock=clock,
+            )
+        )
+        chain.deploy_or_load(settings.in_home("deployment.json"))
+        credentials = BankCredentials.load(settings.bank_secret)
+        return cls(
+            settings=settings,
+            database=database,
+            writer=GroupCommit(database),
+            vault=vault,
+            clock=clock,
+            rng=rng,
+            chain=chain,
+            bank=HttpBank(settings.bank_url, credentials, clock=clock),
+            callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
+            pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
+            _terms={},
+        )
+
+    def close(self) -> None:
+        self.writer.close()
+        self.chain.close()
+        self.bank.close()
+        self.database.close()
+
+    def terms(self, product: tables.Product) -> Terms:
+        """A loaded edition's terms, parsed once a digest."""
+        if product.digest not in self._terms:
+            self._terms[product.digest] = terms_from_document(product.document)
+        return self._terms[product.digest]
+
+    def hospital_register(self) -> HospitalRegister:
+        with self.database.reading() as session:
+            return HospitalRegister.of(_hospital(row) for row in session.exec(select(tables.Hospital)).all())
+
+
+def _hospital(row: Any) -> Hospital:
+    return Hospital(row.code, row.name, row.grade, row.area, row.kind, tuple(row.wards))

@@ -1,0 +1,208 @@
+"""Products and policies in: terms loaded and registered on chain, the roll kept sealed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.chain.errors import ContractRefused
+from engine.errors import Conflict, NotFound, Refused
+from engine.evidence.canonical import digest
+from engine.evidence.manifest import hex32
+from engine.evidence.salts import PolicySalts
+from engine.pipeline.context import Context
+from engine.pipeline.page import Page
+from engine.pipeline.sealed import seal_coverage, seal_policy_salts
+from engine.rolls import RowError, read_roll
+from engine.settlement import normalise_certificate
+from engine.store import policies, tables
+from engine.terms import TermsInvalid, load_product_text
+
+_CHUNK = 500
+TERMS_CLASSIFICATION = 1
+"""Published terms are public data in the catalogue's classification."""
+_NO_KEY = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What became of a roll. Good rows are kept even when others are refused: each refusal is listed."""
+
+    loaded: int
+    unchanged: int
+    refused: list[dict[str, Any]]
+
+
+def load_product(ctx: Context, source: bytes, name: str) -> dict[str, Any]:
+    """Validate a product file, keep it, and register its digest in the catalogue on chain.
+
+    The same terms again change nothing. Other terms for a loaded edition are refused: a change of
+    terms is a new version, never a silent replacement. Raises Refused, Conflict.
+    """
+    try:
+        terms = load_product_text(source, name)
+    except TermsInvalid as error:
+        listed = [
+            {"field": f"{p.path}:{p.line}:{p.column}", "rule": p.rule, "message": p.message} for p in error.problems
+        ]
+        raise Refused("terms.invalid", f"{name} is not a valid product", listed) from error
+    register_terms(ctx, terms.product, terms.edition, bytes.fromhex(terms.digest_hex.removeprefix("0x")))
+
+    def keep(session: Session) -> tables.Product:
+        held = policies.product(session, terms.product, terms.edition)
+        if held is not None and held.digest != terms.digest_hex:
+            raise Conflict(
+                f"{terms.product}-{terms.edition} is loaded with other terms", code="terms.edition_exists"
+            )
+        if held is not None:
+            return held
+        row = tables.Product(
+            product=terms.product,
+            edition=terms.edition,
+            digest=terms.digest_hex,
+            document=terms.document,
+            loaded_at=ctx.clock(),
+        )
+        session.add(row)
+        return row
+
+    return _product_view(ctx.writer.run(keep))
+
+
+def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes) -> None:
+    """Publish the digest in the catalogue, once; a repeat after a crash finishes what is missing."""
+    dataset = terms_dataset(product, edition)
+    catalog = ctx.chain.catalog
+    try:
+        catalog.register(dataset, digest({"kind": "terms"}), TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
+    except ContractRefused as error:
+        if error.error_name != "DatasetAlreadyRegistered":
+            raise
+    if catalog.version_of(dataset) == 0:
+        catalog.publish_version(dataset, terms_digest, _NO_KEY)
+
+
+def terms_dataset(product: str, edition: str) -> bytes:
+    """The dataset id under which an edition's terms stand in the catalogue."""
+    return digest({"dataset": "terms", "product": product, "edition": edition})
+
+
+def list_products(ctx: Context) -> list[dict[str, Any]]:
+    with ctx.database.reading() as session:
+        return [_product_view(row) for row in policies.products(session)]
+
+
+def _product_view(row: tables.Product) -> dict[str, Any]:
+    return {
+        "product": row.product,
+        "edition": row.edition,
+        "terms_digest": row.digest,
+        "terms_dataset": hex32(terms_dataset(row.product, row.edition)),
+        "loaded_at": row.loaded_at,
+    }
+
+
+def load_policies(ctx: Context, lines: Iterable[bytes], kind: str) -> LoadReport:
+    """Keep a roll (`kind`: "ndjson" or "csv"), in chunks of one commit each, streaming.
+
+    A policy that is held with the same content is unchanged; with other content it is refused.
+    """
+    loaded = unchanged = 0
+    refused: list[dict[str, Any]] = []
+    chunk: list[tuple[int, dict[str, Any]]] = []
+    editions = {(p["product"], p["edition"]) for p in list_products(ctx)}
+
+    def flush() -> None:
+        nonlocal loaded, unchanged
+        added, same, clashes = ctx.writer.run(lambda session: _keep_policies(ctx, session, chunk))
+        loaded, unchanged = loaded + added, unchanged + same
+        refused.extend(clashes)
+        chunk.clear()
+
+    for row in read_roll(lines, kind):
+        if isinstance(row, RowError):
+            refused.append({"line": row.line, "field": row.field, "rule": row.rule, "message": row.message})
+            continue
+        document = row.document
+        if (document["product"], document["edition"]) not in editions:
+            refused.append(_clash(row.line, "edition", "policy.product_unknown", "load this product's edition first"))
+            continue
+        chunk.append((row.line, document))
+        if len(chunk) == _CHUNK:
+            flush()
+    if chunk:
+        flush()
+    return LoadReport(loaded, unchanged, refused)
+
+
+def _keep_policies(
+    ctx: Context, session: Session, chunk: Sequence[tuple[int, dict[str, Any]]]
+) -> tuple[int, int, list[dict[str, Any]]]:
+    held = {
+        no: row.coverage_digest
+        for no, row in policies.policies_by_no(session, [doc["policy_no"] for _, doc in chunk]).items()
+    }
+    added = same = 0
+    clashes = []
+    for line, document in chunk:
+        policy_no = document["policy_no"]
+        coverage_digest = ctx.vault.fingerprint(document)
+        if policy_no in held:
+            if held[policy_no] == coverage_digest:
+                same += 1
+            else:
+                clashes.append(_clash(line, "policy_no", "policy.conflict", "held with other content"))
+            continue
+        session.add(_policy(ctx, document, coverage_digest))
+        held[policy_no] = coverage_digest
+        added += 1
+    return added, same, clashes
+
+
+def _policy(ctx: Context, document: dict[str, Any], coverage_digest: str) -> tables.Policy:
+    person = document["person"]
+    identity = normalise_certificate(person["cert_type"], person["cert_no"])
+    return tables.Policy(
+        policy_no=document["policy_no"],
+        product=document["product"],
+        edition=document["edition"],
+        effective=date.fromisoformat(document["effective"]),
+        expires=date.fromisoformat(document["expires"]),
+        pseudonym=ctx.pseudonymiser.of(*identity),
+        coverage_digest=coverage_digest,
+        coverage_sealed=seal_coverage(ctx.vault, document),
+        salts_sealed=seal_policy_salts(ctx.vault, document["policy_no"], PolicySalts.generate(ctx.rng)),
+        loaded_at=ctx.clock(),
+    )
+
+
+def _clash(line: int, field: str, rule: str, message: str) -> dict[str, Any]:
+    return {"line": line, "field": field, "rule": rule, "message": message}
+
+
+def list_policies(ctx: Context, after: int, limit: int) -> Page:
+    with ctx.database.reading() as session:
+        rows = policies.policies_page(session, after, limit)
+    return Page([_policy_view(row) for row in rows], rows[-1].id if len(rows) == limit else None)
+
+
+def get_policy(ctx: Context, policy_no: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    with ctx.database.reading() as session:
+        row = policies.policy_by_no(session, policy_no)
+    if row is None:
+        raise NotFound(f"there is no policy {policy_no}", code="policy.unknown")
+    return _policy_view(row)
+
+
+def _policy_view(row: tables.Policy) -> dict[str, Any]:
+    return {
+        "policy_no": row.policy_no,
+        "product": row.product,
+        "edition": row.edition,
+        "effective": row.effective,
+        "expires": row.expires,
+        "loaded_at": row.loaded_at,
+    }
