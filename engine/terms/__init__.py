@@ -1,0 +1,18 @@
+"""What a product promises: declarative files, checked and typed, with one digest an edition."""
+
+from engine.terms.loader import check_product, load_product, terms_from_document
+from engine.terms.model import Benefit, Limit, Terms, Text
+from engine.terms.problems import Problem, TermsError, TermsInvalid
+
+__all__ = [
+    "Benefit",
+    "Limit",
+    "Problem",
+    "Terms",
+    "TermsError",
+    "TermsInvalid",
+    "Text",
+    "check_product",
+    "load_product",
+    "terms_from_document",
+]

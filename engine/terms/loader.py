@@ -1,0 +1,162 @@
+"""Product files and terms documents read and checked: every problem with its place, or Terms."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from engine.money import MoneyError
+from engine.terms.document import build, to_authored, to_document
+from engine.terms.model import Terms
+from engine.terms.problems import Problem, TermsInvalid
+from engine.terms.rules import Finding, check_rules
+from engine.terms.rules import Path as NodePath
+
+MAX_BYTES = 1 << 20
+"""A product file is a few kilobytes; beyond this it is not one."""
+
+
+def load_product(path: Path) -> Terms:
+    """Read a product file (YAML). Raises TermsInvalid with every problem, OSError when it cannot be read."""
+    tree, problems = _read(path)
+    if problems:
+        raise TermsInvalid(problems)
+    return build(to_document(tree), tree.get("uncertain", ()))
+
+
+def check_product(path: Path) -> list[Problem]:
+    """What is wrong with a product file, in its order; empty when nothing. Raises OSError."""
+    return _read(path)[1]
+
+
+def terms_from_document(document: Mapping[str, Any]) -> Terms:
+    """The inverse of `Terms.document`: held to the same rules as a file, and to be canonical.
+
+    Raises TermsInvalid. The document may come from anyone: an auditor's evidence bundle carries it.
+    """
+    try:
+        authored = to_authored(document)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise TermsInvalid([_of_document("", "document.not_terms", str(error))]) from error
+    findings = _check(authored)
+    if findings:
+        raise TermsInvalid([_of_document(_pointer(f.path), f.rule, f.message) for f in findings])
+    terms = build(to_document(authored))
+    if terms.document != document:
+        message = "sets are sorted and empty keys are left out"
+        raise TermsInvalid([_of_document("", "document.not_canonical", message)])
+    return terms
+
+
+def _of_document(pointer: str, rule: str, message: str) -> Problem:
+    return Problem("terms document", 0, 0, pointer, rule, message)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """The plain authored form, and its problems; the form is empty when there are any."""
+    data = path.read_bytes()
+    if len(data) > MAX_BYTES:
+        return {}, [Problem(str(path), 1, 1, "", "yaml.too_large", f"more than {MAX_BYTES} bytes")]
+    try:
+        marked = YAML(typ="rt").load(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return {}, [Problem(str(path), 1, 1, "", "yaml.encoding", f"not UTF-8: {error.reason}")]
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        what = (error.problem or "cannot be read").splitlines()[0]
+        rule = "yaml.repeated_key" if "duplicate key" in what else "yaml.syntax"
+        return {}, [Problem(str(path), line, column, "", rule, what)]
+    except YAMLError as error:
+        return {}, [Problem(str(path), 1, 1, "", "yaml.syntax", str(error).splitlines()[0])]
+    plain = _plain(marked)
+    problems = []
+    for finding in _check(plain):
+        line, column = _place(marked, finding.path)
+        problems.append(
+            Problem(str(path), line, column, _pointer(finding.path), finding.rule, finding.message)
+        )
+    problems.sort(key=lambda problem: (problem.line, problem.column))
+    return ({} if problems else plain), problems
+
+
+def _check(plain: Any) -> list[Finding]:
+    findings = [found for error in _validator().iter_errors(plain) for found in _of_schema(error)]
+    if findings:
+        return findings
+    try:
+        return check_rules(plain)
+    except MoneyError as error:  # the schema's pattern admits nothing else; an amount must not crash a check
+        return [Finding((), "money.precision", str(error))]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    text = resources.files("engine.terms").joinpath("product.schema.json").read_text(encoding="utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def _of_schema(error: ValidationError) -> Iterator[Finding]:
+    path: NodePath = tuple(error.absolute_path)
+    kind, stated, instance = str(error.validator), cast(Any, error.validator_value), cast(Any, error.instance)
+    if kind == "additionalProperties":
+        known = list(error.schema.get("properties", ())) if isinstance(error.schema, Mapping) else []
+        for key in sorted(set(instance) - set(known)):
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"
+            yield Finding((*path, key), "schema.unknown_key", f"unknown key {key}{hint}")
+    elif kind == "required":
+        for key in stated:
+            if key not in instance:
+                yield Finding(path, "schema.required", f"{key} is missing")
+    elif kind == "oneOf":
+        yield Finding(path, "schema.one_of", "exactly one of paid_max_yuan and occasions_max is stated")
+    elif kind == "pattern":
+        yield Finding(path, "schema.pattern", f"{instance!r} does not have the form {stated}")
+    else:
+        yield Finding(path, f"schema.{_snake(kind)}", error.message)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _plain(node: Any) -> Any:
+    """ruamel's marked values as plain JSON values; a YAML date as its ISO string."""
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    if isinstance(node, date):
+        return node.isoformat()
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return str(node)
+
+
+def _place(marked: Any, path: NodePath) -> tuple[int, int]:
+    """Line and column, from 1, of the deepest part of the path that is in the text."""
+    line, column, node = 0, 0, marked
+    for step in path:
+        try:
+            line, column = node.lc.item(step) if isinstance(step, int) else node.lc.key(step)
+            node = node[step]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return line + 1, column + 1
+
+
+def _pointer(path: NodePath) -> str:
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
