@@ -46,12 +46,10 @@ from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 from trie.hexary import HexaryTrie
 
-from engine.chain.errors import RpcError, WrongChain
+from engine.chain.errors import EXECUTION_REVERTED, SERVER_ERROR, RpcError, WrongChain
 from engine.chain.sqlite_db import LogFilter, LogRow, SqliteDB
+from engine.chain.trie_proof import proof_nodes
 
-REVERTED = 3
-"""JSON-RPC code of a revert with data, as geth answers it."""
-SERVER_ERROR = -32000
 ZERO_ADDRESS = Address(b"\x00" * 20)
 PREFUND_WEI = 10**27
 
@@ -63,7 +61,7 @@ class ChainSpec:
     block_gas_limit: room for several transactions of `transaction_gas` in one block.
     """
 
-    chain_id: int = 0x6175746F
+    chain_id: int
     prefunded: tuple[bytes, ...] = ()
     block_gas_limit: int = 300_000_000
 
@@ -255,12 +253,12 @@ class SqliteBackend(PyEVMBackend):  # type: ignore[misc]
 
     def account_proof(self, header: BlockHeaderAPI, address: bytes) -> list[bytes]:
         """The nodes from the state root towards the account (EIP-1186), RLP-encoded."""
-        return _proof(self._state_trie(header), keccak(address))
+        return proof_nodes(self._state_trie(header), keccak(address))
 
     def storage_proof(self, header: BlockHeaderAPI, address: bytes, slot: int) -> tuple[int, list[bytes]]:
         """The slot's value and the nodes from the account's storage root towards it."""
         trie = self._storage_trie(header, address)
-        return _storage_value(trie, slot), _proof(trie, keccak(slot.to_bytes(32, "big")))
+        return _storage_value(trie, slot), proof_nodes(trie, keccak(slot.to_bytes(32, "big")))
 
     def _state_trie(self, header: BlockHeaderAPI) -> HexaryTrie:
         return HexaryTrie(self.db, header.state_root)
@@ -303,7 +301,7 @@ def failure(computation: ComputationAPI) -> RpcError | None:
     if not computation.is_error:
         return None
     if isinstance(computation.error, Revert):
-        return RpcError(REVERTED, "execution reverted", "0x" + computation.output.hex())
+        return RpcError(EXECUTION_REVERTED, "execution reverted", "0x" + computation.output.hex())
     if isinstance(computation.error, OutOfGas):
         return RpcError(SERVER_ERROR, "out of gas")
     return RpcError(SERVER_ERROR, f"execution failed: {type(computation.error).__name__}")
@@ -340,9 +338,3 @@ def _log_rows(block: BlockAPI, receipts: Sequence[ReceiptAPI]) -> Iterable[LogRo
 def _storage_value(trie: HexaryTrie, slot: int) -> int:
     encoded = trie.get(keccak(slot.to_bytes(32, "big")))
     return int.from_bytes(rlp.decode(encoded), "big") if encoded else 0
-
-
-def _proof(trie: HexaryTrie, key: bytes) -> list[bytes]:
-    nodes = [bytes(rlp.encode(node)) for node in trie.get_proof(key)]  # type: ignore[no-untyped-call]
-    # A node shorter than a hash stands inside its parent; EIP-1186 lists those referenced by hash.
-    return [node for depth, node in enumerate(nodes) if depth == 0 or len(node) >= 32]

@@ -6,7 +6,7 @@ Transactions that wait together share a block.
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,16 @@ from eth.abc import SignedTransactionAPI
 from engine.chain import rpc_format as fmt
 from engine.chain.backend import ChainSpec, SqliteBackend
 from engine.chain.errors import ChainUnavailable, RpcError
-from engine.chain.node import INVALID_PARAMS, NodeMethods
+from engine.chain.node import NodeMethods
 
-MAX_BLOCK_TRANSACTIONS = 64
-SEND_RAW = "eth_sendRawTransaction"
+MAX_WAITING_JOBS = 64
 
 
 class EmbeddedChain:
     """A node in this process. `request` is JSON-RPC without the envelope; it raises RpcError.
 
-    A sent transaction is mined and on disk when `request` returns its hash; one that would revert is
-    refused with its revert data and leaves no trace. `clock` gives seconds since 1970.
+    A sent transaction is mined and on disk when `send` returns its hash; one that would revert is refused
+    with its revert data and leaves no trace. `clock` gives seconds since 1970.
     Raises ChainLocked when another process has the file open, WrongChain for another chain id.
     """
 
@@ -47,15 +46,12 @@ class EmbeddedChain:
 
     def request(self, method: str, params: list[Any]) -> Any:
         """Run one JSON-RPC method and wait for it. Any thread."""
-        if method != SEND_RAW:
-            return self._submit(_Read(lambda node, _: node.request(method, params)))
-        if len(params) != 1 or not isinstance(params[0], str):
-            raise RpcError(INVALID_PARAMS, f"{SEND_RAW}: one parameter, the signed transaction as 0x-hex")
-        try:
-            raw = bytes.fromhex(params[0].removeprefix("0x"))
-        except ValueError as error:
-            raise RpcError(INVALID_PARAMS, f"{SEND_RAW}: not 0x-hex") from error
-        return self._submit(_Send(raw))
+        return self._submit(_Read(lambda node, _: node.request(method, params)))
+
+    def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
+        """Mine signed transactions, together and in this order; per transaction its hash, or why not."""
+        outcome: list[str | RpcError] = self._submit(_Send(raw_transactions))
+        return outcome
 
     def ahead_s(self) -> float:
         """Seconds by which the head's timestamp is ahead of the wall clock, or 0: hold batches back by it."""
@@ -94,7 +90,7 @@ class EmbeddedChain:
     def _work(self, backend: SqliteBackend, node: NodeMethods) -> bool:
         """Take what waits, mine its transactions into one block, then answer its reads. False at the end."""
         jobs = [self._jobs.get()]
-        while jobs[-1] is not None and len(jobs) < MAX_BLOCK_TRANSACTIONS:
+        while jobs[-1] is not None and len(jobs) < MAX_WAITING_JOBS:
             try:
                 jobs.append(self._jobs.get_nowait())
             except queue.Empty:
@@ -119,8 +115,8 @@ class _Read:
 
 
 class _Send:
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+    def __init__(self, raw_transactions: Sequence[bytes]) -> None:
+        self.raw_transactions = raw_transactions
         self.done: Future[Any] = Future()
 
 
@@ -128,22 +124,28 @@ _Job = _Read | _Send
 
 
 def _mine(backend: SqliteBackend, jobs: list[_Send]) -> None:
-    decoded: list[tuple[_Send, SignedTransactionAPI]] = []
-    for job in jobs:
-        try:
-            decoded.append((job, backend.decode_transaction(job.raw)))
-        except RpcError as error:
-            job.done.set_exception(error)
-    if not decoded:
-        return
+    """All jobs' transactions into one block; every job learns the outcome of its own."""
+    outcomes: list[list[str | RpcError]] = [[] for _ in jobs]
+    decoded: list[SignedTransactionAPI] = []
+    places: list[tuple[int, int]] = []
+    for at, job in enumerate(jobs):
+        for raw in job.raw_transactions:
+            try:
+                transaction = backend.decode_transaction(raw)
+            except RpcError as error:
+                outcomes[at].append(error)
+                continue
+            places.append((at, len(outcomes[at])))
+            outcomes[at].append(fmt.data(transaction.hash))
+            decoded.append(transaction)
     try:
-        refusals = backend.mine([transaction for _, transaction in decoded])
+        refusals = backend.mine(decoded)
     except BaseException as error:  # noqa: BLE001  crosses to the threads that wait for it
-        for job, _ in decoded:
+        for job in jobs:
             job.done.set_exception(error)
         return
-    for (job, transaction), refusal in zip(decoded, refusals, strict=True):
-        if refusal is None:
-            job.done.set_result(fmt.data(transaction.hash))
-        else:
-            job.done.set_exception(refusal)
+    for (at, index), refusal in zip(places, refusals, strict=True):
+        if refusal is not None:
+            outcomes[at][index] = refusal
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        job.done.set_result(outcome)

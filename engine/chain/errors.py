@@ -15,6 +15,21 @@ Every error survives pickling: durable workflows store what a step raised.
 
 from typing import Any
 
+# JSON-RPC 2.0 section 5.1
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+# EIP-1474
+SERVER_ERROR = -32000
+NOT_FOUND = -32001
+READ_ONLY = -32004
+"""EIP-1474 "method not supported": a node would do it, a read-only endpoint never does."""
+LIMIT_EXCEEDED = -32005
+EXECUTION_REVERTED = 3
+"""A revert with its data, as geth and Anvil answer it."""
+
 
 class ChainError(Exception):
     """Base of everything this room raises on purpose."""

@@ -10,13 +10,9 @@ from eth.abc import BlockHeaderAPI
 
 from engine.chain import rpc_format as fmt
 from engine.chain.backend import ZERO_ADDRESS, SqliteBackend, failure
-from engine.chain.errors import RpcError
+from engine.chain.errors import INVALID_PARAMS, LIMIT_EXCEEDED, METHOD_NOT_FOUND, NOT_FOUND, RpcError
 from engine.chain.sqlite_db import LogFilter
 
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-NOT_FOUND = -32001
-LIMIT_EXCEEDED = -32005
 CLIENT_VERSION = "autoclaim/py-evm"
 _MAX_TOPICS = 4
 

@@ -6,14 +6,17 @@ The envelope (batches, errors, sizes) and the allow-list live here; the methods 
 import json
 from typing import Any, Protocol
 
-from engine.chain.errors import ChainError, RpcError
-from engine.chain.node import INVALID_PARAMS, LIMIT_EXCEEDED, METHOD_NOT_FOUND
-
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-INTERNAL_ERROR = -32603
-READ_ONLY = -32004
-"""EIP-1474 "method not supported": a node would do it, this endpoint never does."""
+from engine.chain.errors import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    LIMIT_EXCEEDED,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    READ_ONLY,
+    ChainError,
+    RpcError,
+)
 
 READ_METHODS = frozenset({
     "web3_clientVersion", "net_version", "eth_chainId", "eth_syncing", "eth_accounts",

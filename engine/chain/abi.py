@@ -1,0 +1,144 @@
+"""Contract calls, results, events and errors to and from bytes, as the artifacts' ABIs say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, EncodingError
+from eth_utils.abi import collapse_if_tuple
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from engine.chain.artifacts import Artifact
+from engine.chain.errors import ContractRefused, RpcError
+
+_ERROR_STRING = keccak(text="Error(string)")[:4]
+_PANIC = keccak(text="Panic(uint256)")[:4]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function, event or error: names and types of what goes in, types of what comes out."""
+
+    name: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    indexed: tuple[bool, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def hash(self) -> bytes:
+        return keccak(text=f"{self.name}({','.join(self.types)})")
+
+
+class ContractAbi:
+    """One contract's ABI. No function of ours is overloaded, so a name is enough to find it."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self._constructor: Signature | None = None
+        self._functions: dict[str, tuple[bytes, Signature]] = {}
+        self._events: dict[bytes, Signature] = {}
+        self.errors: dict[bytes, Signature] = {}
+        for entry in artifact.abi:
+            signature = _signature(entry)
+            match entry["type"]:
+                case "constructor":
+                    self._constructor = signature
+                case "function":
+                    self._functions[signature.name] = (signature.hash[:4], signature)
+                case "event":
+                    self._events[signature.hash] = signature
+                case "error":
+                    self.errors[signature.hash[:4]] = signature
+
+    def constructor_data(self, arguments: Sequence[Any]) -> bytes:
+        return b"" if self._constructor is None else encode(self._constructor.types, arguments)
+
+    def call_data(self, function: str, arguments: Sequence[Any]) -> bytes:
+        """Raises ValueError naming the function when an argument does not fit its type."""
+        selector, signature = self._functions[function]
+        try:
+            return selector + encode(signature.types, arguments)
+        except (EncodingError, TypeError, ValueError) as error:
+            raise ValueError(f"{function}({', '.join(signature.names)}): {error}") from error
+
+    def result(self, function: str, data: bytes) -> Any:
+        """What a view returned: the value, or a tuple where there are several, None where there are none."""
+        _, signature = self._functions[function]
+        values = decode(signature.outputs, data)
+        return values[0] if len(values) == 1 else values or None
+
+    def event(self, topics: Sequence[bytes], data: bytes) -> tuple[str, dict[str, Any]] | None:
+        """(name, arguments) of a log, JSON-ready; None for an event the ABI does not declare."""
+        signature = self._events.get(topics[0]) if topics else None
+        if signature is None:
+            return None
+        unindexed = iter(
+            decode(
+                [kind for kind, at in zip(signature.types, signature.indexed, strict=True) if not at], data
+            )
+        )
+        from_topics = iter(topics[1:])
+        arguments = {
+            name: json_value(kind, decode([kind], next(from_topics))[0] if indexed else next(unindexed))
+            for name, kind, indexed in zip(signature.names, signature.types, signature.indexed, strict=True)
+        }
+        return signature.name, arguments
+
+
+class RefusalDecoder:
+    """Turns revert data into ContractRefused, whichever of the contracts the revert came from."""
+
+    def __init__(self, abis: Sequence[ContractAbi]) -> None:
+        self._errors: dict[bytes, Signature] = {}
+        for abi in abis:
+            self._errors |= abi.errors
+
+    def of_error(self, error: RpcError) -> ContractRefused | RpcError:
+        """The refusal behind a node's error, or the error itself when no contract spoke."""
+        data = error.data or ""
+        message = error.message.lower()
+        if data.startswith("0x") and len(data) >= 10 and len(data) % 2 == 0:
+            return self.of_data(bytes.fromhex(data[2:]))
+        if "out of gas" in message:
+            return ContractRefused("OutOfGas")
+        if "revert" in message:
+            return ContractRefused("Reverted")
+        return error
+
+    def of_data(self, data: bytes) -> ContractRefused:
+        selector, body = data[:4], data[4:]
+        try:
+            if selector == _ERROR_STRING:
+                return ContractRefused("Error", {"message": decode(["string"], body)[0]})
+            if selector == _PANIC:
+                return ContractRefused("Panic", {"code": decode(["uint256"], body)[0]})
+            signature = self._errors.get(selector)
+            if signature is not None:
+                values = decode(signature.types, body)
+                named = zip(signature.names, signature.types, values, strict=True)
+                return ContractRefused(signature.name, {name: json_value(kind, v) for name, kind, v in named})
+        except DecodingError:
+            pass
+        return ContractRefused("Unknown", {"data": "0x" + data.hex()})
+
+
+def json_value(kind: str, value: Any) -> Any:
+    """bytes as 0x-hex, addresses with their checksum, sequences as lists; integers and text as they are."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, list | tuple):
+        return [json_value(kind.removesuffix("[]"), item) for item in value]
+    return to_checksum_address(value) if kind == "address" else value
+
+
+def _signature(entry: Mapping[str, Any]) -> Signature:
+    inputs = entry.get("inputs", ())
+    return Signature(
+        name=entry.get("name", ""),
+        names=tuple(item["name"] for item in inputs),
+        types=tuple(collapse_if_tuple(item) for item in inputs),
+        indexed=tuple(bool(item.get("indexed")) for item in inputs),
+        outputs=tuple(collapse_if_tuple(item) for item in entry.get("outputs", ())),
+    )
