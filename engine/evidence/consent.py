@@ -4,9 +4,11 @@ from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
+from pydantic import ValidationError as ShapeError
 
-from engine.evidence.documents import SignedGrant
-from engine.evidence.errors import ProofInvalid
+from engine.evidence.errors import DocumentInvalid, ProofInvalid
+from engine.evidence.fields import Address, Hex, Index, Part, Word
+from engine.evidence.manifest import Document
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _GRANT_TYPE = keccak(
@@ -17,7 +19,44 @@ _NAME, _VERSION = keccak(b"AuthorizationRegistry"), keccak(b"1")
 _SECP256K1_HALF = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
-def recover_signer(signed: SignedGrant, chain_id: int, registry: bytes) -> bytes:
+class ScopePaper(Part):
+    purpose: str
+    recipient: str
+    product: str
+
+
+class GrantPaper(Part):
+    """The registry's Grant struct; expires is in seconds."""
+
+    id: Word
+    subject: Word
+    scope: Word
+    consent_digest: Word
+    insured: Address
+    expires: Index
+
+
+class ConsentPaper(Part):
+    """What documents.consent_document writes, read back."""
+
+    text: str
+    scope: ScopePaper
+    grant: GrantPaper
+    nonce: Index
+    deadline: Index
+    signature: Hex
+
+
+def read_consent(document: Document) -> ConsentPaper:
+    """Raises DocumentInvalid, naming the first field that is missing, unknown or malformed."""
+    try:
+        return ConsentPaper.model_validate(document)
+    except ShapeError as error:
+        first = error.errors()[0]
+        raise DocumentInvalid(f"consent: /{'/'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def recover_signer(signed: ConsentPaper, chain_id: int, registry: bytes) -> bytes:
     """The 20-byte address whose key made the signature. Raises ProofInvalid when it is no signature.
 
     A contract wallet (EIP-1271) signs in its own way, which only its chain can judge; it recovers to
@@ -37,7 +76,7 @@ def recover_signer(signed: SignedGrant, chain_id: int, registry: bytes) -> bytes
     return key.to_canonical_address()
 
 
-def grant_hash(signed: SignedGrant, chain_id: int, registry: bytes) -> bytes:
+def grant_hash(signed: ConsentPaper, chain_id: int, registry: bytes) -> bytes:
     """The 32 bytes that the insured's key signs."""
     grant = signed.grant
     domain = keccak(_DOMAIN_TYPE + _NAME + _VERSION + _uint(chain_id) + registry.rjust(32, b"\0"))

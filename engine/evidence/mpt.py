@@ -127,8 +127,12 @@ def prove_receipt(receipts_root: bytes, transaction_index: int, nodes: Sequence[
     value = prove(receipts_root, rlp.encode(transaction_index), nodes)
     if not value:
         raise ProofInvalid(f"no transaction {transaction_index} in this block")
-    # EIP-2718: a first byte up to 0x7f is the transaction type, and the receipt follows it.
-    payload = _decode(value[1:] if value[0] <= 0x7F else value, "receipt")
+    return decode_receipt(value)
+
+
+def decode_receipt(value: bytes) -> Receipt:
+    """A receipt as consensus encodes it. EIP-2718: a first byte up to 0x7f is the transaction's type."""
+    payload = _decode(value[1:] if value[:1] <= b"\x7f" else value, "receipt")
     if not isinstance(payload, list) or len(payload) != 4 or not isinstance(payload[3], list):
         raise ProofInvalid("receipt: not (status, gas, bloom, logs)")
     return Receipt(succeeded=payload[0] == b"\x01", logs=tuple(_log(item) for item in payload[3]))
