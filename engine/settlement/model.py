@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.money import Fen
+from engine.settlement.dictionaries import dictionary
+from engine.settlement.errors import SettlementInvalid
+from engine.settlement.hospitals import HospitalRegister
+from engine.settlement.validation import check
 
-if TYPE_CHECKING:
-    from engine.settlement.hospitals import HospitalRegister
+MINIMISED_SCHEMA = "settlement.minimised/1"
+"""Value of "schema" in the document `minimise` makes of a settlement."""
+ORDINARY_STAY = "21"
+_LEVELS = dictionary("hospital_level").entries
+_INPATIENT_TYPES = dictionary("inpatient_type").entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +87,102 @@ class Settlement:
     lines: tuple[DetailLine, ...]
 
     @classmethod
-    def parse(cls, native: Mapping[str, Any], register: "HospitalRegister | None" = None) -> "Settlement":
-        """Validate a native settlement or a minimised document and read it.
+    def parse(cls, native: Mapping[str, Any], register: HospitalRegister | None = None) -> "Settlement":
+        """Read a native settlement, or the document `minimise` made of one.
 
-        With a register, grade and ward come from it and not from what the hospital says of itself;
-        a minimised document already carries them. Raises SettlementInvalid with every violation.
+        With a register, grade and wards come from it and not from what a hospital says of itself, and a
+        native settlement is expected. Raises SettlementInvalid with every violation.
         """
-        from engine.settlement.reading import read
+        minimised = register is None and native.get("schema") == MINIMISED_SCHEMA
+        checked = check(native, personal=not minimised)
+        if checked.errors or checked.totals is None:
+            raise SettlementInvalid(checked.errors)
+        info, totals = checked.setlinfo, checked.totals
+        discharged_on = info["dscg_time"].date()
+        return cls(
+            setl_id=info["setl_id"],
+            hospital_code=info["fixmedins_code"],
+            hospital_grade=_grade(info, register),
+            insured_area=info["insuplc"],
+            visit_type=_visit_type(info),
+            ward_type=_ward_type(info, register),
+            admitted_on=info["adm_time"].date(),
+            discharged_on=discharged_on,
+            settled_at=info.get("setl_time") or info["setl_end_date"],
+            discharge_way=info["dscg_way"],
+            age_years=_age_years(info),
+            main_diagnosis=next(
+                (row["diag_code"] for row in checked.rows["diseinfo"] if row.get("maindiag_flag") == "1"),
+                None,
+            ),
+            total_fen=totals.medfee,
+            own_pay_fen=totals.parts["fulamt_ownpay_amt"],
+            over_limit_fen=totals.parts["overlmt_selfpay"],
+            pre_self_pay_fen=totals.parts["preselfpay_amt"],
+            in_scope_fen=totals.parts["inscp_scp_amt"],
+            fund_fen=totals.fund,
+            account_fen=Fen(totals.account + totals.shared_account),
+            cash_fen=totals.cash,
+            other_compensation_fen=totals.other_compensation,
+            lines=tuple(_line(row, discharged_on) for row in checked.rows["feedetail"]),
+        )
 
-        return read(native, register)
+
+def _line(row: Mapping[str, Any], discharged_on: date) -> DetailLine:
+    moment: datetime | None = row.get("fee_ocur_time")
+    return DetailLine(
+        sn=row["feedetl_sn"],
+        code=row["med_list_codg"],
+        name=row.get("hilist_name") or row.get("medins_list_name") or "",
+        category=row["med_chrgitm_type"],
+        quantity=row["cnt"],
+        unit_price=row["pric"],
+        amount_fen=row["det_item_fee_sumamt"],
+        own_pay_fen=row["fulamt_ownpay_amt"],
+        over_limit_fen=row["overlmt_amt"],
+        pre_self_pay_fen=row["preselfpay_amt"],
+        in_scope_fen=row["inscp_scp_amt"],
+        occurred_on=moment.date() if moment else discharged_on,
+    )
+
+
+def _grade(info: Mapping[str, Any], register: HospitalRegister | None) -> int:
+    if register is not None:
+        hospital = register.get(info["fixmedins_code"])
+        return hospital.grade if hospital else 0
+    level = info.get("hosp_lv") or info.get("hi_setl_lv")
+    return int(_LEVELS[level]["grade"]) if level else 0
+
+
+def _visit_type(info: Mapping[str, Any]) -> str:
+    """The national list of an inpatient may leave med_type to ipt_med_type; without either it is a stay."""
+    stated: str | None = info.get("med_type")
+    kind = info.get("ipt_med_type")
+    return stated or (str(_INPATIENT_TYPES[kind]["visit_type"]) if kind else ORDINARY_STAY)
+
+
+def _ward_type(info: Mapping[str, Any], register: HospitalRegister | None) -> str:
+    """As stated, if the register gives the hospital such a ward; the list itself has no ward.
+
+    Nothing stated is an ordinary ward: the basic insurance does not settle the others as a stay.
+    """
+    stated: str | None = info.get("ward_type")
+    hospital = register.get(info["fixmedins_code"]) if register is not None else None
+    if hospital is None:
+        return stated or "ordinary"
+    if stated is None:
+        return "ordinary" if "ordinary" in hospital.wards else hospital.wards[0]
+    return stated if stated in hospital.wards else "unknown"
+
+
+def _age_years(info: Mapping[str, Any]) -> int | None:
+    """Whole years at admission; someone born on 29 February has a birthday on 1 March otherwise."""
+    born: date | None = info.get("brdy")
+    if born is not None:
+        admitted = info["adm_time"].date()
+        before_birthday = (admitted.month, admitted.day) < (born.month, born.day)
+        return int(admitted.year - born.year - before_birthday)
+    if "nwb_age" in info:
+        return 0
+    stated: int | None = info.get("age")
+    return stated
