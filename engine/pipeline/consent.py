@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.chain.contracts import GrantFields
-from engine.chain.eip712 import grant_typed_data, revoke_typed_data
+
+from engine.chain import eip712
+from engine.chain.contracts import Grant as ChainGrant
+from engine.chain.contracts import Liveness
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound, Refused
 from engine.evidence.canonical import digest
@@ -100,9 +102,16 @@ def _new_authorization(
 
 def _to_sign(ctx: Context, session: Session, row: tables.Authorization) -> dict[str, Any]:
     text = session.get_one(tables.ConsentText, row.text_digest).text
-    fields = grant_fields(row)
-    typed = grant_typed_data(
-        fields,
+    grant = eip712.Grant(
+        _raw(row.authorization_id),
+        _raw(row.subject),
+        _raw(row.scope),
+        _raw(row.consent_digest),
+        row.insured,
+        row.expires_s,
+    )
+    typed = eip712.grant_typed_data(
+        grant,
         chain_id=ctx.chain.deployment.chain_id,
         registry=ctx.chain.deployment.addresses["AuthorizationRegistry"],
         nonce=row.nonce,
@@ -116,9 +125,9 @@ def _to_sign(ctx: Context, session: Session, row: tables.Authorization) -> dict[
     }
 
 
-def grant_fields(row: tables.Authorization) -> GrantFields:
+def grant_fields(row: tables.Authorization) -> ChainGrant:
     """The registry's Grant struct of a stored authorization."""
-    return GrantFields(
+    return ChainGrant(
         id=_raw(row.authorization_id),
         subject=_raw(row.subject),
         scope=_raw(row.scope),
@@ -163,7 +172,7 @@ def grant_authorizations(ctx: Context, signed: Sequence[tuple[str, str]]) -> lis
 def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> None:
     registry = ctx.chain.registry
     # A crash between the chain and our commit leaves grants that stand; they are not sent again.
-    missing = [row for row in rows if not registry.is_granted(_raw(row.authorization_id))]
+    missing = [row for row in rows if _on_chain(ctx, row) is Liveness.UNKNOWN]
     tx_hash = None
     if missing:
         try:
@@ -187,13 +196,18 @@ def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> Non
     ctx.writer.run(keep)
 
 
+def _on_chain(ctx: Context, row: tables.Authorization) -> Liveness:
+    now_s = int(ctx.clock().timestamp())
+    return ctx.chain.registry.liveness(row.authorization_id, row.scope, row.subject, now_s)
+
+
 def revocation_to_sign(ctx: Context, authorization_id: str) -> dict[str, Any]:
     """The typed data by which the insured withdraws consent. Raises NotFound."""
     with ctx.database.reading() as session:
         row = _known(session, authorization_id)
     nonce = ctx.chain.registry.nonces(row.insured)
     deadline = int(ctx.clock().timestamp()) + _DAY_S
-    typed = revoke_typed_data(
+    typed = eip712.revoke_typed_data(
         _raw(authorization_id),
         chain_id=ctx.chain.deployment.chain_id,
         registry=ctx.chain.deployment.addresses["AuthorizationRegistry"],
@@ -225,7 +239,7 @@ def _revoke(ctx: Context, authorization_id: str, send: Any) -> dict[str, Any]:
     try:
         tx_hash: str | None = send()
     except ContractRefused as error:
-        if not ctx.chain.registry.is_revoked(_raw(authorization_id)):
+        if _on_chain(ctx, row) is not Liveness.REVOKED:
             raise Refused(
                 "authorization.revocation_refused",
                 "the registry does not take this revocation",

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound, Refused
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32
@@ -75,11 +74,8 @@ def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes
     """Publish the digest in the catalogue, once; a repeat after a crash finishes what is missing."""
     dataset = terms_dataset(product, edition)
     catalog = ctx.chain.catalog
-    try:
+    if int(catalog.provider_of(dataset), 16) == 0:
         catalog.register(dataset, digest({"kind": "terms"}), TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
-    except ContractRefused as error:
-        if error.error_name != "DatasetAlreadyRegistered":
-            raise
     if catalog.version_of(dataset) == 0:
         catalog.publish_version(dataset, terms_digest, _NO_KEY)
 

@@ -138,10 +138,12 @@ def _keep(ctx: Context, session: Session, hospital_code: str, prepared: _Prepare
     claim_id = "clm_" + ctx.rng(12).hex()
     salts = ClaimSalts.generate(ctx.rng)
     document = prepared.document
-    document["setlinfo"]["setl_id"] = settlement_reference(prepared.setl_id, salts)
+    reference = settlement_reference(prepared.setl_id, salts)
+    document["setlinfo"]["setl_id"] = reference
     settlement = tables.Settlement(
         hospital_code=hospital_code,
         setl_id=prepared.setl_id,
+        reference=reference,
         content_digest=prepared.digest,
         body_sealed=ctx.vault.seal(prepared.raw, f"settlement.body/{claim_id}"),
         document_sealed=ctx.vault.seal_json(document, f"settlement.document/{claim_id}"),

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.in_home('engine.db').absolute()}"
 
     @property
+    def workflow_database(self) -> str:
+        """DBOS's own tables: beside ours on Postgres (its own schema), a file of their own on SQLite."""
+        return self.database_url or f"sqlite:///{self.in_home('workflows.db').absolute()}"
+
+    @property
     def bank_secret(self) -> Path:
         return self.bank_key_file or self.in_home("bank.secret")
 

@@ -12,6 +12,7 @@ from engine.store.tables import (
     Payout,
     Policy,
     ProcessingTask,
+    Quarantined,
     Settlement,
 )
 
@@ -33,7 +34,7 @@ def unbatched(session: Session, state: str, limit: int) -> Sequence[Claim]:
         select(Claim)
         .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
         .where(Claim.state == state, col(Claim.batch_id).is_(None))
-        .order_by(col(Settlement.settled_at), col(Settlement.setl_id))
+        .order_by(col(Settlement.settled_at), col(Settlement.reference))
         .limit(limit)
     )
     return session.exec(query).all()
@@ -45,7 +46,7 @@ def batch(session: Session, batch_id: str, state: str) -> Sequence[tuple[Claim, 
         select(Claim, Settlement)
         .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
         .where(Claim.batch_id == batch_id, Claim.state == state)
-        .order_by(col(Settlement.settled_at), col(Settlement.setl_id))
+        .order_by(col(Settlement.settled_at), col(Settlement.reference))
     )
     return session.exec(query).all()
 
@@ -66,7 +67,7 @@ def of_policy(session: Session, policy_id: int) -> Sequence[tuple[Claim, Settlem
         select(Claim, Settlement)
         .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
         .where(Claim.policy_id == policy_id)
-        .order_by(col(Settlement.settled_at), col(Settlement.setl_id))
+        .order_by(col(Settlement.settled_at), col(Settlement.reference))
     )
     return session.exec(query).all()
 
@@ -95,6 +96,12 @@ def transitions(session: Session, claim_id: int) -> Sequence[ClaimTransition]:
 
 def count_by_state(session: Session) -> dict[str, int]:
     return dict(session.exec(select(Claim.state, func.count()).group_by(Claim.state)).all())
+
+
+def count_quarantined(session: Session) -> int:
+    """Refused bodies that have not been corrected yet."""
+    query = select(func.count()).select_from(Quarantined).where(col(Quarantined.corrected_by).is_(None))
+    return session.exec(query).one()
 
 
 def payouts_by_state(session: Session) -> dict[str, tuple[int, int]]:

@@ -59,3 +59,18 @@ def mark_corrected(session: Session, hospital_code: str, setl_id: str, settlemen
         )
         .values(corrected_by=settlement_id)
     )
+
+
+def reversed_on_record(session: Session, limit: int) -> Sequence[tuple[Claim, Reversal]]:
+    """Claims taken back after their result was put on chain, where the chain does not say so yet."""
+    query = (
+        select(Claim, Reversal)
+        .join(Reversal, col(Reversal.settlement_id) == col(Claim.settlement_id))
+        .where(
+            col(Claim.state).in_(("reversed", "recovery_due")),
+            col(Claim.record_tx).is_not(None),
+            col(Claim.reverse_tx).is_(None),
+        )
+        .limit(limit)
+    )
+    return session.exec(query).all()

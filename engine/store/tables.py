@@ -157,6 +157,8 @@ class Settlement(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
     hospital_code: str = Field(foreign_key="hospital.code")
     setl_id: str
+    reference: str
+    """What stands for setl_id in evidence; the order of settlements of one moment."""
     content_digest: str
     body_sealed: bytes = Field(sa_type=LargeBinary)
     document_sealed: bytes = Field(sa_type=LargeBinary)

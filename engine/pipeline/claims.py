@@ -1,0 +1,156 @@
+"""Claims for the insurer: listed, explained line by line, and decided by a person where the terms cannot."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.errors import Conflict, NotFound, Refused
+from engine.pipeline.context import Context
+from engine.pipeline.page import Page
+from engine.pipeline.sealed import decision
+from engine.pipeline.states import ClaimState, PayoutState, move_claim
+from engine.store import claims, tables
+
+ACTIONS = ("readjudicate", "refuse")
+_PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
+
+
+def list_claims(
+    ctx: Context, state: str | None, hospital_code: str | None, product: str | None, after: int, limit: int
+) -> Page:
+    """In order of acceptance. Raises Refused for a state that does not exist."""
+    if state is not None and state not in list(ClaimState):
+        raise Refused(
+            "claim.filter",
+            "there is no such state",
+            [{"field": "state", "rule": "claim.state", "message": f"one of {', '.join(ClaimState)}"}],
+        )
+    with ctx.database.reading() as session:
+        rows = claims.page(
+            session, state=state, hospital_code=hospital_code, product=product, after=after, limit=limit
+        )
+    return Page([_summary(*row) for row in rows], rows[-1][0].id if len(rows) == limit else None)
+
+
+def _summary(claim: tables.Claim, policy: tables.Policy | None) -> dict[str, Any]:
+    return {
+        "claim_id": claim.claim_id,
+        "claim_key": claim.claim_key,
+        "state": claim.state,
+        "hospital_code": claim.hospital_code,
+        "product": policy.product if policy else None,
+        "edition": policy.edition if policy else None,
+        "policy_no": policy.policy_no if policy else None,
+        "version": claim.version,
+        "payable_fen": claim.payable_fen,
+        "created_at": claim.created_at,
+        "updated_at": claim.updated_at,
+    }
+
+
+def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
+    """State, every transition, the decision with its trace, and the payouts. Raises NotFound."""
+    with ctx.database.reading() as session:
+        claim = known(session, claim_id)
+        policy = session.get(tables.Policy, claim.policy_id) if claim.policy_id else None
+        moves = claims.transitions(session, claim.id or 0)
+        payouts = claims.payouts_of(session, claim.id or 0)
+    return {
+        **_summary(claim, policy),
+        "reasons": claim.reasons,
+        "authorization_id": claim.authorization_id,
+        "task_id": claim.task_id,
+        "record_tx": claim.record_tx,
+        "decision": decision(ctx.vault, claim),
+        "transitions": [
+            {"from": m.from_state, "to": m.to_state, "actor": m.actor, "reason": m.reason, "at": m.at} for m in moves
+        ],
+        "payouts": [payout_view(payout, claim.claim_key) for payout in payouts],
+    }
+
+
+def payout_view(payout: tables.Payout, claim_key: str | None) -> dict[str, Any]:
+    return {
+        "payout_id": payout.payout_id,
+        "claim_key": claim_key,
+        "version": payout.version,
+        "amount_fen": payout.amount_fen,
+        "state": payout.state,
+        "bank_ref": payout.bank_ref,
+        "bank_reason": payout.bank_reason,
+        "trigger_tx": payout.trigger_tx,
+        "confirm_tx": payout.confirm_tx,
+        "submitted_at": payout.submitted_at,
+        "settled_at": payout.settled_at,
+    }
+
+
+def list_payouts(ctx: Context, state: str | None, after: str, limit: int) -> Page:
+    with ctx.database.reading() as session:
+        rows = claims.payouts_page(session, state, after, limit)
+    items = [payout_view(*row) for row in rows]
+    return Page(items, rows[-1][0].payout_id if len(rows) == limit else None)
+
+
+def decide_claim(ctx: Context, claim_id: str, action: str, reason: str, actor: str) -> dict[str, Any]:
+    """A person's word on a claim at rest, with the reason it will be asked for.
+
+    `readjudicate` runs match and adjudication again, after what was missing has been put right; `refuse`
+    ends a claim in review. Raises NotFound, Refused, Conflict.
+    """
+    if action not in ACTIONS:
+        raise Refused(
+            "decision.invalid",
+            "there is no such action",
+            [{"field": "/action", "rule": "decision.action", "message": f"one of {', '.join(ACTIONS)}"}],
+        )
+    if not reason.strip():
+        raise Refused(
+            "decision.invalid",
+            "a decision needs its reason",
+            [{"field": "/reason", "rule": "decision.reason", "message": "say why, in a sentence"}],
+        )
+
+    def keep(session: Session) -> None:
+        claim = known(session, claim_id)
+        if action == "refuse":
+            move_claim(session, claim, ClaimState.REFUSED, actor=actor, reason=reason, clock=ctx.clock)
+        else:
+            _again(ctx, session, claim, reason, actor)
+
+    ctx.writer.run(keep)
+    return get_claim(ctx, claim_id)
+
+
+def _again(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
+    payouts = claims.payouts_of(session, claim.id or 0)
+    if any(payout.state in _PAID for payout in payouts):
+        raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
+    if claim.record_tx is not None:
+        # The recorded result stays on chain, unpaid; what is decided now supersedes it.
+        claim.version += 1
+        claim.record_tx = None
+    claim.batch_id = None
+    move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
+
+
+def totals(ctx: Context) -> dict[str, Any]:
+    """Counts of claims by state, and of payouts with their sums in fen."""
+    with ctx.database.reading() as session:
+        by_state = claims.count_by_state(session)
+        payouts = claims.payouts_by_state(session)
+        quarantined = claims.count_quarantined(session)
+    return {
+        "claims": {str(state): by_state.get(state, 0) for state in ClaimState},
+        "accepted": sum(by_state.values()),
+        "quarantined": quarantined,
+        "payouts": {state: {"count": count, "fen": fen} for state, (count, fen) in sorted(payouts.items())},
+        "payout_fen": sum(fen for state, (_, fen) in payouts.items() if state in _PAID),
+    }
+
+
+def known(session: Session, claim_id: str) -> tables.Claim:
+    claim = claims.by_name(session, claim_id)
+    if claim is None:
+        raise NotFound(f"there is no claim {claim_id}", code="claim.unknown")
+    return claim

@@ -1,0 +1,151 @@
+"""Decide: adjudicate a batch's matched claims, each person's in the order of their settlements.
+
+What the adjudication sees is the evidence form of its inputs, so that a verifier's re-run sees the same.
+"""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.adjudication import Coverage, History, adjudicate
+from engine.errors import Conflict
+from engine.evidence.documents import Scope, consent_document, coverage_document
+from engine.evidence.manifest import Documents, hex32, manifest_of, result_digest
+from engine.pipeline import consent
+from engine.pipeline.context import Context
+from engine.pipeline.sealed import (
+    claim_salts,
+    coverage,
+    decision,
+    history,
+    policy_salts,
+    seal_decision,
+    seal_history,
+    settlement_document,
+)
+from engine.pipeline.states import COUNTED, UNDECIDED, ClaimState, move_claim
+from engine.settlement import Settlement
+from engine.store import claims, policies, tables
+
+ACTOR = "engine: adjudicate"
+_STATE_OF = {
+    "pay": ClaimState.DECIDED,
+    "nothing": ClaimState.NOTHING,
+    "refuse": ClaimState.REFUSED,
+    "review": ClaimState.REVIEW,
+}
+
+
+def decide_batch(ctx: Context, batch_id: str) -> int:
+    """Adjudicate every claim of the batch that is still matched; returns how many are payable."""
+    with ctx.database.transaction() as session:
+        waiting = claims.batch(session, batch_id, ClaimState.MATCHED)
+        return sum(_decide(ctx, session, claim, settlement) for claim, settlement in waiting)
+
+
+def _decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement) -> bool:
+    others = [row for row in claims.of_policy(session, claim_policy_id(claim)) if row[0].id != claim.id]
+    earlier_open = [c for c, s in others if _order(s) < _order(settlement) and c.state in UNDECIDED]
+    if earlier_open:
+        claim.reasons = [
+            {
+                "code": "history.earlier_undecided",
+                "message_en": "An earlier stay of the same policy is not decided yet; the deductible depends on it.",
+                "message_zh": "同一保单更早的住院尚未理算完毕，免赔额取决于其结果。",
+            }
+        ]
+        move_claim(
+            session, claim, ClaimState.REVIEW, actor=ACTOR, reason="history.earlier_undecided", clock=ctx.clock
+        )
+        return False
+    past = {"decisions": [_past_decision(ctx, c) for c, _ in others if c.state in COUNTED]}
+    claim.history_sealed = seal_history(ctx.vault, claim, past)
+    session.flush()
+    documents = inputs(ctx, session, claim, settlement)
+    decided = adjudicate(
+        ctx.terms(product_of(session, claim)),
+        Coverage.parse(documents["coverage"]),
+        History.parse(past),
+        Settlement.parse(documents["settlement"]),
+    ).document()
+    settle_decision(ctx, session, claim, settlement, decided)
+    state = _STATE_OF[decided["decision"]]
+    codes = ", ".join(reason["code"] for reason in decided["reasons"])
+    move_claim(session, claim, state, actor=ACTOR, reason=codes or decided["decision"], clock=ctx.clock)
+    return state is ClaimState.DECIDED
+
+
+def settle_decision(
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    decided: dict[str, Any],
+) -> None:
+    """Keep a decision with the digest that will stand for it on chain. The state is the caller's to move."""
+    claim.decision_sealed = seal_decision(ctx.vault, claim, decided)
+    claim.payable_fen = decided["payable_fen"]
+    claim.reasons = decided["reasons"]
+    session.flush()
+    salts = claim_salts(ctx.vault, claim)
+    documents = documents_of(ctx, session, claim, settlement)
+    claim.result_digest = hex32(result_digest(manifest_of(documents, salts), salts))
+    session.add(claim)
+
+
+def inputs(
+    ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement
+) -> dict[str, dict[str, Any]]:
+    """Coverage and settlement in their evidence form."""
+    policy = session.get_one(tables.Policy, claim.policy_id)
+    authorization = session.get_one(tables.Authorization, claim.authorization_id)
+    subject = bytes.fromhex(authorization.subject.removeprefix("0x"))
+    return {
+        "coverage": coverage_document(coverage(ctx.vault, policy), policy_salts(ctx.vault, policy), subject),
+        "settlement": settlement_document(ctx.vault, settlement, claim),
+    }
+
+
+def documents_of(
+    ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement
+) -> Documents:
+    """All six documents of a decided claim, in their evidence form."""
+    product = product_of(session, claim)
+    authorization = session.get_one(tables.Authorization, claim.authorization_id)
+    text = session.get_one(tables.ConsentText, authorization.text_digest).text
+    scope: Scope = consent.scope(ctx, product.product)
+    decided = decision(ctx.vault, claim)
+    if decided is None:
+        raise Conflict(f"claim {claim.claim_id} is not decided", code="claim.undecided")
+    return Documents(
+        terms=product.document,
+        history=history(ctx.vault, claim),
+        decision=decided,
+        consent=consent_document(text, scope, consent.signed_grant(authorization)),
+        **inputs(ctx, session, claim, settlement),
+    )
+
+
+def product_of(session: Session, claim: tables.Claim) -> tables.Product:
+    policy = session.get_one(tables.Policy, claim.policy_id)
+    product = policies.product(session, policy.product, policy.edition)
+    if product is None:
+        raise Conflict(f"{policy.product}-{policy.edition} is not loaded", code="policy.product_unknown")
+    return product
+
+
+def claim_policy_id(claim: tables.Claim) -> int:
+    if claim.policy_id is None:
+        raise Conflict(f"claim {claim.claim_id} is not matched", code="claim.unmatched")
+    return claim.policy_id
+
+
+def _past_decision(ctx: Context, claim: tables.Claim) -> dict[str, Any]:
+    decided = decision(ctx.vault, claim)
+    if decided is None:
+        raise Conflict(f"claim {claim.claim_id} counts and has no decision", code="claim.undecided")
+    return decided
+
+
+def _order(settlement: tables.Settlement) -> tuple[Any, str]:
+    return settlement.settled_at, settlement.reference

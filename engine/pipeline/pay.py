@@ -1,0 +1,220 @@
+"""Pay: send what is due, ask about what is open, confirm on chain what is settled. Exactly once.
+
+The payout id is stored before the order is sent and is the bank's idempotency key for ever. An order
+whose fate is unknown is asked about; it is sent again only under the same id.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+from sqlmodel import Session
+
+from engine.chain.contracts import Liveness
+from engine.chain.contracts import PayoutState as OnChainPayout
+from engine.evidence.documents import Payment, coverage_document, payment_document
+from engine.evidence.manifest import hex32, payout_digest
+from engine.payout.errors import BankError
+from engine.payout.port import TransferOrder, TransferResult, TransferStatus
+from engine.pipeline.context import Context
+from engine.pipeline.sealed import claim_salts, coverage, policy_salts
+from engine.pipeline.states import PAYOUT_MOVES, ClaimState, PayoutState, move_claim, move_payout
+from engine.store import claims, settlements, tables
+
+ACTOR = "engine: pay"
+OPEN = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
+_STATE_OF = {
+    TransferStatus.ACCEPTED: PayoutState.ACCEPTED,
+    TransferStatus.SETTLED: PayoutState.SETTLED,
+    TransferStatus.REFUSED: PayoutState.REFUSED,
+    TransferStatus.RETURNED: PayoutState.RETURNED,
+    TransferStatus.UNKNOWN: PayoutState.UNKNOWN,
+}
+log = structlog.get_logger()
+
+
+def submit_batch(ctx: Context, batch_id: str) -> int:
+    """Send every due order of the batch; returns how many were sent. Safe to repeat at any point."""
+    orders = _take_due(ctx, batch_id)
+    _send(ctx, orders)
+    return len(orders)
+
+
+def _take_due(ctx: Context, batch_id: str) -> list[TransferOrder]:
+    """Check consent once more, then mark as submitted what may go: from here on the bank may have it."""
+    consent = _consent_now(ctx, batch_id)
+    orders = []
+    with ctx.database.transaction() as session:
+        for payout in claims.payout_batch(session, batch_id, (PayoutState.DUE, PayoutState.SUBMITTED)):
+            if payout.state == PayoutState.DUE:
+                claim = session.get_one(tables.Claim, payout.claim_id)
+                if not _may_be_paid(ctx, session, claim, payout, consent[payout.payout_id]):
+                    continue
+                payout.submitted_at = ctx.clock()
+                move_payout(session, payout, PayoutState.SUBMITTED)
+            orders.append(_order(ctx, payout))
+    return orders
+
+
+def _consent_now(ctx: Context, batch_id: str) -> dict[str, Liveness]:
+    """What the chain says of each due payout's authorization; asked outside any transaction."""
+    now_s = int(ctx.clock().timestamp())
+    with ctx.database.reading() as session:
+        due = []
+        for payout in claims.payout_batch(session, batch_id, (PayoutState.DUE,)):
+            claim = session.get_one(tables.Claim, payout.claim_id)
+            due.append((payout.payout_id, session.get_one(tables.Authorization, claim.authorization_id)))
+    registry = ctx.chain.registry
+    return {
+        payout_id: registry.liveness(row.authorization_id, row.scope, row.subject, now_s) for payout_id, row in due
+    }
+
+
+def _may_be_paid(
+    ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout, liveness: Liveness
+) -> bool:
+    if claim.state != ClaimState.RECORDED:
+        move_payout(session, payout, PayoutState.CANCELLED)
+        return False
+    if liveness is Liveness.LIVE:
+        return True
+    move_payout(session, payout, PayoutState.CANCELLED)
+    code = f"consent.{liveness.name.lower()}"
+    claim.reasons = [
+        {
+            "code": code,
+            "message_en": "Consent was withdrawn or ran out before the payment.",
+            "message_zh": "付款前授权已撤回或到期。",
+        }
+    ]
+    move_claim(session, claim, ClaimState.NO_CONSENT, actor=ACTOR, reason=code, clock=ctx.clock)
+    return False
+
+
+def ask_about_open(ctx: Context, payout_ids: Iterable[str]) -> None:
+    """Ask the bank about orders whose result has not come; send again, under the same id, what it never got."""
+    missing = []
+    for payout_id in payout_ids:
+        try:
+            result = ctx.bank.query(payout_id)
+        except BankError as error:
+            log.warning("bank.query_failed", payout_id=payout_id, error=str(error))
+            continue
+        if result.status is TransferStatus.NOT_FOUND:
+            missing.append(payout_id)
+        else:
+            bank_result(ctx, result)
+    with ctx.database.reading() as session:
+        orders = [_order(ctx, session.get_one(tables.Payout, payout_id)) for payout_id in missing]
+    _send(ctx, orders)
+
+
+def _send(ctx: Context, orders: Sequence[TransferOrder]) -> None:
+    for order, outcome in zip(orders, ctx.bank.submit_many(orders), strict=True):
+        if isinstance(outcome, BankError):
+            # It stays submitted: the next round asks the bank what it has.
+            log.warning("bank.submit_failed", payout_id=order.payout_id, error=str(outcome))
+        elif outcome.status is not TransferStatus.NOT_FOUND:
+            bank_result(ctx, outcome)
+
+
+def bank_result(ctx: Context, result: TransferResult) -> None:
+    """Apply the bank's word on one transfer: an answer, a callback or a query. Repeats change nothing."""
+    with ctx.database.transaction() as session:
+        payout = session.get(tables.Payout, result.payout_id)
+        if payout is None:
+            log.error("bank.unknown_payout", payout_id=result.payout_id)
+            return
+        apply_result(ctx, session, payout, result)
+
+
+def apply_result(ctx: Context, session: Session, payout: tables.Payout, result: TransferResult) -> None:
+    state = _STATE_OF[result.status]
+    if state not in PAYOUT_MOVES[PayoutState(payout.state)]:
+        return  # known already, or overtaken by a later word
+    payout.bank_ref = result.bank_ref or payout.bank_ref
+    payout.bank_reason = result.reason
+    claim = session.get_one(tables.Claim, payout.claim_id)
+    if result.status in (TransferStatus.SETTLED, TransferStatus.RETURNED) and payout.settled_at is None:
+        payout.settled_at = result.settled_at or ctx.clock()
+        _keep_payment(ctx, session, claim, payout)
+        _claim_paid(ctx, session, claim, payout)
+    move_payout(session, payout, state)
+    if state is PayoutState.REFUSED:
+        _claim_refused_by_bank(ctx, session, claim, result.reason)
+    elif state is PayoutState.RETURNED and claim.state in (ClaimState.PAID, ClaimState.CONFIRMED):
+        move_claim(
+            session, claim, ClaimState.RETURNED, actor="bank", reason=result.reason or "returned", clock=ctx.clock
+        )
+
+
+def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:
+    reason = f"transfer {payout.bank_ref} settled"
+    move_claim(session, claim, ClaimState.PAID, actor="bank", reason=reason, clock=ctx.clock)
+    if settlements.reversal_of(session, claim.settlement_id) is not None:
+        # The hospital took the settlement back while the money was on its way.
+        move_claim(
+            session, claim, ClaimState.RECOVERY_DUE, actor=ACTOR, reason="reversed while being paid", clock=ctx.clock
+        )
+
+
+def _claim_refused_by_bank(ctx: Context, session: Session, claim: tables.Claim, reason: str | None) -> None:
+    if settlements.reversal_of(session, claim.settlement_id) is not None:
+        move_claim(session, claim, ClaimState.REVERSED, actor=ACTOR, reason="never paid", clock=ctx.clock)
+        return
+    claim.reasons = [
+        {
+            "code": "payout.refused",
+            "message_en": f"The bank refused the transfer: {reason}. Correct the payee, then decide again.",
+            "message_zh": f"银行拒绝付款：{reason}。请更正收款信息后重新处理。",
+        }
+    ]
+    move_claim(session, claim, ClaimState.REVIEW, actor="bank", reason=f"refused: {reason}", clock=ctx.clock)
+
+
+def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:
+    policy = session.get_one(tables.Policy, payout.policy_id)
+    authorization = session.get_one(tables.Authorization, claim.authorization_id)
+    covered = coverage_document(
+        coverage(ctx.vault, policy), policy_salts(ctx.vault, policy), _raw(authorization.subject)
+    )
+    if payout.settled_at is None or payout.bank_ref is None:
+        raise LookupError(f"payout {payout.payout_id} is settled without a time or the bank's reference")
+    payment = Payment(
+        payout_id=payout.payout_id,
+        version=payout.version,
+        amount_fen=payout.amount_fen,
+        previously_paid_fen=claim.payable_fen - payout.amount_fen,
+        bank_ref=payout.bank_ref,
+        settled_at=payout.settled_at,
+    )
+    payout.payment_document = payment_document(payment, covered["payee_commitment"])
+    payout.payout_digest = hex32(payout_digest(payout.payment_document, claim_salts(ctx.vault, claim)))
+
+
+def confirm_settled(ctx: Context, limit: int) -> int:
+    """Put the confirmation of settled payouts on chain; returns how many were sent."""
+    with ctx.database.reading() as session:
+        waiting = [
+            (_raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, _raw(p.payout_digest))
+            for p in claims.payouts_in(session, (PayoutState.SETTLED,), limit)
+        ]
+    waiting = [
+        item for item in waiting if ctx.chain.results.payout_state_of(item[0]) is OnChainPayout.RECORDED
+    ]
+    if waiting:
+        keys, versions, digests = zip(*waiting, strict=True)
+        ctx.chain.results.confirm_payouts(list(keys), list(versions), list(digests))
+    return len(waiting)
+
+
+def _order(ctx: Context, payout: tables.Payout) -> TransferOrder:
+    order = TransferOrder(**ctx.vault.unseal_json(payout.order_sealed, f"payout.order/{payout.payout_id}"))
+    if order.body_digest().hex() != payout.order_digest:
+        raise LookupError(f"the order of payout {payout.payout_id} is not the one that was first sent")
+    return order
+
+
+def _raw(text: str | None) -> bytes:
+    if text is None:
+        raise LookupError("a digest or key is missing")
+    return bytes.fromhex(text.removeprefix("0x"))

@@ -1,0 +1,122 @@
+"""Record: a batch's payable results on chain, commitments only, each enforced by the contract.
+
+Sent, then killed before our commit? The chain is asked first, so nothing is recorded twice. What the
+contract would refuse is found by its own preview, and goes its own way without holding up the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.chain.contracts import Refusal, Result
+from engine.pipeline.context import Context
+from engine.pipeline.states import ClaimState, move_claim
+from engine.pipeline.tasks import ensure_task
+from engine.store import claims, tables
+
+ACTOR = "engine: record"
+_CONSENT_REFUSALS = frozenset(
+    {
+        Refusal.AUTHORIZATION_UNKNOWN,
+        Refusal.AUTHORIZATION_REVOKED,
+        Refusal.AUTHORIZATION_NOT_YET_GRANTED,
+        Refusal.AUTHORIZATION_EXPIRED,
+        Refusal.AUTHORIZATION_OUT_OF_SCOPE,
+        Refusal.AUTHORIZATION_OTHER_SUBJECT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    claim_id: str
+    product: str
+    version: int
+    result: Result
+
+
+def record_batch(ctx: Context, batch_id: str) -> int:
+    """Put every decided claim of the batch on chain; returns how many this call recorded."""
+    waiting = [item for item in _waiting(ctx, batch_id) if not _is_recorded(ctx, item)]
+    recorded = 0
+    for product in sorted({item.product for item in waiting}):
+        task = ensure_task(ctx, product)
+        task_id = _raw(task.task_id)
+        mine = [item for item in waiting if item.product == product]
+        first = _admitted(ctx, task_id, [item for item in mine if item.version == 1])
+        if first:
+            sent = ctx.chain.results.record_batch(task_id, [item.result for item in first])
+            _keep_tx(ctx, first, task.task_id, sent.tx_hash)
+        later = [item for item in mine if item.version > 1]
+        for item in later:
+            sent = ctx.chain.results.supersede(task_id, item.result)
+            _keep_tx(ctx, [item], task.task_id, sent.tx_hash)
+        recorded += len(first) + len(later)
+    return recorded
+
+
+def _waiting(ctx: Context, batch_id: str) -> list[_Item]:
+    with ctx.database.reading() as session:
+        items = []
+        for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED):
+            authorization = session.get_one(tables.Authorization, claim.authorization_id)
+            result = Result(
+                claim_key=_raw(claim.claim_key),
+                result_digest=_raw(claim.result_digest),
+                authorization_id=_raw(claim.authorization_id),
+                subject=_raw(authorization.subject),
+            )
+            items.append(_Item(claim.claim_id, authorization.product, claim.version, result))
+        return items
+
+
+def _is_recorded(ctx: Context, item: _Item) -> bool:
+    """Whether this version stands on chain already: the event feed then does the rest."""
+    return ctx.chain.results.version_of(item.result.claim_key) >= item.version
+
+
+def _admitted(ctx: Context, task_id: bytes, items: Sequence[_Item]) -> list[_Item]:
+    if not items:
+        return []
+    refusals = ctx.chain.results.preview(task_id, [item.result for item in items])
+    admitted = []
+    for item, refusal in zip(items, refusals, strict=True):
+        if refusal is Refusal.NONE:
+            admitted.append(item)
+        else:
+            _turn_away(ctx, item, refusal)
+    return admitted
+
+
+def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
+    code = f"record.{refusal.name.lower()}"
+    state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS else ClaimState.REVIEW
+    with ctx.database.transaction() as session:
+        claim = _claim(claims.by_name(session, item.claim_id))
+        claim.reasons = [
+            {
+                "code": code,
+                "message_en": "The contract does not take this result.",
+                "message_zh": "智能合约拒绝记录该结果。",
+            }
+        ]
+        move_claim(session, claim, state, actor="contract MatchResultStore", reason=code, clock=ctx.clock)
+
+
+def _keep_tx(ctx: Context, items: Sequence[_Item], task_id: str, tx_hash: str) -> None:
+    with ctx.database.transaction() as session:
+        for item in items:
+            claim = _claim(claims.by_name(session, item.claim_id))
+            claim.task_id, claim.record_tx = task_id, tx_hash
+            session.add(claim)
+
+
+def _claim(row: tables.Claim | None) -> tables.Claim:
+    if row is None:
+        raise LookupError("a claim of the batch is gone")
+    return row
+
+
+def _raw(text: str | None) -> bytes:
+    if text is None:
+        raise LookupError("a decided claim lacks its key or digest")
+    return bytes.fromhex(text.removeprefix("0x"))

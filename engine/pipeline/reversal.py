@@ -1,0 +1,110 @@
+"""A hospital takes a settlement back: before it is decided, before it is paid, or after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlmodel import Session
+
+from engine.chain.contracts import PayoutState as OnChainPayout
+from engine.errors import Conflict, NotFound, Refused
+from engine.evidence.canonical import commitment
+from engine.evidence.manifest import hex32
+from engine.pipeline.context import Context
+from engine.pipeline.states import CLAIM_MOVES, ClaimState, PayoutState, move_claim, move_payout
+from engine.settlement import BodyRefused, Violation, parse_body, parse_reversal, validate_reversal
+from engine.store import claims, settlements, tables
+
+_IN_FLIGHT = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """`state` is the claim's: reversed, recovery_due, or still recorded while the bank holds the order."""
+
+    setl_id: str
+    claim_id: str
+    state: str
+    received_at: datetime
+    created: bool
+
+
+def reverse_settlement(ctx: Context, hospital_code: str, setl_id: str, raw: bytes) -> Reversed:
+    """Keep the reversal and stop, or begin to recover, the payment. The same again answers the same.
+
+    Raises Refused, NotFound, and Conflict when the body speaks of another settlement.
+    """
+    try:
+        native = parse_body(raw)
+    except BodyRefused as error:
+        raise _refused(error.violations) from error
+    violations = validate_reversal(native)
+    if violations:
+        raise _refused(violations)
+    reversal = parse_reversal(native)
+    if (reversal.setl_id, reversal.fixmedins_code) != (setl_id, hospital_code):
+        raise Conflict(
+            "/setl_id and /fixmedins_code must be those of the settlement addressed", code="reversal.other"
+        )
+    return ctx.writer.run(lambda session: _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason))
+
+
+def _refused(violations: Sequence[Violation]) -> Refused:
+    listed = [{"field": v.field, "rule": v.rule, "message": v.message} for v in violations]
+    return Refused("reversal.invalid", f"{len(listed)} rule(s) broken", listed)
+
+
+def _reverse(
+    ctx: Context, session: Session, hospital_code: str, setl_id: str, raw: bytes, reason: str
+) -> Reversed:
+    held = settlements.by_setl_id(session, hospital_code, setl_id)
+    if held is None:
+        raise NotFound(f"this hospital has sent no settlement {setl_id}", code="settlement.unknown")
+    settlement, claim = held
+    reversal = settlements.reversal_of(session, claim.settlement_id)
+    if reversal is not None:
+        return Reversed(setl_id, claim.claim_id, claim.state, reversal.received_at, created=False)
+    now = ctx.clock()
+    session.add(
+        tables.Reversal(
+            settlement_id=claim.settlement_id,
+            body_sealed=ctx.vault.seal(raw, f"reversal.body/{claim.claim_id}"),
+            reason_digest=hex32(commitment(ctx.rng(32), {"reversal": reason})),
+            received_at=now,
+        )
+    )
+    _stop(ctx, session, claim, f"hospital {hospital_code}")
+    return Reversed(setl_id, claim.claim_id, claim.state, now, created=True)
+
+
+def _stop(ctx: Context, session: Session, claim: tables.Claim, actor: str) -> None:
+    payouts = claims.payouts_of(session, claim.id or 0)
+    if any(payout.state in _IN_FLIGHT for payout in payouts):
+        return  # the bank holds the order: its result decides between reversed and recovery_due
+    for payout in payouts:
+        if payout.state == PayoutState.DUE:
+            move_payout(session, payout, PayoutState.CANCELLED)
+    moves = CLAIM_MOVES[ClaimState(claim.state)]
+    to = ClaimState.RECOVERY_DUE if ClaimState.RECOVERY_DUE in moves else ClaimState.REVERSED
+    move_claim(session, claim, to, actor=actor, reason="the hospital reversed the settlement", clock=ctx.clock)
+
+
+def reverse_on_chain(ctx: Context, limit: int) -> int:
+    """Say on chain what was taken back after it was recorded there; returns how many."""
+    with ctx.database.reading() as session:
+        waiting = [
+            (claim.claim_id, claim.claim_key or "", reversal.reason_digest)
+            for claim, reversal in settlements.reversed_on_record(session, limit)
+        ]
+    for claim_id, claim_key, reason_digest in waiting:
+        tx_hash = "before"
+        if ctx.chain.results.payout_state_of(claim_key) is not OnChainPayout.REVERSED:
+            tx_hash = ctx.chain.results.reverse(claim_key, reason_digest).tx_hash
+        with ctx.database.transaction() as session:
+            claim = claims.by_name(session, claim_id)
+            if claim is not None:
+                claim.reverse_tx = tx_hash
+                session.add(claim)
+    return len(waiting)

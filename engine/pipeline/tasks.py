@@ -1,0 +1,75 @@
+"""Standing tasks: under what, for whom and by which terms a day's discharges are processed.
+
+One task a product and a day, opened by the requester, taken and started by the provider. It carries the
+digest of all terms of the product then loaded; new terms on the same day open a further task.
+"""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from engine.evidence.canonical import digest
+from engine.evidence.manifest import hex32, terms_register, terms_root
+from engine.pipeline.consent import scope_id
+from engine.pipeline.context import Context
+from engine.store import claims, policies, tables
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+_LASTS = timedelta(days=14)
+_SENSITIVE_PERSONAL = 4
+_OPEN, _ACCEPTED, _RUNNING = 1, 2, 3
+"""TaskState of ITaskScheduler.sol."""
+
+
+def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
+    """Today's running task of a product; finishes whatever an interrupted start left undone."""
+    now = ctx.clock()
+    row = ctx.writer.run(lambda session: _row(session, product, now))
+    if row.running:
+        return row
+    _start(ctx, row, now)
+    row.running = True
+    ctx.writer.run(lambda session: session.merge(row))
+    return row
+
+
+def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask:
+    day = now.astimezone(SHANGHAI).date()
+    register = terms_register(p.digest for p in policies.products(session) if p.product == product)
+    root = hex32(terms_root(register))
+    held = claims.task(session, product, day, root)
+    if held is not None:
+        return held
+    task_id = hex32(digest({"task": "discharges", "product": product, "day": day.isoformat(), "terms": root}))
+    row = tables.ProcessingTask(
+        task_id=task_id, product=product, day=day, terms_root=root, terms_register=register
+    )
+    session.add(row)
+    return row
+
+
+def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
+    dataset = _ensure_dataset(ctx, row.product)
+    task_id, scheduler = _raw(row.task_id), ctx.chain.scheduler
+    state = scheduler.state_of(task_id)
+    if state < _OPEN:
+        scope, deadline = _raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
+        scheduler.open(task_id, dataset, scope, _raw(row.terms_root), deadline)
+    if state < _ACCEPTED:
+        scheduler.accept(task_id)
+    if state < _RUNNING:
+        scheduler.start(task_id)
+
+
+def _ensure_dataset(ctx: Context, product: str) -> bytes:
+    dataset = digest({"dataset": "discharge settlements", "product": product})
+    if int(ctx.chain.catalog.provider_of(dataset), 16) == 0:
+        ctx.chain.catalog.register(
+            dataset, digest({"kind": "settlement"}), _SENSITIVE_PERSONAL, [_raw(scope_id(ctx, product))]
+        )
+    return dataset
+
+
+def _raw(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))

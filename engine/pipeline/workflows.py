@@ -1,0 +1,102 @@
+"""The durable workflows (DBOS): each step's outcome is stored, an interrupted workflow goes on at its next step.
+
+A workflow handles a micro-batch, because its bookkeeping costs the same for one claim and for a hundred.
+Every step is also safe to run twice: DBOS repeats the step that was under way when the process died.
+"""
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from engine.chain.errors import ChainUnavailable
+from engine.pipeline import decide, match, pay, record
+from engine.pipeline.context import Context
+
+APPLICATION_VERSION = "1"
+"""Pinned: an interrupted batch is resumed by the next release too. Raise it when steps change."""
+_NAME = "autoclaim"
+
+
+class _Bound:
+    """The context that steps run in; DBOS calls them by name, so it cannot be an argument."""
+
+    context: Context | None = None
+
+    @classmethod
+    def get(cls) -> Context:
+        if cls.context is None:
+            raise RuntimeError("no workflow can run before workflows.launch")
+        return cls.context
+
+
+def _worth_retrying(error: BaseException) -> bool:
+    return isinstance(error, ChainUnavailable | OSError)
+
+
+@DBOS.step()
+def match_step(batch_id: str) -> int:
+    return match.match_batch(_Bound.get(), batch_id)
+
+
+@DBOS.step()
+def decide_step(batch_id: str) -> int:
+    return decide.decide_batch(_Bound.get(), batch_id)
+
+
+@DBOS.step(retries_allowed=True, max_attempts=8, interval_seconds=0.5, should_retry=_worth_retrying)
+def record_step(batch_id: str) -> int:
+    return record.record_batch(_Bound.get(), batch_id)
+
+
+@DBOS.step()
+def submit_step(batch_id: str) -> int:
+    return pay.submit_batch(_Bound.get(), batch_id)
+
+
+@DBOS.workflow()
+def claims_workflow(batch_id: str) -> dict[str, int]:
+    """Match, decide, record. Returns how many claims each step moved on."""
+    matched = match_step(batch_id)
+    payable = decide_step(batch_id)
+    return {"matched": matched, "payable": payable, "recorded": record_step(batch_id)}
+
+
+@DBOS.workflow()
+def payout_workflow(batch_id: str) -> int:
+    """Send the batch's orders to the bank. Returns how many."""
+    return submit_step(batch_id)
+
+
+def launch(ctx: Context, executor_id: str) -> None:
+    """Start DBOS on the same kind of database as the engine's own, and resume what was interrupted."""
+    _Bound.context = ctx
+    config: DBOSConfig = {
+        "name": _NAME,
+        "system_database_url": ctx.settings.workflow_database,
+        "application_version": APPLICATION_VERSION,
+        "executor_id": executor_id,
+        "log_level": "WARNING",
+        "enable_otlp": False,
+    }
+    DBOS(config=config)
+    DBOS.launch()
+
+
+def wait_for_resumed() -> None:
+    """Until the workflows that a crash interrupted have ended: nothing new starts beside them."""
+    for status in DBOS.list_workflows(status="PENDING"):
+        DBOS.retrieve_workflow(status.workflow_id).get_result()
+
+
+def run_claims(batch_id: str) -> dict[str, int]:
+    """Run a batch's workflow to its end in this thread; a batch that ran gives its stored result."""
+    with SetWorkflowID(f"claims/{batch_id}"):
+        return claims_workflow(batch_id)
+
+
+def run_payouts(batch_id: str) -> int:
+    with SetWorkflowID(f"payouts/{batch_id}"):
+        return payout_workflow(batch_id)
+
+
+def shut_down() -> None:
+    DBOS.destroy()
+    _Bound.context = None
