@@ -78,6 +78,10 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         return {}, [Problem(str(path), line, column, "", rule, what)]
     except YAMLError as error:
         return {}, [Problem(str(path), 1, 1, "", "yaml.syntax", str(error).splitlines()[0])]
+    if alias := _alias(marked, set()):
+        line, column = alias
+        message = "an alias (*name): write the value out, so that a reader sees what applies"
+        return {}, [Problem(str(path), line + 1, column + 1, "", "yaml.alias", message)]
     plain = _plain(marked)
     problems = []
     for finding in _check(plain):
@@ -144,6 +148,18 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return str(node)
+
+
+def _alias(node: Any, seen: set[int]) -> tuple[int, int] | None:
+    """Where a list or object of the text is used a second time; a few aliases could stand for billions."""
+    if not isinstance(node, Mapping | list):
+        return None
+    if id(node) in seen:
+        marked: Any = node
+        return marked.lc.line, marked.lc.col
+    seen.add(id(node))
+    children = node.values() if isinstance(node, Mapping) else node
+    return next((found for child in children if (found := _alias(child, seen))), None)
 
 
 def _place(marked: Any, path: NodePath) -> tuple[int, int]:

@@ -1,0 +1,135 @@
+"""A decision: an amount, its reasons, and the trace that a patient can follow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from engine.adjudication.history import SettlementRef, Used
+from engine.adjudication.messages import REASONS, STEPS, fill
+from engine.money import Fen
+from engine.terms.model import BASIS, Benefit, Terms, Text
+
+ENGINE_VERSION: Final = "adjudication/1"
+"""Of the rules, not of the package: raised whenever any input could get another document."""
+
+
+class Outcome(StrEnum):
+    PAY = "pay"
+    NOTHING = "nothing"
+    """Covered, and the terms come to zero."""
+    REVIEW = "review"
+    """The terms cannot decide it: a person must."""
+    REFUSE = "refuse"
+    """The terms say that this is not covered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`code` is stable and has its wording in engine.adjudication.messages."""
+
+    code: str
+    benefit: Benefit | None
+    facts: Mapping[str, Any]
+
+    def document(self) -> dict[str, str]:
+        text = fill(REASONS[self.code], self.facts, self.benefit.name if self.benefit else None)
+        about = {"benefit": self.benefit.code} if self.benefit else {}
+        return {"code": self.code, **about, "message_en": text.en, "message_zh": text.zh}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the trace: what went in, what came out, under which clause."""
+
+    code: str
+    benefit: Benefit | None
+    given: Mapping[str, Any]
+    found: Mapping[str, Any]
+    label: Text | None = None
+    """Name of the limit that a limit step is about."""
+
+    def document(self, terms: Terms) -> dict[str, Any]:
+        name = self.label or (self.benefit.name if self.benefit else terms.name)
+        text = fill(STEPS[self.code], {**self.given, **self.found}, name)
+        return {
+            "step": self.code,
+            "rule": f"{terms.full_name}/{self.benefit.code}" if self.benefit else terms.full_name,
+            "zh": text.zh,
+            "en": text.en,
+            "in": dict(self.given),
+            "out": dict(self.found),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BenefitResult:
+    """What one benefit comes to. payable_fen <= eligible_fen - deductible_fen, both >= 0."""
+
+    benefit: Benefit
+    eligible_fen: Fen
+    deductible_fen: Fen
+    """Of the annual deductible, what this settlement bears."""
+    ratio_bp: int
+    payable_fen: Fen
+    limits: Mapping[str, Mapping[str, int]]
+    """Per limit and item: fen paid under it, or occasions paid for."""
+
+    def document(self) -> dict[str, Any]:
+        name = self.benefit.name
+        return {
+            "code": self.benefit.code,
+            "name": {"zh": name.zh, "en": name.en},
+            "eligible_fen": self.eligible_fen,
+            "deductible_fen": self.deductible_fen,
+            "ratio": format_ratio(self.ratio_bp),
+            "payable_fen": self.payable_fen,
+        }
+
+    def used(self) -> Used:
+        return Used(self.deductible_fen, self.payable_fen, self.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    outcome: Outcome
+    payable_fen: Fen
+    """0 unless the outcome is pay."""
+    results: tuple[BenefitResult, ...]
+    reasons: tuple[Reason, ...]
+    steps: tuple[Step, ...]
+    terms: Terms
+    settlement: SettlementRef
+
+    def document(self) -> dict[str, Any]:
+        """JSON of whole numbers and strings; the same inputs give the same value.
+
+        `used` is what later decisions of the policy need of this one; `settlement` is how they know it.
+        """
+        return {
+            "decision": self.outcome.value,
+            "payable_fen": self.payable_fen,
+            "benefits": [result.document() for result in self.results],
+            "reasons": [reason.document() for reason in self.reasons],
+            "trace": [step.document(self.terms) for step in self.steps],
+            "terms": {"product": self.terms.product, "edition": self.terms.edition},
+            "terms_digest": self.terms.digest_hex,
+            "engine_version": ENGINE_VERSION,
+            "settlement": self.settlement.document(),
+            "used": used_document(self.results),
+        }
+
+
+def used_document(results: tuple[BenefitResult, ...]) -> dict[str, Any]:
+    """Benefit code -> what was used up of it; a benefit of which nothing was is left out."""
+    return {
+        result.benefit.code: result.used().document()
+        for result in results
+        if result.deductible_fen or result.payable_fen
+    }
+
+
+def format_ratio(basis_points: int) -> str:
+    """7000 -> "0.70": a decimal string of at least two decimals."""
+    text = f"{basis_points // BASIS}.{basis_points % BASIS:04d}"
+    return text[:-2] + text[-2:].rstrip("0")

@@ -1,0 +1,118 @@
+"""What a benefit is about: which settlements, behind which gates, which lines.
+
+A gate has three answers. What is not known, or what the terms leave open, is never taken for a yes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from engine.settlement.model import DetailLine, Settlement
+from engine.terms.model import Benefit, Column, ListedItem
+
+
+class Answer(Enum):
+    YES = "yes"
+    NO = "no"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A gate that did not answer yes: the code of its reason, and the facts that the wording needs."""
+
+    code: str
+    answer: Answer
+    facts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Selection:
+    """Lines of a benefit with a cost that counts: those it takes, and those of which nobody can tell."""
+
+    taken: list[DetailLine]
+    not_listed: list[DetailLine]
+    """The list is not public, so that the line may stand on it."""
+    not_indicated: list[DetailLine]
+    """On the list, but the main diagnosis is no known indication."""
+
+
+def concerned(benefit: Benefit, settlement: Settlement) -> Answer:
+    """Whether the benefit looks at settlements of this kind at all."""
+    concern, visit = benefit.concerns, settlement.visit_type
+    if concern.hospitals and not settlement.hospital_code.startswith(concern.hospitals):
+        return Answer.NO
+    if not concern.visit_types or visit in concern.visit_types:
+        return Answer.YES
+    return Answer.UNCLEAR if not visit or visit in concern.visit_types_unclear else Answer.NO
+
+
+def obstacles(benefit: Benefit, settlement: Settlement) -> Iterator[Obstacle]:
+    """The gates that do not answer yes."""
+    requires = benefit.requires
+    ward, area, diagnosis = settlement.ward_type, settlement.insured_area, settlement.main_diagnosis
+    if requires.insured_areas and not area:
+        yield Obstacle("gate.insured_area_unknown", Answer.UNCLEAR, {})
+    elif requires.insured_areas and not area.startswith(requires.insured_areas):
+        yield Obstacle("gate.insured_area", Answer.NO, {"insured_area": area})
+    if requires.hospitals and not settlement.hospital_code.startswith(requires.hospitals):
+        yield Obstacle("gate.hospital", Answer.NO, {"hospital": settlement.hospital_code})
+    if requires.hospital_grade_min and not settlement.hospital_grade:
+        yield Obstacle("gate.hospital_grade_unknown", Answer.UNCLEAR, {})
+    elif settlement.hospital_grade < requires.hospital_grade_min:
+        facts = {"grade_min": requires.hospital_grade_min, "grade": settlement.hospital_grade}
+        yield Obstacle("gate.hospital_grade", Answer.NO, facts)
+    if requires.ward_types and ward not in requires.ward_types:
+        if ward in requires.ward_types_unclear or ward in ("", "unknown"):
+            yield Obstacle("gate.ward_type_unclear", Answer.UNCLEAR, {"ward_type": ward})
+        else:
+            yield Obstacle("gate.ward_type", Answer.NO, {"ward_type": ward})
+    if requires.diagnoses and not _indicated(diagnosis, requires.diagnoses):
+        yield Obstacle("gate.diagnosis_unclear", Answer.UNCLEAR, {"main_diagnosis": diagnosis or ""})
+
+
+def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]) -> Selection:
+    """Of the lines, those that the benefit is about and that have a cost in its base."""
+    selector, items = benefit.lines, benefit.items
+    if selector is None:
+        return Selection([], [], [])
+    takes, columns = selector.takes, benefit.base
+    taken = [line for line in lines if takes(line.category, line.name) and base_fen(line, columns)]
+    if items is None:
+        return Selection(taken, [], [])
+    selection = Selection([], [], [])
+    for line in taken:
+        item = _item_of(line, items.items)
+        if item is None:
+            if not items.complete:
+                selection.not_listed.append(line)
+        elif item.diagnoses and not _indicated(settlement.main_diagnosis, item.diagnoses):
+            selection.not_indicated.append(line)
+        else:
+            selection.taken.append(line)
+    return selection
+
+
+def base_fen(bill: DetailLine | Settlement, columns: Sequence[Column]) -> int:
+    """The cost that counts, of one line or of a whole settlement: fen."""
+    total = 0
+    for column in columns:
+        if column == "own_pay":
+            total += bill.own_pay_fen
+        elif column == "over_limit":
+            total += bill.over_limit_fen
+        else:
+            total += bill.pre_self_pay_fen
+    return total
+
+
+def _indicated(diagnosis: str | None, prefixes: tuple[str, ...]) -> bool:
+    return diagnosis is not None and diagnosis.startswith(prefixes)
+
+
+def _item_of(line: DetailLine, items: Sequence[ListedItem]) -> ListedItem | None:
+    for item in items:
+        if item.name in line.name or (item.codes and line.code.startswith(item.codes)):
+            return item
+    return None
