@@ -1,0 +1,188 @@
+"""One policy of a roll, field by field: JSON values in, the coverage document out.
+
+Names are those of the coverage document. In CSV every column may be headed in English or in Chinese.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Any, Final
+
+from engine.settlement import CertificateInvalid, normalise_certificate, normalise_name
+
+CSV_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "policy_no": "保单号",
+        "product": "产品",
+        "edition": "版本",
+        "cert_type": "证件类型",
+        "cert_no": "证件号码",
+        "name": "姓名",
+        "effective": "生效日期",
+        "expires": "终止日期",
+        "pre_existing": "既往症类别",
+        "continuous_years": "连续参保年数",
+        "claim_free_years": "连续无理赔年数",
+        "payee_name": "收款人",
+        "payee_account": "收款账号",
+        "payee_bank": "开户行",
+    }
+)
+"""English column -> Chinese column. pre_existing holds classes joined by "|"."""
+
+Report = Callable[[str, str, str], None]
+"""(field, rule, message): one thing wrong with the row."""
+
+_FIELDS = frozenset(
+    {"policy_no", "product", "edition", "person", "effective", "expires"}
+    | {"pre_existing", "continuous_years", "claim_free_years", "payee"}
+)
+_PERSON = frozenset({"cert_type", "cert_no", "name"})
+_PAYEE = frozenset({"name", "account", "bank"})
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,59}")
+_CLASS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ACCOUNT = re.compile(r"[0-9]{8,32}")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MAX_TEXT = 100
+_MAX_YEARS = 100
+_MAX_CLASSES = 50
+
+
+def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """The coverage document of one row, the person spelled in the normalised way.
+
+    Everything wrong goes to report; when anything did, the result is incomplete and not to be used.
+    Absent years are 0, absent pre_existing is [] and a policy need not name a payee.
+    """
+    _refuse_unknown(row, _FIELDS, "", report)
+    document: dict[str, Any] = {
+        name: _identifier(row, name, report) for name in ("policy_no", "product", "edition")
+    }
+    document["person"] = _person(row.get("person"), report)
+    effective, expires = (_day(row, name, report) for name in ("effective", "expires"))
+    if effective and expires and effective > expires:
+        report("/expires", "roll.period", "must not precede effective")
+    document["effective"] = effective and effective.isoformat()
+    document["expires"] = expires and expires.isoformat()
+    document["pre_existing"] = _classes(row.get("pre_existing"), report)
+    for name in ("continuous_years", "claim_free_years"):
+        document[name] = _years(row, name, report)
+    if row.get("payee") is not None:
+        document["payee"] = _payee(row["payee"], report)
+    return document
+
+
+def row_of_cells(cells: Mapping[str, str]) -> dict[str, Any]:
+    """CSV cells by English column -> the same row as NDJSON states it; an empty cell is absent."""
+    row: dict[str, Any] = {name: cells[name] for name in _FIELDS & cells.keys() if cells[name]}
+    row["person"] = {name: cells[name] for name in sorted(_PERSON) if cells.get(name)}
+    if "pre_existing" in row:
+        row["pre_existing"] = row["pre_existing"].split("|")
+    for name in ("continuous_years", "claim_free_years"):
+        if re.fullmatch(r"[0-9]{1,4}", cells.get(name, "")):
+            row[name] = int(cells[name])
+    payee = {name: cells[f"payee_{name}"] for name in sorted(_PAYEE) if cells.get(f"payee_{name}")}
+    if payee:
+        row["payee"] = payee
+    return row
+
+
+def _refuse_unknown(row: Mapping[str, Any], known: frozenset[str], pointer: str, report: Report) -> None:
+    # A misspelt pre_existing that is dropped would pay the wrong ratio.
+    for name in row:
+        if name not in known:
+            report(f"{pointer}/{str(name)[:40]}", "roll.field.unknown", "is not a field of a policy")
+
+
+def _text(row: Mapping[str, Any], name: str, pointer: str, report: Report) -> str | None:
+    value = row.get(name)
+    if value is None or value == "":
+        report(f"{pointer}/{name}", "roll.field.required", "is required")
+        return None
+    if not isinstance(value, str):
+        report(f"{pointer}/{name}", "roll.field.type", "must be a string")
+        return None
+    text = value.strip()
+    if not text or len(text) > _MAX_TEXT or _UNPRINTABLE.search(text):
+        report(f"{pointer}/{name}", "roll.field.text", f"must be 1 to {_MAX_TEXT} printable characters")
+        return None
+    return text
+
+
+def _identifier(row: Mapping[str, Any], name: str, report: Report) -> str | None:
+    text = _text(row, name, "", report)
+    if text is not None and _IDENTIFIER.fullmatch(text) is None:
+        report(f"/{name}", "roll.field.identifier", "must be 1 to 60 letters, digits and . _ : -")
+        return None
+    return text
+
+
+def _day(row: Mapping[str, Any], name: str, report: Report) -> date | None:
+    text = _text(row, name, "", report)
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None or not 1900 <= day.year <= 2200:
+        report(f"/{name}", "roll.field.date", "must be a date YYYY-MM-DD")
+        return None
+    return day
+
+
+def _years(row: Mapping[str, Any], name: str, report: Report) -> int:
+    value = row.get(name, 0)
+    if type(value) is not int or not 0 <= value <= _MAX_YEARS:
+        report(f"/{name}", "roll.field.range", f"must be a whole number from 0 to {_MAX_YEARS}")
+        return 0
+    return value
+
+
+def _classes(value: object, report: Report) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > _MAX_CLASSES:
+        report("/pre_existing", "roll.field.type", f"must be a list of at most {_MAX_CLASSES} classes")
+        return []
+    for index, item in enumerate(value):
+        if not isinstance(item, str) or _CLASS.fullmatch(item) is None:
+            report(f"/pre_existing/{index}", "roll.field.class", "must be a class such as malignant_tumour")
+            return []
+    return sorted(set(value))
+
+
+def _person(value: object, report: Report) -> dict[str, str] | None:
+    if not isinstance(value, Mapping):
+        report("/person", "roll.field.required", "must be an object of cert_type, cert_no and name")
+        return None
+    _refuse_unknown(value, _PERSON, "/person", report)
+    cert_type, cert_no, name = (
+        _text(value, part, "/person", report) for part in ("cert_type", "cert_no", "name")
+    )
+    if cert_type is None or cert_no is None or name is None:
+        return None
+    try:
+        kind, number = normalise_certificate(cert_type, cert_no)
+    except CertificateInvalid as error:
+        report("/person/cert_no", "roll.certificate", str(error))
+        return None
+    return {"cert_type": kind, "cert_no": number, "name": normalise_name(name)}
+
+
+def _payee(value: object, report: Report) -> dict[str, str] | None:
+    if not isinstance(value, Mapping):
+        report("/payee", "roll.field.type", "must be an object of name, account and bank")
+        return None
+    _refuse_unknown(value, _PAYEE, "/payee", report)
+    name, account, bank = (_text(value, part, "/payee", report) for part in ("name", "account", "bank"))
+    if name is None or account is None or bank is None:
+        return None
+    account = account.replace(" ", "")
+    if _ACCOUNT.fullmatch(account) is None:
+        report("/payee/account", "roll.payee.account", "must be 8 to 32 digits")
+        return None
+    return {"name": name, "account": account, "bank": bank}
