@@ -14,11 +14,12 @@ from engine.evidence.canonical import commitment
 from engine.evidence.errors import DocumentInvalid
 from engine.evidence.manifest import Document, hex32, scope_document
 from engine.evidence.salts import ClaimSalts, PolicySalts
+from engine.settlement.model import MINIMISED_SCHEMA
 
 COVERAGE_SECRETS = ("policy_no", "person", "payee")
 COVERAGE_COMMITMENTS = ("policy_commitment", "person_commitment", "payee_commitment", "subject")
-_REFERENCE_DIGITS = 28
-"""Hexadecimal digits of a settlement's pseudonym: 112 bits, and within the national list's 30 characters."""
+_REFERENCE_DIGITS = 32
+"""Hexadecimal digits of a settlement's reference: 128 bits, within the 40 characters of an identifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,18 @@ def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: 
 def coverage_for_adjudication(document: Mapping[str, Any]) -> Document:
     """A coverage document without what only evidence needs: what Coverage.parse takes."""
     return {name: value for name, value in document.items() if name not in COVERAGE_COMMITMENTS}
+
+
+def settlement_document(minimised: Mapping[str, Any], salts: ClaimSalts) -> Document:
+    """A minimised settlement (engine.settlement.minimise) -> its evidence form: a reference for its number.
+
+    Raises DocumentInvalid for a native settlement, which would carry the person into the evidence.
+    """
+    setlinfo = minimised.get("setlinfo")
+    if minimised.get("schema") != MINIMISED_SCHEMA or not isinstance(setlinfo, Mapping):
+        raise DocumentInvalid(f"settlement: schema is not {MINIMISED_SCHEMA!r}; minimise it first")
+    reference = settlement_reference(str(setlinfo["setl_id"]), salts)
+    return {**minimised, "setlinfo": {**setlinfo, "setl_id": reference}}
 
 
 def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:

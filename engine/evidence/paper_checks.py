@@ -1,5 +1,6 @@
 """The steps about the papers: are they the ones that were committed to, and do they agree with each other."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from engine.evidence.anchors import ChainReader
@@ -111,10 +112,11 @@ def check_authorization(
         at = recorded.header.timestamp
         if not state.granted <= at < state.expires:
             raise ProofInvalid(
-                f"not live when the result was recorded: {state.granted} <= {at} < {state.expires}"
+                f"granted {_utc(state.granted)}, expires {_utc(state.expires)}: "
+                f"not live when the result was recorded at {_utc(at)}"
             )
     since = "; revoked after the result was recorded" if state.revoked else ""
-    return f"granted at {state.granted}, expires at {state.expires}{since}", None
+    return f"granted {_utc(state.granted)}, expires {_utc(state.expires)}{since}", None
 
 
 def check_recorded(
@@ -129,7 +131,7 @@ def check_recorded(
         resultDigest=result,
         version=_word(bundle.version),
     )
-    where = f"block {fact.header.number} at {fact.header.timestamp}"
+    where = f"block {fact.header.number}, {_utc(fact.header.timestamp)}"
     if not fact.linked:
         if chain is None:
             raise Unsettled(f"{where}, not linked to the anchor; the record stands without it", needed=False)
@@ -162,7 +164,7 @@ def check_payment(
         check_block(chain, bundle.chain.chain_id, fact.header)
     standing: Standing = "reversed" if state.state == STATE_REVERSED else "paid"
     reversed_note = "; REVERSED after the payment" if standing == "reversed" else ""
-    return f"confirmed in block {fact.header.number} at {fact.header.timestamp}{reversed_note}", standing
+    return f"confirmed in block {fact.header.number}, {_utc(fact.header.timestamp)}{reversed_note}", standing
 
 
 def check_amount(bundle: Bundle) -> tuple[str, int]:
@@ -194,6 +196,14 @@ def _same(fact: EventFacts, **expected: bytes) -> None:
     for name, word in expected.items():
         if fact.words[name] != word:
             raise ProofInvalid(f"the event has {name} {hex32(fact.words[name])}, the bundle {hex32(word)}")
+
+
+def _utc(seconds: int) -> str:
+    """Seconds since 1970 -> RFC 3339; a time beyond the calendar stays a number."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
 
 
 def _word(value: int) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from engine.evidence import chain_checks, endpoint, paper_checks
 from engine.evidence.anchors import Anchor, ChainReader
 from engine.evidence.bundle import Bundle, parse_bundle, seal_of
-from engine.evidence.consent import read_consent
+from engine.evidence.consent import ConsentPaper, read_consent
 from engine.evidence.errors import ProofInvalid
 from engine.evidence.manifest import hex32
 from engine.evidence.mpt import Header
@@ -58,7 +58,7 @@ def _chain_steps(steps: Steps, bundle: Bundle, anchor: Anchor) -> tuple[Header |
     tip = headers[-1] if headers else None
     take("anchor", lambda: _anchor(bundle, _have(tip), anchor))
     take("contracts", lambda: chain_checks.check_contracts(bundle, anchor))
-    signed = take("consent form", lambda: ("", read_consent(bundle.documents.consent)))
+    signed = take("consent form", lambda: _consent(bundle))
     words = take("state", lambda: chain_checks.check_state(bundle, _have(tip), _have(signed).grant.id))
     recorded = take("record receipt", lambda: chain_checks.prove_recorded(bundle, _have(headers)))
     confirmed = take("payment receipt", lambda: chain_checks.prove_confirmed(bundle, _have(headers)))
@@ -92,6 +92,11 @@ def _anchor(bundle: Bundle, tip: Header, anchor: Anchor) -> tuple[str, None]:
     if anchor.endpoint is not None:
         return endpoint.check_block(anchor.endpoint, bundle.chain.chain_id, tip), None
     return chain_checks.check_anchor(bundle, tip, anchor)
+
+
+def _consent(bundle: Bundle) -> tuple[str, ConsentPaper]:
+    signed = read_consent(bundle.documents.consent)
+    return f"authorization {hex32(signed.grant.id)}", signed
 
 
 def _form(raw: bytes) -> tuple[str, tuple[Bundle, dict[str, Any]]]:

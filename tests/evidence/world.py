@@ -1,0 +1,282 @@
+"""A small real world: the embedded chain with the four contracts, and one claim's way to its confirmation."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from engine.adjudication import Coverage, History, adjudicate
+from engine.chain import contracts, eip712
+from engine.chain.client import ChainClient, ChainSettings
+from engine.evidence import manifest
+from engine.evidence.bundle import BundleInput, build_bundle
+from engine.evidence.collect import ChainCollector, ClaimOnChain
+from engine.evidence.documents import (
+    Payment,
+    Scope,
+    SignedGrant,
+    consent_document,
+    coverage_document,
+    coverage_for_adjudication,
+    payment_document,
+    settlement_document,
+)
+from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
+from engine.money import Fen
+from engine.settlement.minimise import document_of
+from engine.settlement.model import DetailLine, Settlement
+from engine.terms import load_product
+from engine.terms.model import Terms
+
+PRODUCTS = Path(__file__).parents[2] / "seeds" / "products"
+NOW = datetime(2024, 11, 20, 9, 0, tzinfo=UTC)
+SCOPE = Scope(purpose="claims-settlement", recipient="Hu Hui Bao pool", product="huhuibao")
+TEXT = (
+    "本人同意将出院结算信息用于沪惠保理赔。I agree that my discharge settlements are used to pay my claims."
+)
+SECRETS = ("POL-2024-000017", "张伟", "11010519491231002X", "6222020200012345678", "S20241118000931")
+"""What must never be found in a bundle: policy number, name, ID number, account, settlement number."""
+COVERAGE: dict[str, Any] = {
+    "policy_no": SECRETS[0],
+    "product": "huhuibao",
+    "edition": "2024",
+    "person": {"cert_type": "01", "cert_no": SECRETS[2], "name": SECRETS[1]},
+    "effective": "2024-07-01",
+    "expires": "2025-06-30",
+    "pre_existing": [],
+    "continuous_years": 1,
+    "claim_free_years": 1,
+    "payee": {"account": SECRETS[3], "name": SECRETS[1], "bank": "示例银行"},
+}
+
+
+def settlement(own_pay_fen: int = 6_000_000, setl_id: str = SECRETS[4]) -> Settlement:
+    """An ordinary inpatient stay: one self-paid drug line and one inside the catalogue."""
+
+    def line(sn: str, category: str, amount: int, own_pay: int) -> DetailLine:
+        return DetailLine(
+            sn=sn,
+            code="XL01EBJ234A001010178901",
+            name="示例药品",
+            category=category,
+            quantity=Decimal(1),
+            unit_price=Decimal(amount) / 100,
+            amount_fen=Fen(amount),
+            own_pay_fen=Fen(own_pay),
+            over_limit_fen=Fen(0),
+            pre_self_pay_fen=Fen(0),
+            in_scope_fen=Fen(amount - own_pay),
+            occurred_on=date(2024, 11, 12),
+        )
+
+    in_scope = 2_000_000
+    return Settlement(
+        setl_id=setl_id,
+        hospital_code="H31010100001",
+        hospital_grade=3,
+        insured_area="310101",
+        visit_type="21",
+        ward_type="ordinary",
+        admitted_on=date(2024, 11, 10),
+        discharged_on=date(2024, 11, 18),
+        settled_at=datetime(2024, 11, 18, 14, 30, tzinfo=timezone(timedelta(hours=8))),
+        discharge_way="1",
+        age_years=54,
+        main_diagnosis="C34.900",
+        total_fen=Fen(own_pay_fen + in_scope),
+        own_pay_fen=Fen(own_pay_fen),
+        over_limit_fen=Fen(0),
+        pre_self_pay_fen=Fen(0),
+        in_scope_fen=Fen(in_scope),
+        fund_fen=Fen(in_scope),
+        account_fen=Fen(0),
+        cash_fen=Fen(own_pay_fen),
+        other_compensation_fen=Fen(0),
+        lines=(line("1", "09", own_pay_fen, own_pay_fen), line("2", "09", in_scope, 0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """One paid claim version: what the pipeline would hold of it."""
+
+    on_chain: ClaimOnChain
+    documents: manifest.Documents
+    payment: dict[str, Any]
+    salts: ClaimSalts
+    payout_digest: bytes
+
+
+class World:
+    """The insurer pool with one insured person. `rng` is seeded, so that a failing test can be repeated."""
+
+    def __init__(self, home: Path) -> None:
+        self._random = random.Random(17)
+        self.now = NOW
+        self.rng: Callable[[int], bytes] = self._random.randbytes
+        self.client = ChainClient.open(
+            ChainSettings(
+                rpc_url=None,
+                embedded_path=home / "chain.sqlite",
+                confirmations=0,
+                keystore_dir=home / "keys",
+                passphrase="test",
+                clock=lambda: self.now,
+                rng=self.rng,
+                scrypt_n=2,
+            )
+        )
+        self.deployment = self.client.deploy_or_load(home / "deployment.json")
+        self.terms: Terms = load_product(PRODUCTS / "huhuibao-2024.yaml")
+        other = load_product(PRODUCTS / "huhuibao-2023.yaml")
+        self.register = manifest.terms_register([self.terms.digest_hex, other.digest_hex])
+        self.scope = manifest.scope_of(SCOPE.purpose, SCOPE.recipient, SCOPE.product)
+        self.insured: LocalAccount = Account.from_key(self.rng(32))
+        self.policy_salts = PolicySalts.generate(self.rng)
+        self.authorization_salts = AuthorizationSalts.generate(self.rng)
+        self.task_id = self._open_task()
+        self.signed = self._grant()
+
+    def seconds(self) -> int:
+        return int(self.now.timestamp())
+
+    def _open_task(self) -> bytes:
+        dataset, task = self.rng(32), self.rng(32)
+        client = self.client
+        client.catalog.register(dataset, self.rng(32), 4, [self.scope])
+        client.catalog.publish_version(dataset, self.rng(32), self.rng(32))
+        root = manifest.terms_root(self.register)
+        client.scheduler.open(task, dataset, self.scope, root, self.seconds() + 10**7)
+        client.scheduler.accept(task)
+        client.scheduler.start(task)
+        return task
+
+    def _grant(self) -> SignedGrant:
+        registry, deadline = self.deployment.addresses["AuthorizationRegistry"], self.seconds() + 3600
+        grant = eip712.Grant(
+            id=self.rng(32),
+            subject=manifest.subject_of("ab" * 32, self.authorization_salts),
+            scope=self.scope,
+            consent_digest=manifest.consent_digest(TEXT, self.authorization_salts),
+            insured=self.insured.address,
+            expires=self.seconds() + 10**7,
+        )
+        nonce = self.client.registry.nonces(self.insured.address)
+        typed = eip712.grant_typed_data(
+            grant, nonce=nonce, deadline=deadline, chain_id=self.client.chain_id, registry=registry
+        )
+        signature = eip712.sign(typed, self.insured)
+        on_chain = contracts.Grant(
+            grant.id, grant.subject, grant.scope, grant.consent_digest, grant.insured, grant.expires
+        )
+        self.client.registry.grant(on_chain, deadline, signature)
+        return SignedGrant(
+            authorization_id="0x" + grant.id.hex(),
+            subject="0x" + grant.subject.hex(),
+            scope="0x" + grant.scope.hex(),
+            consent_digest="0x" + grant.consent_digest.hex(),
+            insured=grant.insured,
+            expires_s=grant.expires,
+            nonce=nonce,
+            deadline_s=deadline,
+            signature="0x" + signature.hex(),
+        )
+
+    def documents(self, stay: Settlement, salts: ClaimSalts) -> manifest.Documents:
+        """Adjudicate on the evidence forms and gather all six documents."""
+        subject = bytes.fromhex(self.signed.subject[2:])
+        coverage = coverage_document(COVERAGE, self.policy_salts, subject)
+        bill = settlement_document(document_of(stay), salts)
+        history: dict[str, Any] = {"decisions": []}
+        decision = adjudicate(
+            self.terms,
+            Coverage.parse(coverage_for_adjudication(coverage)),
+            History.parse(history),
+            Settlement.parse(bill),
+        )
+        return manifest.Documents(
+            terms=dict(self.terms.document),
+            coverage=coverage,
+            settlement=bill,
+            history=history,
+            decision=decision.document(),
+            consent=consent_document(TEXT, SCOPE, self.signed),
+        )
+
+    def pay(
+        self, stay: Settlement | None = None, *, blocks_between: int = 0, before: Paid | None = None
+    ) -> Paid:
+        """Decide, record, (bank), confirm. With `before`, as the version that supersedes it."""
+        stay = settlement() if stay is None else stay
+        salts = before.salts.for_next_version(self.rng) if before else ClaimSalts.generate(self.rng)
+        documents = self.documents(stay, salts)
+        result = manifest.result_digest(manifest.manifest_of(documents, salts), salts)
+        key = manifest.claim_key(stay.hospital_code, stay.setl_id, COVERAGE["policy_no"], salts)
+        item = contracts.Result(key, result, self.signed.authorization_id, self.signed.subject)
+        if before is None:
+            recorded = self.client.results.record_batch(self.task_id, [*self._neighbours(), item])
+        else:
+            recorded = self.client.results.supersede(self.task_id, item)
+        self.mine(blocks_between)
+        version = 1 if before is None else before.on_chain.version + 1
+        paid_before = 0 if before is None else before.payment["amount_fen"]
+        payment = payment_document(
+            Payment(
+                payout_id=f"pay_{self.rng(8).hex()}",
+                version=version,
+                amount_fen=documents.decision["payable_fen"] - paid_before,
+                previously_paid_fen=paid_before,
+                bank_ref="BANK-1",
+                settled_at=self.now,
+            ),
+            documents.coverage["payee_commitment"],
+        )
+        digest = manifest.payout_digest(payment, salts)
+        confirmed = self.client.results.confirm_payout(key, version, digest)
+        on_chain = ClaimOnChain(
+            claim_key=key,
+            version=version,
+            authorization_id=bytes.fromhex(self.signed.authorization_id[2:]),
+            task_id=self.task_id,
+            record_tx=recorded.tx_hash,
+            confirm_tx=confirmed.tx_hash,
+        )
+        return Paid(on_chain, documents, payment, salts, digest)
+
+    def bundle(self, paid: Paid, anchor_block: int | None = None) -> bytes:
+        collector = ChainCollector(self.client, self.client.chain_id, self.deployment.addresses)
+        return build_bundle(self.given(paid, collector, anchor_block))
+
+    def given(self, paid: Paid, collector: ChainCollector, anchor_block: int | None = None) -> BundleInput:
+        return BundleInput(
+            claim_key=paid.on_chain.claim_key,
+            version=paid.on_chain.version,
+            task_id=self.task_id,
+            terms_register=self.register,
+            documents=paid.documents,
+            payment=paid.payment,
+            claim_salts=paid.salts,
+            authorization_salts=self.authorization_salts,
+            chain=collector.collect(paid.on_chain, anchor_block),
+        )
+
+    def mine(self, blocks: int) -> None:
+        """Blocks of other business: heartbeats of the task."""
+        for _ in range(blocks):
+            self.client.scheduler.heartbeat(self.task_id)
+
+    def _neighbours(self) -> list[contracts.Result]:
+        """Another claim of the same batch, so that the claim's log is not the receipt's first."""
+        return [
+            contracts.Result(self.rng(32), self.rng(32), self.signed.authorization_id, self.signed.subject)
+        ]
+
+
+def with_payment(paid: Paid, **changes: Any) -> Paid:
+    return replace(paid, payment={**paid.payment, **changes})
