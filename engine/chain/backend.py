@@ -154,6 +154,9 @@ class SqliteBackend(PyEVMBackend):  # type: ignore[misc]
             transaction.sender  # noqa: B018  recovers the key, so that a bad signature fails here
         except (ValidationError, BadSignature, RLPException, ValueError, TypeError, IndexError) as error:
             raise RpcError(SERVER_ERROR, f"not a valid signed transaction: {error}") from error
+        # py-evm leaves this check to the network layer: without it another chain's transactions replay here.
+        if transaction.chain_id != self.chain.chain_id:
+            raise RpcError(SERVER_ERROR, f"signed for chain id {transaction.chain_id}")
         return transaction
 
     def mine(self, transactions: Sequence[SignedTransactionAPI]) -> list[RpcError | None]:

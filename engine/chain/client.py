@@ -114,6 +114,11 @@ class ChainClient:
         return deployment
 
     @property
+    def roles(self) -> dict[str, str]:
+        """Role -> checksummed address; on a chain where gas costs money these need some."""
+        return dict(self._roles)
+
+    @property
     def deployment(self) -> Deployment:
         """Raises DeploymentInvalid before deploy_or_load."""
         if self._deployment is None:

@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 
 from engine.chain.abi import ContractAbi, RefusalDecoder
 from engine.chain.artifacts import CATALOG, REGISTRY, RESULTS, SCHEDULER, load_artifact
+from engine.chain.eip712 import Grant as Grant
 from engine.chain.errors import RpcError
 from engine.chain.keys import ENROLMENT, GOVERNOR, PAYER, PROVIDER, RECORDER, REQUESTER, REVOKER
 from engine.chain.sender import Call, TxRef
@@ -95,28 +96,6 @@ class TaskState(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """What an insured person signs; the registry's struct of the same name."""
-
-    id: Bytes32
-    subject: Bytes32
-    scope: Bytes32
-    consent_digest: Bytes32
-    insured: str
-    expires: int
-
-    def as_abi(self) -> tuple[Any, ...]:
-        return (
-            _word(self.id),
-            _word(self.subject),
-            _word(self.scope),
-            _word(self.consent_digest),
-            self.insured,
-            self.expires,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """One claim's result to record; the store's struct of the same name."""
 
@@ -125,7 +104,7 @@ class Result:
     authorization_id: Bytes32
     subject: Bytes32
 
-    def as_abi(self) -> tuple[bytes, ...]:
+    def as_tuple(self) -> tuple[bytes, ...]:
         return (
             _word(self.claim_key),
             _word(self.result_digest),
@@ -181,12 +160,12 @@ class AuthorizationRegistry(Contract):
 
     def grant(self, grant: Grant, deadline: int, signature: bytes) -> TxRef:
         """Relay one signed grant (EIP-712 by `grant.insured`)."""
-        return self._send(ENROLMENT, "grant", grant.as_abi(), deadline, signature)
+        return self._send(ENROLMENT, "grant", grant.as_tuple(), deadline, signature)
 
     def grant_batch(self, grants: Sequence[Grant], deadline: int, signatures: Sequence[bytes]) -> TxRef:
         """All or nothing; the first bad one is named: GrantRefused(index, id, reason)."""
         return self._send(
-            ENROLMENT, "grantBatch", [grant.as_abi() for grant in grants], deadline, list(signatures)
+            ENROLMENT, "grantBatch", [grant.as_tuple() for grant in grants], deadline, list(signatures)
         )
 
     def grant_wave(
@@ -197,7 +176,7 @@ class AuthorizationRegistry(Contract):
         )
 
     def materialize(self, root: Bytes32, leaf: Grant, proof: Sequence[Bytes32]) -> TxRef:
-        return self._send(ENROLMENT, "materialize", _word(root), leaf.as_abi(), _words(proof))
+        return self._send(ENROLMENT, "materialize", _word(root), leaf.as_tuple(), _words(proof))
 
     def revoke(self, authorization_id: Bytes32, deadline: int, signature: bytes) -> TxRef:
         """Relay a revocation that the insured signed."""
@@ -210,7 +189,7 @@ class AuthorizationRegistry(Contract):
     def revoke_unmaterialized(
         self, root: Bytes32, leaf: Grant, proof: Sequence[Bytes32], deadline: int, signature: bytes
     ) -> TxRef:
-        arguments = (_word(root), leaf.as_abi(), _words(proof), deadline, signature)
+        arguments = (_word(root), leaf.as_tuple(), _words(proof), deadline, signature)
         return self._send(REVOKER, "revokeUnmaterialized", *arguments)
 
     def liveness(self, authorization_id: Bytes32, scope: Bytes32, subject: Bytes32, at: int) -> Liveness:
@@ -315,14 +294,14 @@ class MatchResultStore(Contract):
 
     def record_batch(self, task_id: Bytes32, results: Sequence[Result]) -> TxRef:
         """All or nothing; the first bad item is named: ItemRefused(index, claimKey, reason: Refusal)."""
-        return self._send(RECORDER, "recordBatch", _word(task_id), [result.as_abi() for result in results])
+        return self._send(RECORDER, "recordBatch", _word(task_id), [result.as_tuple() for result in results])
 
     def preview(self, task_id: Bytes32, results: Sequence[Result]) -> list[Refusal]:
         """Per result why it would be refused if it were recorded now; Refusal.NONE where it would not.
 
         Raises ContractRefused when the task is not running.
         """
-        items = [result.as_abi() for result in results]
+        items = [result.as_tuple() for result in results]
         return [Refusal(code) for code in self._call("preview", _word(task_id), items, at="pending")]
 
     def confirm_payout(self, claim_key: Bytes32, version: int, payout_digest: Bytes32) -> TxRef:
@@ -338,7 +317,7 @@ class MatchResultStore(Contract):
         return self._send(RECORDER, "reverse", _word(claim_key), _word(reason_digest))
 
     def supersede(self, task_id: Bytes32, result: Result) -> TxRef:
-        return self._send(RECORDER, "supersede", _word(task_id), result.as_abi())
+        return self._send(RECORDER, "supersede", _word(task_id), result.as_tuple())
 
     def hand_over(self, successor: str) -> TxRef:
         """By the governor: new claims go to the successor from now on."""

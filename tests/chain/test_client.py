@@ -1,0 +1,150 @@
+"""The same promises on both kinds of chain: embedded, and a real node over HTTP."""
+
+from pathlib import Path
+
+import pytest
+from eth_utils.crypto import keccak
+
+from engine.chain.client import ChainClient
+from engine.chain.contracts import Liveness, PayoutState, Refusal, Result, TaskState
+from engine.chain.errors import ContractRefused
+from engine.chain.proofs import AccountProof, ReceiptProof
+from tests.chain.world import Consent, word
+
+
+@pytest.fixture(scope="module", params=["embedded_client", "anvil_client"])
+def client(request: pytest.FixtureRequest) -> ChainClient:
+    found: ChainClient = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def consent(client: ChainClient) -> Consent:
+    return Consent(client)
+
+
+def test_a_result_goes_from_consent_to_paid(client: ChainClient, consent: Consent) -> None:
+    (result,) = consent.results(1)
+    assert client.scheduler.state_of(consent.task) is TaskState.RUNNING
+    assert client.results.preview(consent.task, [result]) == [Refusal.NONE]
+    recorded = client.results.record_batch(consent.task, [result])
+    assert client.results.payout_state_of(result.claim_key) is PayoutState.RECORDED
+    client.results.confirm_payout(result.claim_key, 1, word())
+    assert client.results.payout_state_of(result.claim_key) is PayoutState.PAID
+    assert recorded.gas_used > 21_000
+    assert client.block_number() >= recorded.block_number
+
+
+def test_a_revoked_authorization_cannot_be_recorded(client: ChainClient, consent: Consent) -> None:
+    (result,) = consent.results(1)
+    client.registry.revoke_for(result.authorization_id)
+    assert (
+        client.registry.liveness(result.authorization_id, consent.purpose, result.subject, consent.now)
+        is Liveness.REVOKED
+    )
+    with pytest.raises(ContractRefused) as refused:
+        client.results.record_batch(consent.task, [result])
+    assert refused.value.error_name == "ItemRefused"
+    assert refused.value.error_args == {
+        "index": 0,
+        "claimKey": "0x" + bytes(result.claim_key).hex(),
+        "reason": Refusal.AUTHORIZATION_REVOKED,
+    }
+
+
+def test_a_refusal_changes_nothing_and_the_role_goes_on(client: ChainClient, consent: Consent) -> None:
+    before = client.block_number()
+    nonce = client.request("eth_getTransactionCount", [client.roles["recorder"], "pending"])
+    stranger = Result(word(), word(), word(), word())
+    with pytest.raises(ContractRefused):
+        client.results.record_batch(consent.task, [stranger])
+    assert client.block_number() == before
+    assert client.request("eth_getTransactionCount", [client.roles["recorder"], "pending"]) == nonce
+    client.results.record_batch(consent.task, consent.results(1))
+
+
+def test_a_view_that_reverts_names_the_contracts_error(client: ChainClient, consent: Consent) -> None:
+    unknown = word()
+    with pytest.raises(ContractRefused, match="NotLive") as refused:
+        client.registry.require_live(unknown, consent.purpose, word(), consent.now)
+    assert refused.value.error_args == {"id": "0x" + unknown.hex(), "reason": Liveness.UNKNOWN}
+
+
+def test_events_come_decoded_in_chain_order(client: ChainClient, consent: Consent) -> None:
+    results = consent.results(3)
+    recorded = client.results.record_batch(consent.task, results)
+    events = client.events(recorded.block_number, recorded.block_number)
+    assert [event.args["claimKey"] for event in events] == ["0x" + bytes(r.claim_key).hex() for r in results]
+    assert [event.position for event in events] == [(recorded.block_number, index) for index in range(3)]
+    first = events[0]
+    assert (first.contract, first.name) == ("MatchResultStore", "ResultRecorded")
+    assert first.args["version"] == 1
+    assert first.tx_hash == recorded.tx_hash
+    assert first.block_hash == client.block_hash(recorded.block_number)
+
+
+def test_events_of_the_whole_life_tell_who_was_appointed(client: ChainClient) -> None:
+    appointed = [e for e in client.events(0, client.block_number()) if e.name == "RoleGranted"]
+    # Four contracts: their first admin, seven roles, four governors.
+    assert len(appointed) == 4 + 7 + 4
+    assert {e.args["account"] for e in appointed} == set(client.roles.values())
+
+
+def test_the_deployer_is_a_nobody_and_the_governor_appoints(client: ChainClient) -> None:
+    admin = bytes(32)
+    for contract in (client.registry, client.catalog, client.scheduler, client.results):
+        assert not contract.has_role(admin, client.roles["deployer"])
+        assert contract.has_role(admin, client.roles["governor"])
+    newcomer = "0x" + "12" * 20
+    role = keccak(text="PAYER_ROLE")
+    client.results.grant_role(role, newcomer)
+    assert client.results.has_role(role, newcomer)
+    client.results.revoke_role(role, newcomer)
+    assert not client.results.has_role(role, newcomer)
+
+
+def test_the_header_bytes_hash_to_the_block(client: ChainClient) -> None:
+    head = client.block_number()
+    for number in (0, 1, head):
+        assert "0x" + keccak(client.block_header_rlp(number)).hex() == client.block_hash(number)
+
+
+def test_an_account_proof_reaches_from_state_root_to_slot(client: ChainClient, consent: Consent) -> None:
+    (result,) = consent.results(1)
+    recorded = client.results.record_batch(consent.task, [result])
+    slot = client.results.commitment_slot(result.claim_key)
+    proof = client.proof(client.results.address, [slot, word()], recorded.block_number)
+    held, absent = proof.storage
+    assert bytes.fromhex(held.value[2:]) == client.results.commitment_of(result.claim_key) != bytes(32)
+    assert int(absent.value, 16) == 0
+    state_root = client.request("eth_getBlockByNumber", [hex(recorded.block_number), False])["stateRoot"]
+    assert _hash(proof.account_proof[0]) == state_root
+    assert _hash(held.proof[0]) == _hash(absent.proof[0]) == proof.storage_hash
+    assert AccountProof.from_json(proof.to_json()) == proof
+
+
+def test_a_receipt_proof_reaches_from_receipts_root_to_receipt(client: ChainClient, consent: Consent) -> None:
+    recorded = client.results.record_batch(consent.task, consent.results(2))
+    proof = client.receipt_proof(recorded.tx_hash)
+    block = client.request("eth_getBlockByNumber", [hex(recorded.block_number), False])
+    assert _hash(proof.proof[0]) == block["receiptsRoot"]
+    assert proof.receipt[2:] in proof.proof[-1]
+    assert proof.block_hash == block["hash"]
+    assert ReceiptProof.from_json(proof.to_json()) == proof
+
+
+def test_a_wrong_number_of_bytes_is_refused_before_anything_is_sent(client: ChainClient) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        client.registry.revoke_for(b"short")
+    with pytest.raises(ValueError, match="confirmPayout"):
+        client.results.confirm_payout(word(), -1, word())
+
+
+def test_the_manifest_recognises_its_chain(client: ChainClient, tmp_path: Path) -> None:
+    manifest = tmp_path / "deployment.json"
+    client.deployment.write(manifest)
+    assert client.deploy_or_load(manifest) == client.deployment
+
+
+def _hash(node: str) -> str:
+    return "0x" + keccak(bytes.fromhex(node[2:])).hex()
