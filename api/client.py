@@ -1,0 +1,220 @@
+"""A small typed client of the HTTP API, for programs of this repository and as a model for others'.
+
+    ApiError        the engine answered with a problem: .status, .code, .errors, .request_id
+    TimeoutError    `wait_until` waited in vain
+
+Transport failures are httpx's own.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from api.signing import HospitalSigner
+
+T = TypeVar("T")
+Json = dict[str, Any]
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+
+
+class ApiError(Exception):
+    """An RFC 9457 problem."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        self.status: int = problem["status"]
+        self.code: str = problem["code"]
+        self.detail: str = problem["detail"]
+        self.request_id: str = problem["request_id"]
+        self.errors: list[dict[str, str]] = problem["errors"]
+        self.quarantine_id: int | None = problem.get("quarantine_id")
+        broken = "".join(f"\n  {e['field']}: {e['message']} [{e['rule']}]" for e in self.errors)
+        super().__init__(f"{self.status} {self.code}: {self.detail} (request {self.request_id}){broken}")
+
+
+class Client:
+    """One caller of one engine. Thread-safe as httpx.Client is.
+
+    api_key: `ak_…`, none for the insured. signer: for hospitals. transport: for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        signer: HospitalSigner | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        self._signer = signer
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Hospitals
+
+    def post_settlement(self, native: Mapping[str, Any] | bytes, idempotency_key: str | None = None) -> Json:
+        """Send one settlement, signed. A fresh key unless one is given for a retry."""
+        body = native if isinstance(native, bytes) else _json(native)
+        return self._signed("/v1/settlements", body, idempotency_key)
+
+    def post_settlements(self, natives: Iterable[Mapping[str, Any] | bytes]) -> Iterator[Json]:
+        """Send many in one signed request; one answer a line, as each is kept."""
+        lines = [native if isinstance(native, bytes) else _json(native) for native in natives]
+        headers = {"Content-Type": "application/x-ndjson"}
+        with self._http.stream(
+            "POST", "/v1/settlements:batch", content=b"\n".join(lines), headers=headers, auth=self._signing()
+        ) as response:
+            if response.is_error:
+                response.read()
+            _checked(response)
+            for line in response.iter_lines():
+                yield json.loads(line)
+
+    def reverse(self, setl_id: str, reversal: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
+        """Take a settlement back, signed."""
+        return self._signed(f"/v1/settlements/{setl_id}/reversal", _json(reversal), idempotency_key)
+
+    def settlement(self, setl_id: str) -> Json:
+        return self._get(f"/v1/settlements/{setl_id}")
+
+    # Insurers
+
+    def load_product(self, yaml: bytes) -> Json:
+        return self._post("/v1/products", content=yaml, content_type="application/yaml")
+
+    def load_policies(
+        self, roll: bytes | Iterable[bytes], content_type: str = "application/x-ndjson"
+    ) -> Json:
+        """Load a roll, from bytes or streamed; content_type: NDJSON or text/csv."""
+        return self._post("/v1/policies", content=roll, content_type=content_type)
+
+    def claims(self, **filters: str) -> Iterator[Json]:
+        """All claims that match state, hospital, product; page by page."""
+        return self._pages("/v1/claims", filters)
+
+    def claim(self, claim_id: str) -> Json:
+        return self._get(f"/v1/claims/{claim_id}")
+
+    def decide(self, claim_id: str, action: str, reason: str) -> Json:
+        return self._post_json(f"/v1/claims/{claim_id}/decision", {"action": action, "reason": reason})
+
+    def payouts(self, **filters: str) -> Iterator[Json]:
+        return self._pages("/v1/payouts", filters)
+
+    def prepare_authorization(self, policy_no: str, insured: str) -> Json:
+        """{authorization_id, consent_text, typed_data to sign}; insured: 0x address."""
+        return self._post_json("/v1/authorizations:prepare", {"policy_no": policy_no, "insured": insured})
+
+    # The insured
+
+    def grant(self, signed: Sequence[tuple[str, str]]) -> list[Json]:
+        """Record signed authorizations, (authorization_id, signature 0x…) each, in one transaction."""
+        body = [{"authorization_id": id_, "signature": signature} for id_, signature in signed]
+        recorded: list[Json] = _checked(self._http.post("/v1/authorizations", json=body)).json()
+        return recorded
+
+    def authorization(self, authorization_id: str) -> Json:
+        return self._get(f"/v1/authorizations/{authorization_id}")
+
+    def revocation_to_sign(self, authorization_id: str) -> Json:
+        return self._get(f"/v1/authorizations/{authorization_id}/revocation")
+
+    def revoke(self, authorization_id: str, deadline: int, signature: str) -> Json:
+        body = {"deadline": deadline, "signature": signature}
+        return self._post_json(f"/v1/authorizations/{authorization_id}/revocation", body)
+
+    # Auditors
+
+    def evidence(self, claim_key: str) -> bytes:
+        return _checked(self._http.get(f"/v1/evidence/{claim_key}")).content
+
+    def verify(self, bundle: bytes) -> Json:
+        return self._post("/v1/evidence:verify", content=bundle, content_type="application/json")
+
+    def chain_events(self, **filters: str) -> Json:
+        return self._get("/v1/chain/events", filters)
+
+    def access_log(self) -> Iterator[Json]:
+        return self._pages("/v1/audit/log", {})
+
+    # Operators
+
+    def issue_key(self, role: str, principal: str) -> Json:
+        return self._post_json("/v1/keys", {"role": role, "principal": principal})
+
+    def revoke_key(self, key_id: str) -> None:
+        _checked(self._http.delete(f"/v1/keys/{key_id}"))
+
+    def register_hospital(self, entry: Mapping[str, Any]) -> Json:
+        return self._post_json("/v1/hospitals", entry)
+
+    def totals(self) -> Json:
+        return self._get("/v1/totals")
+
+    def _signed(self, path: str, body: bytes, idempotency_key: str | None) -> Json:
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": idempotency_key or uuid.uuid4().hex,
+        }
+        answer: Json = _checked(
+            self._http.post(path, content=body, headers=headers, auth=self._signing())
+        ).json()
+        return answer
+
+    def _signing(self) -> HospitalSigner:
+        if self._signer is None:
+            raise ValueError("signer: a hospital's client signs what it posts")
+        return self._signer
+
+    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Json:
+        answer: Json = _checked(self._http.get(path, params=query)).json()
+        return answer
+
+    def _post(self, path: str, *, content: bytes | Iterable[bytes], content_type: str) -> Json:
+        headers = {"Content-Type": content_type}
+        answer: Json = _checked(self._http.post(path, content=content, headers=headers)).json()
+        return answer
+
+    def _post_json(self, path: str, body: Any) -> Json:
+        answer: Json = _checked(self._http.post(path, json=body)).json()
+        return answer
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Json]:
+        cursor: dict[str, Any] = {}
+        while True:
+            page = self._get(path, {**query, **cursor})
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            cursor = {"after": page["next"]}
+
+
+def wait_until(ask: Callable[[], T | None], *, timeout_s: float, every_s: float = 0.1) -> T:
+    """Ask until the answer is true in the sense of `if`. Raises TimeoutError."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := ask()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout_s} s")
+        time.sleep(every_s)
+    return answer
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.headers.get("content-type", "").startswith("application/problem+json"):
+        raise ApiError(response.json())
+    return response.raise_for_status()

@@ -1,0 +1,83 @@
+"""Operators: keys, the hospital register, a nudge for an event, and the totals. No claim in sight."""
+
+import base64
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.http import schemas
+from api.http.auth import OPERATOR_ONLY, OVERSEERS, KeyRing
+from api.http.bodies import JSON_ONLY
+from api.http.deps import Bytes32, Ctx, KeyId, LogIndex, rendered
+from api.http.idempotency import OnceIfKeyed
+from api.http.problems import documented
+from engine.pipeline import audit, claims, parties
+from engine.settlement.hospitals import Hospital
+
+router = APIRouter(prefix="/v1", tags=["operators"])
+
+
+@router.post(
+    "/keys",
+    status_code=201,
+    response_model=schemas.IssuedKey,
+    responses=documented(401, 403, 415, 422),
+    dependencies=[OPERATOR_ONLY, JSON_ONLY],
+)
+def issue_key(ctx: Ctx, wanted: schemas.KeyRequest) -> Response:
+    """Make an API key. Its token is shown in this answer and nowhere again, so no answer is kept of it."""
+    key_id, token = parties.issue_key(ctx, wanted.role, wanted.principal)
+    issued = {"key_id": key_id, "token": token, "role": wanted.role, "principal": wanted.principal}
+    return rendered(schemas.IssuedKey, issued, 201, Cache_Control="no-store")
+
+
+@router.delete(
+    "/keys/{key_id}",
+    status_code=204,
+    responses=documented(401, 403, 404, 422),
+    dependencies=[OPERATOR_ONLY],
+)
+def revoke_key(request: Request, ctx: Ctx, key_id: KeyId) -> Response:
+    """Revoke an API key, for good."""
+    parties.revoke_key(ctx, key_id)
+    ring: KeyRing = request.app.state.key_ring
+    ring.forget(key_id)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/hospitals",
+    status_code=201,
+    response_model=schemas.HospitalEntry,
+    responses=documented(400, 401, 403, 415, 422),
+    dependencies=[OPERATOR_ONLY, JSON_ONLY],
+)
+def register_hospital(ctx: Ctx, entry: schemas.HospitalEntry, once: OnceIfKeyed) -> Response:
+    """Add a hospital, or replace its entry: its grade, and the key that signs its messages."""
+    hospital = Hospital(entry.code, entry.name, entry.grade, entry.area, entry.kind, tuple(entry.wards))
+    public_key = base64.b64decode(entry.public_key) if entry.public_key is not None else None
+
+    def work() -> Response:
+        parties.register_hospital(ctx, hospital, entry.key_id, public_key)
+        return rendered(schemas.HospitalEntry, entry, 201)
+
+    return once(work)
+
+
+@router.post(
+    "/chain/events/{tx_hash}/{log_index}:trigger",
+    response_model=schemas.Triggered,
+    responses=documented(401, 403, 404, 409, 422),
+    dependencies=[OPERATOR_ONLY],
+)
+def trigger_event(ctx: Ctx, tx_hash: Bytes32, log_index: LogIndex) -> Response:
+    """Start what a recorded event should have started. What it already started is not started again."""
+    return rendered(schemas.Triggered, audit.trigger_event(ctx, tx_hash, log_index))
+
+
+@router.get(
+    "/totals", response_model=schemas.Totals, responses=documented(401, 403), dependencies=[OVERSEERS]
+)
+def totals(ctx: Ctx) -> Response:
+    """Counts and sums over everything: accepted, matched, paid, refused, in review, quarantined."""
+    return rendered(schemas.Totals, claims.totals(ctx))
