@@ -71,8 +71,8 @@ def chain_events(
     limit: int,
 ) -> Page:
     """Decoded events from a block on, filtered; `next` is the block to go on from."""
-    wanted = {"claimKey": claim_key, "authorizationId": authorization_id, "taskId": task_id}
-    wanted = {name: value.lower() for name, value in wanted.items() if value is not None}
+    named = {"claimKey": claim_key, "authorizationId": authorization_id, "taskId": task_id}
+    wanted = {name: value.lower() for name, value in named.items() if value is not None}
     head = ctx.chain.block_number()
     items: list[dict[str, Any]] = []
     first = max(from_block, ctx.chain.deployment.block)

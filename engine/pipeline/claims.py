@@ -63,7 +63,8 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         "record_tx": claim.record_tx,
         "decision": decision(ctx.vault, claim),
         "transitions": [
-            {"from": m.from_state, "to": m.to_state, "actor": m.actor, "reason": m.reason, "at": m.at} for m in moves
+            {"from": m.from_state, "to": m.to_state, "actor": m.actor, "reason": m.reason, "at": m.at}
+            for m in moves
         ],
         "payouts": [payout_view(payout, claim.claim_key) for payout in payouts],
     }

@@ -7,14 +7,13 @@ from typing import Any
 
 from sqlmodel import Session
 
-
 from engine.chain import eip712
 from engine.chain.contracts import Grant as ChainGrant
 from engine.chain.contracts import Liveness
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound, Refused
 from engine.evidence.canonical import digest
-from engine.evidence.documents import Grant, Scope, SignedGrant
+from engine.evidence.documents import Scope, SignedGrant
 from engine.evidence.manifest import consent_digest, hex32, scope_of, subject_of
 from engine.evidence.salts import AuthorizationSalts
 from engine.pipeline.context import Context
@@ -139,15 +138,17 @@ def grant_fields(row: tables.Authorization) -> ChainGrant:
 
 def signed_grant(row: tables.Authorization) -> SignedGrant:
     """The same in its evidence form, with what was signed along."""
-    grant = Grant(
-        _raw(row.authorization_id),
-        _raw(row.subject),
-        _raw(row.scope),
-        _raw(row.consent_digest),
-        _raw(row.insured),
-        row.expires_s,
+    return SignedGrant(
+        authorization_id=row.authorization_id,
+        subject=row.subject,
+        scope=row.scope,
+        consent_digest=row.consent_digest,
+        insured=row.insured,
+        expires_s=row.expires_s,
+        nonce=row.nonce,
+        deadline_s=row.deadline_s,
+        signature=row.signature,
     )
-    return SignedGrant(grant, row.nonce, row.deadline_s, _raw(row.signature))
 
 
 def grant_authorizations(ctx: Context, signed: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -217,7 +218,9 @@ def revocation_to_sign(ctx: Context, authorization_id: str) -> dict[str, Any]:
     return {"authorization_id": authorization_id, "deadline": deadline, "typed_data": typed}
 
 
-def revoke_authorization(ctx: Context, authorization_id: str, deadline: int, signature: str) -> dict[str, Any]:
+def revoke_authorization(
+    ctx: Context, authorization_id: str, deadline: int, signature: str
+) -> dict[str, Any]:
     """Relay the insured's own withdrawal. Terminal; again is no change. Raises NotFound, Refused."""
     return _revoke(
         ctx,
@@ -227,8 +230,10 @@ def revoke_authorization(ctx: Context, authorization_id: str, deadline: int, sig
 
 
 def revoke_for(ctx: Context, authorization_id: str) -> dict[str, Any]:
-    """Withdraw on the insured's behalf (on paper, by a court), by the revoker role. Raises NotFound, Refused."""
-    return _revoke(ctx, authorization_id, lambda: ctx.chain.registry.revoke_for(_raw(authorization_id)).tx_hash)
+    """Withdraw for the insured (on paper, by a court), by the revoker role. Raises NotFound, Refused."""
+    return _revoke(
+        ctx, authorization_id, lambda: ctx.chain.registry.revoke_for(_raw(authorization_id)).tx_hash
+    )
 
 
 def _revoke(ctx: Context, authorization_id: str, send: Any) -> dict[str, Any]:

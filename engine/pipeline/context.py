@@ -12,7 +12,6 @@ from engine.chain.client import ChainClient, ChainSettings
 from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
 from engine.payout.http_bank import HttpBank
-from engine.payout.port import BankPort
 from engine.payout.signing import BankCredentials
 from engine.pipeline.settings import Settings
 from engine.settlement.hospitals import Hospital, HospitalRegister
@@ -41,7 +40,7 @@ class Context:
     clock: Clock
     rng: Rng
     chain: ChainClient
-    bank: BankPort
+    bank: HttpBank
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
     _terms: dict[str, Terms]

@@ -9,7 +9,12 @@ from sqlmodel import Session
 
 from engine.adjudication import Coverage, History, adjudicate
 from engine.errors import Conflict
-from engine.evidence.documents import Scope, consent_document, coverage_document
+from engine.evidence.documents import (
+    Scope,
+    consent_document,
+    coverage_document,
+    coverage_for_adjudication,
+)
 from engine.evidence.manifest import Documents, hex32, manifest_of, result_digest
 from engine.pipeline import consent
 from engine.pipeline.context import Context
@@ -50,12 +55,17 @@ def _decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tab
         claim.reasons = [
             {
                 "code": "history.earlier_undecided",
-                "message_en": "An earlier stay of the same policy is not decided yet; the deductible depends on it.",
+                "message_en": "An earlier stay of this policy is undecided; the deductible depends on it.",
                 "message_zh": "同一保单更早的住院尚未理算完毕，免赔额取决于其结果。",
             }
         ]
         move_claim(
-            session, claim, ClaimState.REVIEW, actor=ACTOR, reason="history.earlier_undecided", clock=ctx.clock
+            session,
+            claim,
+            ClaimState.REVIEW,
+            actor=ACTOR,
+            reason="history.earlier_undecided",
+            clock=ctx.clock,
         )
         return False
     past = {"decisions": [_past_decision(ctx, c) for c, _ in others if c.state in COUNTED]}
@@ -64,7 +74,7 @@ def _decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tab
     documents = inputs(ctx, session, claim, settlement)
     decided = adjudicate(
         ctx.terms(product_of(session, claim)),
-        Coverage.parse(documents["coverage"]),
+        Coverage.parse(coverage_for_adjudication(documents["coverage"])),
         History.parse(past),
         Settlement.parse(documents["settlement"]),
     ).document()

@@ -96,7 +96,7 @@ class Dispatcher:
             log.info("batch.done", batch_id=batch_id, **done)
 
     def _set_aside(self, batch_id: str, error: Exception) -> None:
-        """Find the claim that a batch fails on: each goes on alone, and the one that fails alone to review."""
+        """Find what a batch fails on: each claim goes on alone, and one that fails alone to review."""
         transient = isinstance(error, ChainUnavailable | TransactionUnknown)
         if transient:
             self._stopping.wait(_PAUSE_AFTER_FAILURE_S)
@@ -167,5 +167,7 @@ class Dispatcher:
             if payout.submitted_at is not None and now - payout.submitted_at >= timedelta(seconds=last):
                 waiting.append(payout.payout_id)
                 self._asked[payout.payout_id] = last * 2 if last < _ASK_LAST_S else last + _ASK_LAST_S
-        self._asked = {p.payout_id: self._asked[p.payout_id] for p in open_orders if p.payout_id in self._asked}
+        self._asked = {
+            p.payout_id: self._asked[p.payout_id] for p in open_orders if p.payout_id in self._asked
+        }
         pay.ask_about_open(self._ctx, waiting)

@@ -44,7 +44,8 @@ def load_product(ctx: Context, source: bytes, name: str) -> dict[str, Any]:
         terms = load_product_text(source, name)
     except TermsInvalid as error:
         listed = [
-            {"field": f"{p.path}:{p.line}:{p.column}", "rule": p.rule, "message": p.message} for p in error.problems
+            {"field": f"{p.path}:{p.line}:{p.column}", "rule": p.rule, "message": p.message}
+            for p in error.problems
         ]
         raise Refused("terms.invalid", f"{name} is not a valid product", listed) from error
     register_terms(ctx, terms.product, terms.edition, bytes.fromhex(terms.digest_hex.removeprefix("0x")))
@@ -75,7 +76,9 @@ def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes
     dataset = terms_dataset(product, edition)
     catalog = ctx.chain.catalog
     if int(catalog.provider_of(dataset), 16) == 0:
-        catalog.register(dataset, digest({"kind": "terms"}), TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
+        catalog.register(
+            dataset, digest({"kind": "terms"}), TERMS_CLASSIFICATION, [digest({"use": "adjudication"})]
+        )
     if catalog.version_of(dataset) == 0:
         catalog.publish_version(dataset, terms_digest, _NO_KEY)
 
@@ -123,7 +126,9 @@ def load_policies(ctx: Context, lines: Iterable[bytes], kind: str) -> LoadReport
             continue
         document = row.document
         if (document["product"], document["edition"]) not in editions:
-            refused.append(_clash(row.line, "edition", "policy.product_unknown", "load this product's edition first"))
+            refused.append(
+                _clash(row.line, "edition", "policy.product_unknown", "load this product's edition first")
+            )
             continue
         chunk.append((row.line, document))
         if len(chunk) == _CHUNK:

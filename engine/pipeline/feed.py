@@ -80,7 +80,12 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
         _to_review(ctx, session, claim, "payout.no_payee" if payee is None else "payout.nothing_left")
         return
     move_claim(
-        session, claim, ClaimState.RECORDED, actor=ACTOR, reason=f"ResultRecorded in {event.tx_hash}", clock=ctx.clock
+        session,
+        claim,
+        ClaimState.RECORDED,
+        actor=ACTOR,
+        reason=f"ResultRecorded in {event.tx_hash}",
+        clock=ctx.clock,
     )
     payout_id = "po_" + ctx.rng(16).hex()
     order = TransferOrder(
@@ -144,8 +149,6 @@ def _to_review(ctx: Context, session: Session, claim: tables.Claim, code: str) -
         }
     ]
     move_claim(session, claim, ClaimState.REVIEW, actor=ACTOR, reason=code, clock=ctx.clock)
-
-
 
 
 def row_id(value: int | None) -> int:

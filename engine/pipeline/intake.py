@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.errors import AutoclaimError, Conflict, NotAllowed, NotFound, Refused
-from engine.evidence.documents import settlement_reference
+from engine.evidence.documents import settlement_document
 from engine.evidence.salts import ClaimSalts
 from engine.pipeline.context import Context
 from engine.pipeline.page import Page
@@ -25,11 +25,11 @@ from engine.settlement import (
     Violation,
     content_digest,
     identity_of,
-    minimise,
     parse_body,
     validate,
 )
 from engine.settlement.hospitals import HospitalRegister
+from engine.settlement.minimise import document_of
 from engine.store import settlements, tables
 
 
@@ -112,12 +112,13 @@ def _prepare(ctx: Context, hospital_code: str, raw: bytes, register: HospitalReg
         pseudonym = ctx.pseudonymiser.of(identity.cert_type, identity.cert_no)
     except IdentityMissing as error:
         identity_missing = error.reason
+    settlement = Settlement.parse(native, register)
     return _Prepared(
         setl_id=native["setlinfo"]["setl_id"],
         digest=content_digest(native).hex(),
         raw=raw,
-        settlement=Settlement.parse(native, register),
-        document=minimise(native, register),
+        settlement=settlement,
+        document=document_of(settlement),
         pseudonym=pseudonym,
         identity_missing=identity_missing,
     )
@@ -137,13 +138,11 @@ def _keep(ctx: Context, session: Session, hospital_code: str, prepared: _Prepare
     now = ctx.clock()
     claim_id = "clm_" + ctx.rng(12).hex()
     salts = ClaimSalts.generate(ctx.rng)
-    document = prepared.document
-    reference = settlement_reference(prepared.setl_id, salts)
-    document["setlinfo"]["setl_id"] = reference
+    document = settlement_document(prepared.document, salts)
     settlement = tables.Settlement(
         hospital_code=hospital_code,
         setl_id=prepared.setl_id,
-        reference=reference,
+        reference=document["setlinfo"]["setl_id"],
         content_digest=prepared.digest,
         body_sealed=ctx.vault.seal(prepared.raw, f"settlement.body/{claim_id}"),
         document_sealed=ctx.vault.seal_json(document, f"settlement.document/{claim_id}"),
@@ -194,7 +193,11 @@ def _identity_reason(missing: str | None) -> list[dict[str, Any]]:
 
 
 def _quarantine(
-    ctx: Context, hospital_code: str, raw: bytes, native: Mapping[str, Any] | None, violations: Sequence[Violation]
+    ctx: Context,
+    hospital_code: str,
+    raw: bytes,
+    native: Mapping[str, Any] | None,
+    violations: Sequence[Violation],
 ) -> Refused:
     """Keep what was refused; the same bytes are kept once."""
     listed = [{"field": v.field, "rule": v.rule, "message": v.message} for v in violations]
@@ -270,8 +273,6 @@ def _view(settlement: tables.Settlement, claim: tables.Claim) -> dict[str, Any]:
         "received_at": settlement.received_at,
         "updated_at": claim.updated_at,
     }
-
-
 
 
 def _row(row_id: int | None) -> int:

@@ -86,7 +86,12 @@ def _match(
     claim.claim_key = hex32(key)
     claim.reasons = []
     move_claim(
-        session, claim, ClaimState.MATCHED, actor=ACTOR, reason="policy in force, consent live", clock=ctx.clock
+        session,
+        claim,
+        ClaimState.MATCHED,
+        actor=ACTOR,
+        reason="policy in force, consent live",
+        clock=ctx.clock,
     )
     return True
 
@@ -96,7 +101,11 @@ def _in_force(of_person: Sequence[tables.Policy], settlement: tables.Settlement)
 
     Whether a stay that began before the cover is paid is for the terms to say, not for the match.
     """
-    stay = [p for p in of_person if p.effective <= settlement.discharged_on and p.expires >= settlement.admitted_on]
+    stay = [
+        p
+        for p in of_person
+        if p.effective <= settlement.discharged_on and p.expires >= settlement.admitted_on
+    ]
     at_admission = [p for p in stay if p.effective <= settlement.admitted_on]
     return at_admission or stay
 

@@ -65,7 +65,8 @@ def _consent_now(ctx: Context, batch_id: str) -> dict[str, Liveness]:
             due.append((payout.payout_id, session.get_one(tables.Authorization, claim.authorization_id)))
     registry = ctx.chain.registry
     return {
-        payout_id: registry.liveness(row.authorization_id, row.scope, row.subject, now_s) for payout_id, row in due
+        payout_id: registry.liveness(row.authorization_id, row.scope, row.subject, now_s)
+        for payout_id, row in due
     }
 
 
@@ -91,7 +92,7 @@ def _may_be_paid(
 
 
 def ask_about_open(ctx: Context, payout_ids: Iterable[str]) -> None:
-    """Ask the bank about orders whose result has not come; send again, under the same id, what it never got."""
+    """Ask the bank about orders without a result; send again, under the same id, what it never got."""
     missing = []
     for payout_id in payout_ids:
         try:
@@ -143,7 +144,12 @@ def apply_result(ctx: Context, session: Session, payout: tables.Payout, result: 
         _claim_refused_by_bank(ctx, session, claim, result.reason)
     elif state is PayoutState.RETURNED and claim.state in (ClaimState.PAID, ClaimState.CONFIRMED):
         move_claim(
-            session, claim, ClaimState.RETURNED, actor="bank", reason=result.reason or "returned", clock=ctx.clock
+            session,
+            claim,
+            ClaimState.RETURNED,
+            actor="bank",
+            reason=result.reason or "returned",
+            clock=ctx.clock,
         )
 
 
@@ -153,7 +159,12 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
     if settlements.reversal_of(session, claim.settlement_id) is not None:
         # The hospital took the settlement back while the money was on its way.
         move_claim(
-            session, claim, ClaimState.RECOVERY_DUE, actor=ACTOR, reason="reversed while being paid", clock=ctx.clock
+            session,
+            claim,
+            ClaimState.RECOVERY_DUE,
+            actor=ACTOR,
+            reason="reversed while being paid",
+            clock=ctx.clock,
         )
 
 

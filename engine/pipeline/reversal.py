@@ -1,19 +1,27 @@
 """A hospital takes a settlement back: before it is decided, before it is paid, or after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 from sqlmodel import Session
 
 from engine.chain.contracts import PayoutState as OnChainPayout
-from engine.errors import Conflict, NotFound, Refused
+from engine.errors import NotFound, Refused
 from engine.evidence.canonical import commitment
 from engine.evidence.manifest import hex32
 from engine.pipeline.context import Context
+from engine.pipeline.sealed import settlement_document
 from engine.pipeline.states import CLAIM_MOVES, ClaimState, PayoutState, move_claim, move_payout
-from engine.settlement import BodyRefused, Violation, parse_body, parse_reversal, validate_reversal
+from engine.settlement import (
+    BodyRefused,
+    Reversal,
+    Settlement,
+    SettlementInvalid,
+    Violation,
+    parse_body,
+)
 from engine.store import claims, settlements, tables
 
 _IN_FLIGHT = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
@@ -34,21 +42,30 @@ class Reversed:
 def reverse_settlement(ctx: Context, hospital_code: str, setl_id: str, raw: bytes) -> Reversed:
     """Keep the reversal and stop, or begin to recover, the payment. The same again answers the same.
 
-    Raises Refused, NotFound, and Conflict when the body speaks of another settlement.
+    Raises Refused, NotFound.
     """
     try:
-        native = parse_body(raw)
-    except BodyRefused as error:
+        reversal = Reversal.parse(parse_body(raw), _original(ctx, hospital_code, setl_id))
+    except (BodyRefused, SettlementInvalid) as error:
         raise _refused(error.violations) from error
-    violations = validate_reversal(native)
-    if violations:
-        raise _refused(violations)
-    reversal = parse_reversal(native)
-    if (reversal.setl_id, reversal.fixmedins_code) != (setl_id, hospital_code):
-        raise Conflict(
-            "/setl_id and /fixmedins_code must be those of the settlement addressed", code="reversal.other"
-        )
-    return ctx.writer.run(lambda session: _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason))
+    return ctx.writer.run(
+        lambda session: _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason)
+    )
+
+
+def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
+    """What is taken back, with its own number again instead of the evidence's."""
+    with ctx.database.reading() as session:
+        held = _held(session, hospital_code, setl_id)
+    parsed = Settlement.parse(settlement_document(ctx.vault, *held))
+    return replace(parsed, setl_id=setl_id)
+
+
+def _held(session: Session, hospital_code: str, setl_id: str) -> tuple[tables.Settlement, tables.Claim]:
+    held = settlements.by_setl_id(session, hospital_code, setl_id)
+    if held is None:
+        raise NotFound(f"this hospital has sent no settlement {setl_id}", code="settlement.unknown")
+    return held
 
 
 def _refused(violations: Sequence[Violation]) -> Refused:
@@ -59,10 +76,7 @@ def _refused(violations: Sequence[Violation]) -> Refused:
 def _reverse(
     ctx: Context, session: Session, hospital_code: str, setl_id: str, raw: bytes, reason: str
 ) -> Reversed:
-    held = settlements.by_setl_id(session, hospital_code, setl_id)
-    if held is None:
-        raise NotFound(f"this hospital has sent no settlement {setl_id}", code="settlement.unknown")
-    settlement, claim = held
+    _, claim = _held(session, hospital_code, setl_id)
     reversal = settlements.reversal_of(session, claim.settlement_id)
     if reversal is not None:
         return Reversed(setl_id, claim.claim_id, claim.state, reversal.received_at, created=False)
@@ -88,7 +102,9 @@ def _stop(ctx: Context, session: Session, claim: tables.Claim, actor: str) -> No
             move_payout(session, payout, PayoutState.CANCELLED)
     moves = CLAIM_MOVES[ClaimState(claim.state)]
     to = ClaimState.RECOVERY_DUE if ClaimState.RECOVERY_DUE in moves else ClaimState.REVERSED
-    move_claim(session, claim, to, actor=actor, reason="the hospital reversed the settlement", clock=ctx.clock)
+    move_claim(
+        session, claim, to, actor=actor, reason="the hospital reversed the settlement", clock=ctx.clock
+    )
 
 
 def reverse_on_chain(ctx: Context, limit: int) -> int:

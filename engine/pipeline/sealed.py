@@ -28,7 +28,9 @@ def seal_coverage(vault: Vault, coverage: dict[str, Any]) -> bytes:
 
 
 def coverage(vault: Vault, policy: Policy) -> dict[str, Any]:
-    document: dict[str, Any] = vault.unseal_json(policy.coverage_sealed, f"policy.coverage/{policy.policy_no}")
+    document: dict[str, Any] = vault.unseal_json(
+        policy.coverage_sealed, f"policy.coverage/{policy.policy_no}"
+    )
     return document
 
 

@@ -77,8 +77,6 @@ UNDECIDED = (_C.ACCEPTED, _C.MATCHED, _C.REVIEW)
 """An earlier claim in one of these leaves the year's deductible open."""
 COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.RETURNED)
 """Decisions that a later decision's history holds."""
-SETTLED_STATES = (_C.UNINSURED, _C.NO_CONSENT, _C.REVIEW, _C.NOTHING, _C.REFUSED, _C.CONFIRMED, _C.REVERSED, _C.RECOVERY_DUE)
-"""Where a claim rests until a person or a new fact moves it."""
 
 
 def move_claim(
@@ -90,7 +88,12 @@ def move_claim(
     now = clock()
     session.add(
         ClaimTransition(
-            claim_id=_stored(claim.id), from_state=claim.state, to_state=to, actor=actor, reason=reason, at=now
+            claim_id=_stored(claim.id),
+            from_state=claim.state,
+            to_state=to,
+            actor=actor,
+            reason=reason,
+            at=now,
         )
     )
     claim.state = to

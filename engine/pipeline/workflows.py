@@ -1,4 +1,4 @@
-"""The durable workflows (DBOS): each step's outcome is stored, an interrupted workflow goes on at its next step.
+"""The durable workflows (DBOS): a step's outcome is stored, an interrupted one goes on at its next step.
 
 A workflow handles a micro-batch, because its bookkeeping costs the same for one claim and for a hundred.
 Every step is also safe to run twice: DBOS repeats the step that was under way when the process died.

@@ -73,7 +73,13 @@ def of_policy(session: Session, policy_id: int) -> Sequence[tuple[Claim, Settlem
 
 
 def page(
-    session: Session, *, state: str | None, hospital_code: str | None, product: str | None, after: int, limit: int
+    session: Session,
+    *,
+    state: str | None,
+    hospital_code: str | None,
+    product: str | None,
+    after: int,
+    limit: int,
 ) -> Sequence[tuple[Claim, Policy | None]]:
     query = (
         select(Claim, Policy)
@@ -130,7 +136,9 @@ def payouts_of(session: Session, claim_id: int) -> Sequence[Payout]:
     return session.exec(query.order_by(col(Payout.version))).all()
 
 
-def payouts_page(session: Session, state: str | None, after: str, limit: int) -> Sequence[tuple[Payout, str]]:
+def payouts_page(
+    session: Session, state: str | None, after: str, limit: int
+) -> Sequence[tuple[Payout, str | None]]:
     query = (
         select(Payout, Claim.claim_key)
         .join(Claim, col(Claim.id) == col(Payout.claim_id))

@@ -20,7 +20,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = _with_driver(url)
-        self.engine = _sqlite(self.url) if self.url.startswith("sqlite") else create_engine(self.url, pool_size=16)
+        self.engine = (
+            _sqlite(self.url) if self.url.startswith("sqlite") else create_engine(self.url, pool_size=16)
+        )
 
     def migrate(self) -> None:
         """Bring the schema to the newest version; safe to call at every start."""

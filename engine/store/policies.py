@@ -30,7 +30,9 @@ def policies_page(session: Session, after: int, limit: int) -> Sequence[Policy]:
     return session.exec(query).all()
 
 
-def policies_touching(session: Session, pseudonyms: Iterable[str], first: date, last: date) -> Sequence[Policy]:
+def policies_touching(
+    session: Session, pseudonyms: Iterable[str], first: date, last: date
+) -> Sequence[Policy]:
     """Policies of these people with at least one day of cover in first..last, both included."""
     query = select(Policy).where(
         col(Policy.pseudonym).in_(list(pseudonyms)), Policy.effective <= last, Policy.expires >= first
@@ -38,7 +40,9 @@ def policies_touching(session: Session, pseudonyms: Iterable[str], first: date, 
     return session.exec(query).all()
 
 
-def authorization_for(session: Session, pseudonym: str, scope: str, states: Iterable[str]) -> Authorization | None:
+def authorization_for(
+    session: Session, pseudonym: str, scope: str, states: Iterable[str]
+) -> Authorization | None:
     """The newest authorization of a person for a scope among those in one of `states`."""
     query = (
         select(Authorization)

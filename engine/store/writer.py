@@ -73,16 +73,15 @@ class GroupCommit:
                     try:
                         with session.begin_nested():
                             result = work(session)
-                    except Exception as error:  # the caller's own; it is raised in the caller
+                    except Exception as error:  # noqa: BLE001  the caller's own, raised in the caller
                         failed.append((future, error))
                     else:
                         done.append((future, result))
-        except Exception as error:  # the commit itself: nobody's write is kept, everybody is told
-            failed.extend((future, error) for future, _ in done)
+        except Exception as broken:  # noqa: BLE001  the commit itself: everybody is told
             told = {id(future) for future, _ in failed}
-            failed.extend((future, error) for _, future in group if id(future) not in told)
+            failed += [(future, broken) for _, future in group if id(future) not in told]
             done = []
         for future, result in done:
             future.set_result(result)
-        for future, error in failed:
-            future.set_exception(error)
+        for future, failure in failed:
+            future.set_exception(failure)
