@@ -35,7 +35,7 @@ class TrustedBlock:
 
 @dataclass(frozen=True, slots=True)
 class TrustedDeployment:
-    """The addresses of the pool's contracts on one chain, 0x lower case, by contract name."""
+    """The addresses of the pool's contracts on one chain, 0x hexadecimal, by contract name."""
 
     chain_id: int
     contracts: dict[str, str]

@@ -73,7 +73,7 @@ def check_contracts(bundle: Bundle, anchor: Anchor) -> tuple[str, None]:
             needed=False,
         )
     for entry in known:
-        if entry.contracts == given:
+        if {name: entry.contracts.get(name, "").lower() for name in CONTRACTS} == given:
             return f"the deployment trusted since {entry.added_at} ({entry.source})", None
     raise ProofInvalid(f"not a trusted deployment of chain {bundle.chain.chain_id}: {given}")
 

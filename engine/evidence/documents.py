@@ -14,7 +14,6 @@ from engine.evidence.canonical import commitment
 from engine.evidence.errors import DocumentInvalid
 from engine.evidence.manifest import Document, hex32, scope_document
 from engine.evidence.salts import ClaimSalts, PolicySalts
-from engine.settlement.model import MINIMISED_SCHEMA
 
 COVERAGE_SECRETS = ("policy_no", "person", "payee")
 COVERAGE_COMMITMENTS = ("policy_commitment", "person_commitment", "payee_commitment", "subject")
@@ -32,21 +31,25 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """The registry's Grant struct. Byte fields are 32 bytes, insured is 20, expires is in seconds."""
+
+    id: bytes
+    subject: bytes
+    scope: bytes
+    consent_digest: bytes
+    insured: bytes
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
 class SignedGrant:
-    """What the insured signed (EIP-712 Grant of AuthorizationRegistry), bytes as 0x hexadecimal.
+    """A Grant with what the insured signed along with it (EIP-712): 65 bytes r, s, v."""
 
-    insured is an address, the times are seconds since 1970, signature is 65 bytes r, s, v.
-    """
-
-    authorization_id: str
-    subject: str
-    scope: str
-    consent_digest: str
-    insured: str
-    expires_s: int
+    grant: Grant
     nonce: int
-    deadline_s: int
-    signature: str
+    deadline: int
+    signature: bytes
 
 
 def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: bytes) -> Document:
@@ -76,39 +79,31 @@ def coverage_for_adjudication(document: Mapping[str, Any]) -> Document:
     return {name: value for name, value in document.items() if name not in COVERAGE_COMMITMENTS}
 
 
-def settlement_document(minimised: Mapping[str, Any], salts: ClaimSalts) -> Document:
-    """A minimised settlement (engine.settlement.minimise) -> its evidence form: a reference for its number.
-
-    Raises DocumentInvalid for a native settlement, which would carry the person into the evidence.
-    """
-    setlinfo = minimised.get("setlinfo")
-    if minimised.get("schema") != MINIMISED_SCHEMA or not isinstance(setlinfo, Mapping):
-        raise DocumentInvalid(f"settlement: schema is not {MINIMISED_SCHEMA!r}; minimise it first")
-    reference = settlement_reference(str(setlinfo["setl_id"]), salts)
-    return {**minimised, "setlinfo": {**setlinfo, "setl_id": reference}}
-
-
 def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
-    """What stands for a settlement number in evidence; stable over all versions of a claim."""
+    """What stands for setl_id in a minimised settlement; stable over all versions of a claim.
+
+    Put it there before adjudicating, so that decisions and histories carry it too.
+    """
     return "E-" + commitment(salts.settlement_reference, {"setl_id": setl_id}).hex()[:_REFERENCE_DIGITS]
 
 
 def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
     """The words agreed to, what they allow, and the insured's signature over both."""
+    grant = signed.grant
     return {
         "text": text,
         "scope": scope_document(scope.purpose, scope.recipient, scope.product),
         "grant": {
-            "id": signed.authorization_id.lower(),
-            "subject": signed.subject.lower(),
-            "scope": signed.scope.lower(),
-            "consent_digest": signed.consent_digest.lower(),
-            "insured": signed.insured.lower(),
-            "expires": signed.expires_s,
+            "id": hex32(grant.id),
+            "subject": hex32(grant.subject),
+            "scope": hex32(grant.scope),
+            "consent_digest": hex32(grant.consent_digest),
+            "insured": "0x" + grant.insured.hex(),
+            "expires": grant.expires,
         },
         "nonce": signed.nonce,
-        "deadline": signed.deadline_s,
-        "signature": signed.signature.lower(),
+        "deadline": signed.deadline,
+        "signature": "0x" + signed.signature.hex(),
     }
 
 

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-import rlp
+import rlp  # type: ignore[import-untyped]
 from eth_utils.crypto import keccak
 from trie.hexary import HexaryTrie
 
@@ -22,7 +22,7 @@ def _trie(values: dict[bytes, bytes]) -> HexaryTrie:
 
 
 def _proof(trie: HexaryTrie, key: bytes) -> list[bytes]:
-    nodes = [rlp.encode(node) for node in trie.get_proof(key)]
+    nodes = [rlp.encode(node) for node in trie.get_proof(key)]  # type: ignore[no-untyped-call]
     return [node for depth, node in enumerate(nodes) if depth == 0 or len(node) >= 32]
 
 

@@ -18,6 +18,7 @@ from engine.evidence import manifest
 from engine.evidence.bundle import BundleInput, build_bundle
 from engine.evidence.collect import ChainCollector, ClaimOnChain
 from engine.evidence.documents import (
+    Grant,
     Payment,
     Scope,
     SignedGrant,
@@ -25,7 +26,7 @@ from engine.evidence.documents import (
     coverage_document,
     coverage_for_adjudication,
     payment_document,
-    settlement_document,
+    settlement_reference,
 )
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.money import Fen
@@ -167,32 +168,20 @@ class World:
             insured=self.insured.address,
             expires=self.seconds() + 10**7,
         )
+        words = (grant.id, grant.subject, grant.scope, grant.consent_digest)
         nonce = self.client.registry.nonces(self.insured.address)
         typed = eip712.grant_typed_data(
             grant, nonce=nonce, deadline=deadline, chain_id=self.client.chain_id, registry=registry
         )
         signature = eip712.sign(typed, self.insured)
-        on_chain = contracts.Grant(
-            grant.id, grant.subject, grant.scope, grant.consent_digest, grant.insured, grant.expires
-        )
-        self.client.registry.grant(on_chain, deadline, signature)
-        return SignedGrant(
-            authorization_id="0x" + grant.id.hex(),
-            subject="0x" + grant.subject.hex(),
-            scope="0x" + grant.scope.hex(),
-            consent_digest="0x" + grant.consent_digest.hex(),
-            insured=grant.insured,
-            expires_s=grant.expires,
-            nonce=nonce,
-            deadline_s=deadline,
-            signature="0x" + signature.hex(),
-        )
+        self.client.registry.grant(contracts.Grant(*words, grant.insured, grant.expires), deadline, signature)
+        insured = bytes.fromhex(grant.insured[2:])
+        return SignedGrant(Grant(*words, insured, grant.expires), nonce, deadline, signature)
 
     def documents(self, stay: Settlement, salts: ClaimSalts) -> manifest.Documents:
         """Adjudicate on the evidence forms and gather all six documents."""
-        subject = bytes.fromhex(self.signed.subject[2:])
-        coverage = coverage_document(COVERAGE, self.policy_salts, subject)
-        bill = settlement_document(document_of(stay), salts)
+        coverage = coverage_document(COVERAGE, self.policy_salts, self.signed.grant.subject)
+        bill = document_of(replace(stay, setl_id=settlement_reference(stay.setl_id, salts)))
         history: dict[str, Any] = {"decisions": []}
         decision = adjudicate(
             self.terms,
@@ -218,7 +207,7 @@ class World:
         documents = self.documents(stay, salts)
         result = manifest.result_digest(manifest.manifest_of(documents, salts), salts)
         key = manifest.claim_key(stay.hospital_code, stay.setl_id, COVERAGE["policy_no"], salts)
-        item = contracts.Result(key, result, self.signed.authorization_id, self.signed.subject)
+        item = contracts.Result(key, result, self.signed.grant.id, self.signed.grant.subject)
         if before is None:
             recorded = self.client.results.record_batch(self.task_id, [*self._neighbours(), item])
         else:
@@ -242,7 +231,7 @@ class World:
         on_chain = ClaimOnChain(
             claim_key=key,
             version=version,
-            authorization_id=bytes.fromhex(self.signed.authorization_id[2:]),
+            authorization_id=self.signed.grant.id,
             task_id=self.task_id,
             record_tx=recorded.tx_hash,
             confirm_tx=confirmed.tx_hash,
@@ -273,9 +262,8 @@ class World:
 
     def _neighbours(self) -> list[contracts.Result]:
         """Another claim of the same batch, so that the claim's log is not the receipt's first."""
-        return [
-            contracts.Result(self.rng(32), self.rng(32), self.signed.authorization_id, self.signed.subject)
-        ]
+        grant = self.signed.grant
+        return [contracts.Result(self.rng(32), self.rng(32), grant.id, grant.subject)]
 
 
 def with_payment(paid: Paid, **changes: Any) -> Paid:
