@@ -31,25 +31,21 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """The registry's Grant struct. Byte fields are 32 bytes, insured is 20, expires is in seconds."""
-
-    id: bytes
-    subject: bytes
-    scope: bytes
-    consent_digest: bytes
-    insured: bytes
-    expires: int
-
-
-@dataclass(frozen=True, slots=True)
 class SignedGrant:
-    """A Grant with what the insured signed along with it (EIP-712): 65 bytes r, s, v."""
+    """What the insured signed (EIP-712 Grant of AuthorizationRegistry), bytes as 0x hexadecimal.
 
-    grant: Grant
+    insured is an address, the times are seconds since 1970, signature is 65 bytes r, s, v.
+    """
+
+    authorization_id: str
+    subject: str
+    scope: str
+    consent_digest: str
+    insured: str
+    expires_s: int
     nonce: int
-    deadline: int
-    signature: bytes
+    deadline_s: int
+    signature: str
 
 
 def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: bytes) -> Document:
@@ -89,21 +85,20 @@ def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
 
 def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
     """The words agreed to, what they allow, and the insured's signature over both."""
-    grant = signed.grant
     return {
         "text": text,
         "scope": scope_document(scope.purpose, scope.recipient, scope.product),
         "grant": {
-            "id": hex32(grant.id),
-            "subject": hex32(grant.subject),
-            "scope": hex32(grant.scope),
-            "consent_digest": hex32(grant.consent_digest),
-            "insured": "0x" + grant.insured.hex(),
-            "expires": grant.expires,
+            "id": signed.authorization_id.lower(),
+            "subject": signed.subject.lower(),
+            "scope": signed.scope.lower(),
+            "consent_digest": signed.consent_digest.lower(),
+            "insured": signed.insured.lower(),
+            "expires": signed.expires_s,
         },
         "nonce": signed.nonce,
-        "deadline": signed.deadline,
-        "signature": "0x" + signed.signature.hex(),
+        "deadline": signed.deadline_s,
+        "signature": signed.signature.lower(),
     }
 
 

@@ -18,7 +18,6 @@ from engine.evidence import manifest
 from engine.evidence.bundle import BundleInput, build_bundle
 from engine.evidence.collect import ChainCollector, ClaimOnChain
 from engine.evidence.documents import (
-    Grant,
     Payment,
     Scope,
     SignedGrant,
@@ -143,6 +142,8 @@ class World:
         self.authorization_salts = AuthorizationSalts.generate(self.rng)
         self.task_id = self._open_task()
         self.signed = self._grant()
+        self.authorization_id = bytes.fromhex(self.signed.authorization_id[2:])
+        self.subject = bytes.fromhex(self.signed.subject[2:])
 
     def seconds(self) -> int:
         return int(self.now.timestamp())
@@ -175,12 +176,12 @@ class World:
         )
         signature = eip712.sign(typed, self.insured)
         self.client.registry.grant(contracts.Grant(*words, grant.insured, grant.expires), deadline, signature)
-        insured = bytes.fromhex(grant.insured[2:])
-        return SignedGrant(Grant(*words, insured, grant.expires), nonce, deadline, signature)
+        hexed = [manifest.hex32(word) for word in words]
+        return SignedGrant(*hexed, grant.insured, grant.expires, nonce, deadline, "0x" + signature.hex())
 
     def documents(self, stay: Settlement, salts: ClaimSalts) -> manifest.Documents:
         """Adjudicate on the evidence forms and gather all six documents."""
-        coverage = coverage_document(COVERAGE, self.policy_salts, self.signed.grant.subject)
+        coverage = coverage_document(COVERAGE, self.policy_salts, self.subject)
         bill = document_of(replace(stay, setl_id=settlement_reference(stay.setl_id, salts)))
         history: dict[str, Any] = {"decisions": []}
         decision = adjudicate(
@@ -207,7 +208,7 @@ class World:
         documents = self.documents(stay, salts)
         result = manifest.result_digest(manifest.manifest_of(documents, salts), salts)
         key = manifest.claim_key(stay.hospital_code, stay.setl_id, COVERAGE["policy_no"], salts)
-        item = contracts.Result(key, result, self.signed.grant.id, self.signed.grant.subject)
+        item = contracts.Result(key, result, self.authorization_id, self.subject)
         if before is None:
             recorded = self.client.results.record_batch(self.task_id, [*self._neighbours(), item])
         else:
@@ -231,7 +232,7 @@ class World:
         on_chain = ClaimOnChain(
             claim_key=key,
             version=version,
-            authorization_id=self.signed.grant.id,
+            authorization_id=self.authorization_id,
             task_id=self.task_id,
             record_tx=recorded.tx_hash,
             confirm_tx=confirmed.tx_hash,
@@ -262,8 +263,7 @@ class World:
 
     def _neighbours(self) -> list[contracts.Result]:
         """Another claim of the same batch, so that the claim's log is not the receipt's first."""
-        grant = self.signed.grant
-        return [contracts.Result(self.rng(32), self.rng(32), grant.id, grant.subject)]
+        return [contracts.Result(self.rng(32), self.rng(32), self.authorization_id, self.subject)]
 
 
 def with_payment(paid: Paid, **changes: Any) -> Paid:
