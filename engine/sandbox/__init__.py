@@ -1,0 +1,1 @@
+"""The outside world to try things against: own processes, imported by nobody."""
