@@ -14,11 +14,30 @@ from eth_utils.crypto import keccak
 
 from engine.chain.abi import ContractAbi, RefusalDecoder
 from engine.chain.artifacts import CATALOG, REGISTRY, RESULTS, SCHEDULER, load_artifact
-from engine.chain.eip712 import Grant as Grant
+from engine.chain.eip712 import Grant
 from engine.chain.errors import RpcError
 from engine.chain.keys import ENROLMENT, GOVERNOR, PAYER, PROVIDER, RECORDER, REQUESTER, REVOKER
 from engine.chain.sender import Call, TxRef
 from engine.chain.transport import Chain
+
+__all__ = [
+    "ADMIN_ROLE",
+    "AuthorizationRegistry",
+    "Bytes32",
+    "Contract",
+    "DataCatalog",
+    "Grant",
+    "GrantRefusal",
+    "Liveness",
+    "MatchResultStore",
+    "PayoutRefusal",
+    "PayoutState",
+    "Refusal",
+    "Result",
+    "TaskScheduler",
+    "TaskState",
+    "role_id",
+]
 
 Bytes32 = bytes | str
 """32 bytes, or "0x" and 64 hexadecimal digits."""
@@ -97,12 +116,12 @@ class TaskState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One claim's result to record; the store's struct of the same name."""
+    """One claim's result to record; the store's struct of the same name. Each field is 32 bytes."""
 
-    claim_key: Bytes32
-    result_digest: Bytes32
-    authorization_id: Bytes32
-    subject: Bytes32
+    claim_key: bytes
+    result_digest: bytes
+    authorization_id: bytes
+    subject: bytes
 
     def as_tuple(self) -> tuple[bytes, ...]:
         return (

@@ -36,7 +36,7 @@ def anvil_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert binaries, f"no Anvil here; install it: {INSTALL}"
     port = free_port()
     log = (tmp_path_factory.mktemp("anvil") / "anvil.log").open("wb")
-    command = [binaries[0], "--host", "127.0.0.1", "--port", str(port), "--silent"]
+    command = [str(binaries[0]), "--host", "127.0.0.1", "--port", str(port), "--silent"]
     process = subprocess.Popen(command, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:

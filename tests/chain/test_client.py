@@ -47,7 +47,7 @@ def test_a_revoked_authorization_cannot_be_recorded(client: ChainClient, consent
     assert refused.value.error_name == "ItemRefused"
     assert refused.value.error_args == {
         "index": 0,
-        "claimKey": "0x" + bytes(result.claim_key).hex(),
+        "claimKey": "0x" + result.claim_key.hex(),
         "reason": Refusal.AUTHORIZATION_REVOKED,
     }
 
@@ -74,7 +74,7 @@ def test_events_come_decoded_in_chain_order(client: ChainClient, consent: Consen
     results = consent.results(3)
     recorded = client.results.record_batch(consent.task, results)
     events = client.events(recorded.block_number, recorded.block_number)
-    assert [event.args["claimKey"] for event in events] == ["0x" + bytes(r.claim_key).hex() for r in results]
+    assert [event.args["claimKey"] for event in events] == ["0x" + r.claim_key.hex() for r in results]
     assert [event.position for event in events] == [(recorded.block_number, index) for index in range(3)]
     first = events[0]
     assert (first.contract, first.name) == ("MatchResultStore", "ResultRecorded")

@@ -21,7 +21,8 @@ from tests.chain.test_embedded import ALICE, BOB, CREATION, SPEC, signed
 chain = EmbeddedChain(Path(sys.argv[1]), SPEC, time.time)
 first = int(chain.request("eth_getTransactionCount", [ALICE.address, "latest"]), 16)
 for nonce in itertools.count(first, 2):
-    print(*chain.send([signed(ALICE, nonce, None, CREATION), signed(ALICE, nonce + 1, BOB.address)]), flush=True)
+    both = [signed(ALICE, nonce, None, CREATION), signed(ALICE, nonce + 1, BOB.address)]
+    print(*chain.send(both), flush=True)
 """
 
 

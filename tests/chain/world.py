@@ -10,8 +10,8 @@ from random import Random
 from eth_account import Account
 
 from engine.chain.client import ChainClient, ChainSettings
-from engine.chain.contracts import Grant, Result
-from engine.chain.eip712 import grant_typed_data, sign
+from engine.chain.contracts import Result
+from engine.chain.eip712 import Grant, grant_typed_data, sign
 from engine.chain.sender import SendPolicy, TxRef
 
 YEAR_S = 365 * 86_400
