@@ -14,6 +14,7 @@ from engine.evidence.canonical import commitment
 from engine.evidence.errors import DocumentInvalid
 from engine.evidence.manifest import Document, hex32, scope_document
 from engine.evidence.salts import ClaimSalts, PolicySalts
+from engine.settlement.model import MINIMISED_SCHEMA
 
 COVERAGE_SECRETS = ("policy_no", "person", "payee")
 COVERAGE_COMMITMENTS = ("policy_commitment", "person_commitment", "payee_commitment", "subject")
@@ -75,11 +76,21 @@ def coverage_for_adjudication(document: Mapping[str, Any]) -> Document:
     return {name: value for name, value in document.items() if name not in COVERAGE_COMMITMENTS}
 
 
-def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
-    """What stands for setl_id in a minimised settlement; stable over all versions of a claim.
+def settlement_document(minimised: Mapping[str, Any], salts: ClaimSalts) -> Document:
+    """A minimised settlement (engine.settlement.minimise) -> its evidence form: a reference for its number.
 
-    Put it there before adjudicating, so that decisions and histories carry it too.
+    Adjudicate on this form, so that decisions and histories carry the reference too. Raises DocumentInvalid
+    for a native settlement, which would carry the person into the evidence.
     """
+    setlinfo = minimised.get("setlinfo")
+    if minimised.get("schema") != MINIMISED_SCHEMA or not isinstance(setlinfo, Mapping):
+        raise DocumentInvalid(f"settlement: schema is not {MINIMISED_SCHEMA!r}; minimise it first")
+    reference = settlement_reference(str(setlinfo["setl_id"]), salts)
+    return {**minimised, "setlinfo": {**setlinfo, "setl_id": reference}}
+
+
+def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
+    """What stands for a settlement number in evidence; stable over all versions of a claim."""
     return "E-" + commitment(salts.settlement_reference, {"setl_id": setl_id}).hex()[:_REFERENCE_DIGITS]
 
 

@@ -25,7 +25,7 @@ from engine.evidence.documents import (
     coverage_document,
     coverage_for_adjudication,
     payment_document,
-    settlement_reference,
+    settlement_document,
 )
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.money import Fen
@@ -169,20 +169,28 @@ class World:
             insured=self.insured.address,
             expires=self.seconds() + 10**7,
         )
-        words = (grant.id, grant.subject, grant.scope, grant.consent_digest)
         nonce = self.client.registry.nonces(self.insured.address)
         typed = eip712.grant_typed_data(
             grant, nonce=nonce, deadline=deadline, chain_id=self.client.chain_id, registry=registry
         )
         signature = eip712.sign(typed, self.insured)
-        self.client.registry.grant(contracts.Grant(*words, grant.insured, grant.expires), deadline, signature)
-        hexed = [manifest.hex32(word) for word in words]
-        return SignedGrant(*hexed, grant.insured, grant.expires, nonce, deadline, "0x" + signature.hex())
+        self.client.registry.grant(grant, deadline, signature)
+        return SignedGrant(
+            authorization_id=manifest.hex32(grant.id),
+            subject=manifest.hex32(grant.subject),
+            scope=manifest.hex32(grant.scope),
+            consent_digest=manifest.hex32(grant.consent_digest),
+            insured=grant.insured,
+            expires_s=grant.expires,
+            nonce=nonce,
+            deadline_s=deadline,
+            signature="0x" + signature.hex(),
+        )
 
     def documents(self, stay: Settlement, salts: ClaimSalts) -> manifest.Documents:
         """Adjudicate on the evidence forms and gather all six documents."""
         coverage = coverage_document(COVERAGE, self.policy_salts, self.subject)
-        bill = document_of(replace(stay, setl_id=settlement_reference(stay.setl_id, salts)))
+        bill = settlement_document(document_of(stay), salts)
         history: dict[str, Any] = {"decisions": []}
         decision = adjudicate(
             self.terms,
