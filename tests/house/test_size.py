@@ -12,7 +12,7 @@ LONGER_FILES: dict[str, str] = {}
 """file: why it is one idea all the same."""
 
 LONGER_FUNCTIONS: dict[str, str] = {
-    "engine/store/migrations/versions/0001_first_tables.py::upgrade": "one schema, in the order it is created",
+    "engine/store/migrations/versions/0001_first_tables.py::upgrade": "one schema, as created",
 }
 """file::function: why it is one idea all the same."""
 
