@@ -1,6 +1,6 @@
 """What a product promises: declarative files, checked and typed, with one digest an edition."""
 
-from engine.terms.loader import check_product, load_product, terms_from_document
+from engine.terms.loader import check_product, load_product, load_product_text, terms_from_document
 from engine.terms.model import Benefit, Limit, Terms, Text
 from engine.terms.problems import Problem, TermsError, TermsInvalid
 
@@ -14,5 +14,6 @@ __all__ = [
     "Text",
     "check_product",
     "load_product",
+    "load_product_text",
     "terms_from_document",
 ]

@@ -27,7 +27,12 @@ MAX_BYTES = 1 << 20
 
 def load_product(path: Path) -> Terms:
     """Read a product file (YAML). Raises TermsInvalid with every problem, OSError when it cannot be read."""
-    tree, problems = _read(path)
+    return load_product_text(path.read_bytes(), str(path))
+
+
+def load_product_text(data: bytes, name: str) -> Terms:
+    """The same from a file's bytes; `name` stands in the problems. Raises TermsInvalid."""
+    tree, problems = _read(data, name)
     if problems:
         raise TermsInvalid(problems)
     return build(to_document(tree), tree.get("uncertain", ()))
@@ -35,7 +40,7 @@ def load_product(path: Path) -> Terms:
 
 def check_product(path: Path) -> list[Problem]:
     """What is wrong with a product file, in its order; empty when nothing. Raises OSError."""
-    return _read(path)[1]
+    return _read(path.read_bytes(), str(path))[1]
 
 
 def terms_from_document(document: Mapping[str, Any]) -> Terms:
@@ -61,33 +66,32 @@ def _of_document(pointer: str, rule: str, message: str) -> Problem:
     return Problem("terms document", 0, 0, pointer, rule, message)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[Problem]]:
+def _read(data: bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
     """The plain authored form, and its problems; the form is empty when there are any."""
-    data = path.read_bytes()
     if len(data) > MAX_BYTES:
-        return {}, [Problem(str(path), 1, 1, "", "yaml.too_large", f"more than {MAX_BYTES} bytes")]
+        return {}, [Problem(name, 1, 1, "", "yaml.too_large", f"more than {MAX_BYTES} bytes")]
     try:
         marked = YAML(typ="rt").load(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        return {}, [Problem(str(path), 1, 1, "", "yaml.encoding", f"not UTF-8: {error.reason}")]
+        return {}, [Problem(name, 1, 1, "", "yaml.encoding", f"not UTF-8: {error.reason}")]
     except MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = (error.problem or "cannot be read").splitlines()[0]
         rule = "yaml.repeated_key" if "duplicate key" in what else "yaml.syntax"
-        return {}, [Problem(str(path), line, column, "", rule, what)]
+        return {}, [Problem(name, line, column, "", rule, what)]
     except YAMLError as error:
-        return {}, [Problem(str(path), 1, 1, "", "yaml.syntax", str(error).splitlines()[0])]
+        return {}, [Problem(name, 1, 1, "", "yaml.syntax", str(error).splitlines()[0])]
     if alias := _alias(marked, set()):
         line, column = alias
         message = "an alias (*name): write the value out, so that a reader sees what applies"
-        return {}, [Problem(str(path), line + 1, column + 1, "", "yaml.alias", message)]
+        return {}, [Problem(name, line + 1, column + 1, "", "yaml.alias", message)]
     plain = _plain(marked)
     problems = []
     for finding in _check(plain):
         line, column = _place(marked, finding.path)
         problems.append(
-            Problem(str(path), line, column, _pointer(finding.path), finding.rule, finding.message)
+            Problem(name, line, column, _pointer(finding.path), finding.rule, finding.message)
         )
     problems.sort(key=lambda problem: (problem.line, problem.column))
     return ({} if problems else plain), problems
