@@ -22,7 +22,8 @@ from engine.terms import TermsInvalid, load_product_text
 _CHUNK = 500
 TERMS_CLASSIFICATION = 1
 """Published terms are public data in the catalogue's classification."""
-_NO_KEY = bytes(32)
+_NOT_MATCHED = digest({"matching": "none"})
+"""Stands where a dataset that takes part in matching has its key: the catalogue takes no zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes
             dataset, digest({"kind": "terms"}), TERMS_CLASSIFICATION, [digest({"use": "adjudication"})]
         )
     if catalog.version_of(dataset) == 0:
-        catalog.publish_version(dataset, terms_digest, _NO_KEY)
+        catalog.publish_version(dataset, terms_digest, _NOT_MATCHED)
 
 
 def terms_dataset(product: str, edition: str) -> bytes:

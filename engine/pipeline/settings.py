@@ -21,7 +21,6 @@ class Settings(BaseSettings):
     bank_url: str = "http://127.0.0.1:8801"
     bank_key_file: Path | None = None
     """Default: home/bank.secret, shared with the bank."""
-    bank_funding_account: str = "6222000000000000001"
     host: str = "127.0.0.1"
     port: int = 8800
     passphrase_file: Path | None = None
