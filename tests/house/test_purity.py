@@ -1,7 +1,6 @@
 """Money is whole fen, and a decision depends only on its inputs."""
 
 import ast
-
 from collections.abc import Iterator
 from pathlib import Path
 
