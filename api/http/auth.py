@@ -83,9 +83,10 @@ def allow(*roles: Role) -> Callable[..., Caller]:
     return check
 
 
-HospitalCaller = Annotated[Caller, Depends(allow(Role.HOSPITAL))]
-InsurerCaller = Annotated[Caller, Depends(allow(Role.INSURER))]
+HOSPITAL_ONLY = Depends(allow(Role.HOSPITAL))
 INSURER_ONLY = Depends(allow(Role.INSURER))
+HospitalCaller = Annotated[Caller, HOSPITAL_ONLY]
+InsurerCaller = Annotated[Caller, INSURER_ONLY]
 OPERATOR_ONLY = Depends(allow(Role.OPERATOR))
 EVIDENCE_READERS = Depends(allow(Role.AUDITOR, Role.INSURER))
 LOG_READERS = Depends(allow(Role.AUDITOR, Role.OPERATOR))

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from api.http import examples, schemas
-from api.http.auth import HospitalCaller
+from api.http.auth import HOSPITAL_ONLY, HospitalCaller
 from api.http.bodies import JSON_ONLY, MAX_BATCH, MAX_LINE, NDJSON, lines_of
 from api.http.deps import After, Ctx, Limit, SetlId, rendered
 from api.http.idempotency import OnceKeyed
@@ -32,7 +32,7 @@ _SIGNED = documented(400, 401, 403, 408, 409, 413, 415, 422)
     status_code=202,
     response_model=schemas.AcceptedSettlement,
     responses=_SIGNED,
-    dependencies=[JSON_ONLY],
+    dependencies=[HOSPITAL_ONLY, JSON_ONLY],
     openapi_extra=examples.json_body("A native settlement (national settlement list)", examples.SETTLEMENT),
 )
 def post_settlement(request: Request, ctx: Ctx, signed: SignedBody, once: OnceKeyed) -> Response:
@@ -111,7 +111,7 @@ def _acceptance(accepted: Accepted) -> dict[str, Any]:
     status_code=202,
     response_model=schemas.ReversedSettlement,
     responses=documented(400, 401, 403, 404, 408, 409, 413, 415, 422),
-    dependencies=[JSON_ONLY],
+    dependencies=[HOSPITAL_ONLY, JSON_ONLY],
     openapi_extra=examples.json_body("Why the settlement is taken back (2305, 2601)", examples.REVERSAL),
 )
 def post_reversal(

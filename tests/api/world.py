@@ -1,0 +1,121 @@
+"""One real engine behind its HTTP face: embedded chain, SQLite, uvicorn on loopback, a caller a role."""
+
+import copy
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+
+from api.client import Client
+from api.http.app import create_app
+from api.http.examples import SETTLEMENT
+from api.signing import HospitalSigner, generate_key
+from engine.pipeline import parties
+from engine.pipeline.context import Context
+from engine.pipeline.settings import Settings
+from engine.settlement.hospitals import Hospital
+from engine.store.api_keys import Role
+
+OURS, THEIRS = "H31010100001", "H31010100002"
+_numbers = count(1)
+
+
+class Clock:
+    """The machine's time, until it is set ahead."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+class World:
+    """The engine, its application, and who calls it."""
+
+    def __init__(self, ctx: Context, clock: Clock) -> None:
+        self.ctx = ctx
+        self.clock = clock
+        self.app: FastAPI = create_app(ctx)
+        self.url = ""
+        self.tokens: dict[str, str] = {}
+        self.keys: dict[str, Ed25519PrivateKey] = {}
+        for code in (OURS, THEIRS):
+            self.keys[code], public = generate_key(os.urandom)
+            hospital = Hospital(code, f"Hospital {code}", 3, "310000", "ordinary", ("ordinary",))
+            parties.register_hospital(ctx, hospital, f"{code}-1", public)
+            self.tokens[code] = self.token(Role.HOSPITAL, code)
+        for role in (Role.INSURER, Role.AUDITOR, Role.OPERATOR):
+            self.tokens[role] = self.token(role, f"the {role}")
+
+    def token(self, role: Role, principal: str) -> str:
+        return parties.issue_key(self.ctx, role, principal)[1]
+
+    def signer(self, code: str = OURS) -> HospitalSigner:
+        return HospitalSigner(f"{code}-1", self.keys[code], self.clock)
+
+    def client(self, who: str) -> Client:
+        """A typed client as a hospital (by code), "insurer", "auditor", "operator" or "nobody"."""
+        signer = self.signer(who) if who in self.keys else None
+        return Client(self.url, self.tokens.get(who), signer)
+
+    def http(self, who: str = "nobody") -> httpx.Client:
+        """A plain client with that caller's key."""
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    def post_settlement(self, native: Mapping[str, Any], key: str, who: str = OURS) -> httpx.Response:
+        body = json.dumps(native).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        with self.http(who) as http:
+            return http.post("/v1/settlements", content=body, headers=headers, auth=self.signer(who))
+
+
+def settlement(**setlinfo: Any) -> dict[str, Any]:
+    """A valid settlement with a number of its own."""
+    native = copy.deepcopy(SETTLEMENT)
+    native["setlinfo"] |= {"setl_id": f"S{next(_numbers):014}"} | setlinfo
+    return native
+
+
+def write_bank_secret(path: Path) -> None:
+    secret = {"api_key": "bank-key", "request_secret": "11" * 32, "callback_secret": "22" * 32}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(secret))
+
+
+@contextmanager
+def opened(home: Path, **settings: Any) -> Iterator[tuple[Context, Clock]]:
+    write_bank_secret(home / "bank.secret")
+    clock = Clock()
+    ctx = Context.open(Settings(home=home, **settings), clock=clock)
+    try:
+        yield ctx, clock
+    finally:
+        ctx.close()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The application on a real socket of the loopback; its base URL."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "uvicorn did not start"
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
