@@ -24,22 +24,25 @@ CSV_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "pre_existing": "既往症类别",
         "continuous_years": "连续参保年数",
         "claim_free_years": "连续无理赔年数",
+        "renewed": "已续保",
         "payee_name": "收款人",
         "payee_account": "收款账号",
         "payee_bank": "开户行",
     }
 )
-"""English column -> Chinese column. pre_existing holds classes joined by "|"."""
+"""English column -> Chinese column. pre_existing holds classes joined by "|", renewed true or false."""
 
 Report = Callable[[str, str, str], None]
 """(field, rule, message): one thing wrong with the row."""
 
 _FIELDS = frozenset(
     {"policy_no", "product", "edition", "person", "effective", "expires"}
-    | {"pre_existing", "continuous_years", "claim_free_years", "payee"}
+    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee"}
 )
 _PERSON = frozenset({"cert_type", "cert_no", "name"})
 _PAYEE = frozenset({"name", "account", "bank"})
+
+_FLAGS = {"true": True, "是": True, "false": False, "否": False}
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,59}")
 _CLASS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
@@ -55,7 +58,8 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """The coverage document of one row, the person spelled in the normalised way.
 
     Everything wrong goes to report; when anything did, the result is incomplete and not to be used.
-    Absent years are 0, absent pre_existing is [] and a policy need not name a payee.
+    Absent years are 0, absent renewed is false, a policy need not name a payee. pre_existing is required:
+    leaving it out by mistake would pay the higher ratio.
     """
     _refuse_unknown(row, _FIELDS, "", report)
     document: dict[str, Any] = {
@@ -70,6 +74,9 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
     document["pre_existing"] = _classes(row.get("pre_existing"), report)
     for name in ("continuous_years", "claim_free_years"):
         document[name] = _years(row, name, report)
+    document["renewed"] = row.get("renewed", False)
+    if type(document["renewed"]) is not bool:
+        report("/renewed", "roll.field.type", "must be true or false")
     if row.get("payee") is not None:
         document["payee"] = _payee(row["payee"], report)
     return document
@@ -79,8 +86,11 @@ def row_of_cells(cells: Mapping[str, str]) -> dict[str, Any]:
     """CSV cells by English column -> the same row as NDJSON states it; an empty cell is absent."""
     row: dict[str, Any] = {name: cells[name] for name in _FIELDS & cells.keys() if cells[name]}
     row["person"] = {name: cells[name] for name in sorted(_PERSON) if cells.get(name)}
-    if "pre_existing" in row:
-        row["pre_existing"] = row["pre_existing"].split("|")
+    classes = cells.get("pre_existing")
+    if classes is not None:
+        row["pre_existing"] = classes.split("|") if classes else []
+    if "renewed" in row:
+        row["renewed"] = _FLAGS.get(row["renewed"].lower(), row["renewed"])
     for name in ("continuous_years", "claim_free_years"):
         if re.fullmatch(r"[0-9]{1,4}", cells.get(name, "")):
             row[name] = int(cells[name])
@@ -144,6 +154,7 @@ def _years(row: Mapping[str, Any], name: str, report: Report) -> int:
 
 def _classes(value: object, report: Report) -> list[str]:
     if value is None:
+        report("/pre_existing", "roll.field.required", "is required; [] where there is none")
         return []
     if not isinstance(value, list) or len(value) > _MAX_CLASSES:
         report("/pre_existing", "roll.field.type", f"must be a list of at most {_MAX_CLASSES} classes")

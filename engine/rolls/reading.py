@@ -14,7 +14,10 @@ from engine.rolls.fields import CSV_COLUMNS, coverage_document, row_of_cells
 MAX_LINE_BYTES = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _ENGLISH = {chinese: english for english, chinese in CSV_COLUMNS.items()}
-_REQUIRED = ("policy_no", "product", "edition", "cert_type", "cert_no", "name", "effective", "expires")
+_REQUIRED = (
+    *("policy_no", "product", "edition", "cert_type", "cert_no", "name"),
+    *("effective", "expires", "pre_existing"),
+)
 
 RollKind = Literal["ndjson", "csv"]
 
