@@ -97,7 +97,9 @@ def _wait_until_healthy(server: Server, timeout_s: float) -> None:
             time.sleep(0.05)
 
 
-def stop(process: subprocess.Popen[bytes], *, gently: str = "TERM", timeout_s: float = 15.0) -> None:
+def stop(
+    process: subprocess.Popen[bytes] | subprocess.Popen[str], *, gently: str = "TERM", timeout_s: float = 15.0
+) -> None:
     """End one process by its pid: the signal first, and kill -9 if it does not go."""
     if process.poll() is None:
         process.send_signal(signal.Signals[f"SIG{gently}"])
