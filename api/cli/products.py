@@ -61,10 +61,10 @@ def _report(path: Path) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any], console: Console) -> None:
-    lines = [
-        f"[red]{escape('{path}:{line}:{column}: {message} [{rule}]'.format(path=report['path'], **problem))}[/]"
-        for problem in report["problems"]
-    ]
+    lines = []
+    for problem in report["problems"]:
+        text = f"{report['path']}:{problem['line']}:{problem['column']}: {problem['message']} [{problem['rule']}]"
+        lines.append(f"[red]{escape(text)}[/]")
     if report["valid"]:
         lines = [f"[green]{escape(report['path'])}: right[/]", f"  digest {report['terms_digest']}"]
         lines += [f"  uncertain: {escape(note)}" for note in report["uncertain"]]
@@ -99,10 +99,11 @@ def list_products(
         ]
         typer.echo(json.dumps({"products": rows}, ensure_ascii=False, indent=2))
         return
-    table = Table("product", "edition", "name", "benefits", "digest")
+    table = Table("edition", "name", "benefits", "digest")
+    table.columns[0].no_wrap = True
     for one in terms:
         codes = " ".join(benefit.code for benefit in one.benefits)
-        table.add_row(one.product, one.edition, one.name.zh, codes, one.digest_hex[:16])
+        table.add_row(one.full_name, one.name.zh, codes, one.digest_hex[:16])
     Console().print(table)
 
 

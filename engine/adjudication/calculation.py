@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from engine.adjudication.decision import BenefitResult, Step, format_ratio
-from engine.adjudication.eligibility import base_fen
+from engine.adjudication.eligibility import cost_of
 from engine.adjudication.history import ALL_ITEMS, Accumulated
 from engine.adjudication.messages import grouped_yuan
 from engine.money import Fen, portion
@@ -49,17 +49,17 @@ def grouped(benefit: Benefit, lines: Sequence[DetailLine]) -> dict[Group, int]:
 
     A line falls under the first limit that selects it. Raises RefundUnmatched.
     """
-    columns, limits = benefit.base, list(enumerate(benefit.limits))
+    cost, limits = cost_of(benefit.base), list(enumerate(benefit.limits))
     groups: dict[Group, int] = {}
     for line in lines:
-        key = _FREE
+        key, category = _FREE, line.category
         for index, limit in limits:
-            if limit.lines.takes(line.category, line.name):
+            if category in limit.lines.categories and limit.lines.names(line.name):
                 item = line.occurred_on.isoformat() if limit.occasions_max else limit.item(line.code)
                 key = (index, item or ALL_ITEMS)
                 break
-        groups[key] = groups.get(key, 0) + base_fen(line, columns)
-    if any(amount < 0 for amount in groups.values()):
+        groups[key] = groups.get(key, 0) + sum(cost(line))
+    if groups and min(groups.values()) < 0:
         raise RefundUnmatched
     return dict(sorted(groups.items()))
 

@@ -3,9 +3,11 @@
 A gate has three answers. What is not known, or what the terms leave open, is never taken for a yes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from engine.settlement.model import DetailLine, Settlement
@@ -77,8 +79,10 @@ def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]
     selector, items = benefit.lines, benefit.items
     if selector is None:
         return Selection([], [], [])
-    takes, columns = selector.takes, benefit.base
-    taken = [line for line in lines if takes(line.category, line.name) and base_fen(line, columns)]
+    categories, names, cost = selector.categories, selector.names, cost_of(benefit.base)
+    taken = [
+        line for line in lines if line.category in categories and names(line.name) and sum(cost(line)) != 0
+    ]
     if items is None:
         return Selection(taken, [], [])
     selection = Selection([], [], [])
@@ -94,17 +98,19 @@ def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]
     return selection
 
 
-def base_fen(bill: DetailLine | Settlement, columns: Sequence[Column]) -> int:
+@cache
+def cost_of(columns: tuple[Column, ...]) -> Callable[[DetailLine | Settlement], tuple[int, ...]]:
+    """Reads the columns that count off a line or a whole settlement: fen, one a column."""
+    names = [f"{column}_fen" for column in columns]
+    if len(names) > 1:
+        return attrgetter(*names)
+    only: Callable[[DetailLine | Settlement], int] = attrgetter(names[0])
+    return lambda bill: (only(bill),)
+
+
+def base_fen(bill: DetailLine | Settlement, columns: tuple[Column, ...]) -> int:
     """The cost that counts, of one line or of a whole settlement: fen."""
-    total = 0
-    for column in columns:
-        if column == "own_pay":
-            total += bill.own_pay_fen
-        elif column == "over_limit":
-            total += bill.over_limit_fen
-        else:
-            total += bill.pre_self_pay_fen
-    return total
+    return sum(cost_of(columns)(bill))
 
 
 def _indicated(diagnosis: str | None, prefixes: tuple[str, ...]) -> bool:

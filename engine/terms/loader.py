@@ -11,6 +11,8 @@ from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -80,6 +82,8 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
         what = (error.problem or "cannot be read").splitlines()[0]
         rule = "yaml.repeated_key" if "duplicate key" in what else "yaml.syntax"
         return {}, [Problem(name, line, column, "", rule, what)]
+    except RecursionError:
+        return {}, [Problem(name, 1, 1, "", "yaml.nesting", "nested too deep to be a product")]
     except YAMLError as error:
         return {}, [Problem(name, 1, 1, "", "yaml.syntax", str(error).splitlines()[0])]
     if alias := _alias(marked, set()):
@@ -90,9 +94,7 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
     problems = []
     for finding in _check(plain):
         line, column = _place(marked, finding.path)
-        problems.append(
-            Problem(name, line, column, _pointer(finding.path), finding.rule, finding.message)
-        )
+        problems.append(Problem(name, line, column, _pointer(finding.path), finding.rule, finding.message))
     problems.sort(key=lambda problem: (problem.line, problem.column))
     return ({} if problems else plain), problems
 
@@ -108,9 +110,12 @@ def _check(plain: Any) -> list[Finding]:
 
 
 @cache
-def _validator() -> Draft202012Validator:
+def _validator() -> Validator:
+    """The schema with one tightening: 30.0 is no whole number, though JSON Schema takes it for one."""
     text = resources.files("engine.terms").joinpath("product.schema.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(text))
+    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    strict: type[Validator] = extend(Draft202012Validator, type_checker=whole)
+    return strict(json.loads(text))
 
 
 def _of_schema(error: ValidationError) -> Iterator[Finding]:
