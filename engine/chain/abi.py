@@ -88,12 +88,15 @@ class ContractAbi:
 
 
 class RefusalDecoder:
-    """Turns revert data into ContractRefused, whichever of the contracts the revert came from."""
+    """Turns revert data into ContractRefused, whichever of the contracts the revert came from.
 
-    def __init__(self, abis: Sequence[ContractAbi]) -> None:
+    Contracts declare some errors alike and name the arguments differently: the first one given wins.
+    """
+
+    def __init__(self, abis: Sequence[ContractAbi] = ()) -> None:
         self._errors: dict[bytes, Signature] = {}
         for abi in abis:
-            self._errors |= abi.errors
+            self._errors = abi.errors | self._errors
 
     def of_error(self, error: RpcError) -> ContractRefused | RpcError:
         """The refusal behind a node's error, or the error itself when no contract spoke."""

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.chain import proofs
-from engine.chain.abi import ContractAbi, RefusalDecoder
-from engine.chain.artifacts import DEPLOY_ORDER, load_artifact
 from engine.chain.backend import ChainSpec
 from engine.chain.contracts import (
     AuthorizationRegistry,
@@ -67,11 +65,9 @@ class ChainClient:
         self.chain = chain
         self.chain_id = chain_id
         self._settings = settings
-        self._decoder = RefusalDecoder([ContractAbi(load_artifact(name)) for name in DEPLOY_ORDER])
         self._roles = keys.addresses()
         self._senders = {
-            role: Sender(chain, chain_id, role, keys[role], self._decoder, settings.send_policy)
-            for role in keys
+            role: Sender(chain, chain_id, role, keys[role], settings.send_policy) for role in keys
         }
         self._deployment: Deployment | None = None
 
@@ -179,10 +175,10 @@ class ChainClient:
 
     def _contract_at(self, name: str, address: str) -> Contract:
         (kind,) = (kind for kind in _CONTRACTS if kind.name == name)
-        return kind(address, self.chain, self._decoder, self._send)
+        return kind(address, self.chain, self._send)
 
     def _bind(self, kind: type[_C], deployment: Deployment) -> _C:
-        return kind(deployment.addresses[kind.name], self.chain, self._decoder, self._send)
+        return kind(deployment.addresses[kind.name], self.chain, self._send)
 
 
 def _open_chain(settings: ChainSettings, keys: RoleKeys) -> Chain:

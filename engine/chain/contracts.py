@@ -8,12 +8,13 @@ Times are whole seconds since 1970.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 from eth_utils.crypto import keccak
 
 from engine.chain.abi import ContractAbi, RefusalDecoder
-from engine.chain.artifacts import CATALOG, REGISTRY, RESULTS, SCHEDULER, load_artifact
+from engine.chain.artifacts import CATALOG, DEPLOY_ORDER, REGISTRY, RESULTS, SCHEDULER, load_artifact
 from engine.chain.eip712 import Grant
 from engine.chain.errors import RpcError
 from engine.chain.keys import ENROLMENT, GOVERNOR, PAYER, PROVIDER, RECORDER, REQUESTER, REVOKER
@@ -137,13 +138,10 @@ class Contract:
 
     name: str
 
-    def __init__(
-        self, address: str, chain: Chain, decoder: RefusalDecoder, send: Callable[[str, Call], TxRef]
-    ) -> None:
+    def __init__(self, address: str, chain: Chain, send: Callable[[str, Call], TxRef]) -> None:
         self.address = address
-        self.abi = ContractAbi(load_artifact(self.name))
+        self.abi, self._refusals = abi_of(self.name)
         self._chain = chain
-        self._decoder = decoder
         self._send_as = send
 
     def has_role(self, role: bytes, account: str) -> bool:
@@ -158,7 +156,7 @@ class Contract:
         return self._send(GOVERNOR, "revokeRole", role, account)
 
     def encode(self, function: str, *arguments: Any) -> Call:
-        return Call(self.address, self.abi.call_data(function, arguments))
+        return Call(self.address, self.abi.call_data(function, arguments), self._refusals)
 
     def _send(self, role: str, function: str, *arguments: Any) -> TxRef:
         return self._send_as(role, self.encode(function, *arguments))
@@ -168,7 +166,7 @@ class Contract:
         try:
             answer = self._chain.request("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, at])
         except RpcError as error:
-            raise self._decoder.of_error(error) from error
+            raise self._refusals.of_error(error) from error
         return self.abi.result(function, bytes.fromhex(answer[2:]))
 
 
@@ -359,6 +357,13 @@ class MatchResultStore(Contract):
         """The storage slot that holds the claim's commitment, to ask a storage proof for."""
         base = load_artifact(self.name).slot_of("_commitments")
         return keccak(_word(claim_key) + base.to_bytes(32, "big"))
+
+
+@cache
+def abi_of(name: str) -> tuple[ContractAbi, RefusalDecoder]:
+    """A contract's ABI, and a reader of what calling it may revert with: its own errors, then the others'."""
+    own = ContractAbi(load_artifact(name))
+    return own, RefusalDecoder([own, *(ContractAbi(load_artifact(other)) for other in DEPLOY_ORDER)])
 
 
 def role_id(name: str) -> bytes:

@@ -14,9 +14,8 @@ from eth._utils.address import generate_contract_address
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
-from engine.chain.abi import ContractAbi
 from engine.chain.artifacts import CATALOG, DEPLOY_ORDER, REGISTRY, RESULTS, SCHEDULER, load_artifact
-from engine.chain.contracts import ADMIN_ROLE, Contract, role_id
+from engine.chain.contracts import ADMIN_ROLE, Contract, abi_of, role_id
 from engine.chain.errors import DeploymentInvalid, WrongChain
 from engine.chain.files import write_private
 from engine.chain.keys import DEPLOYER, ENROLMENT, GOVERNOR, PAYER, PROVIDER, RECORDER, REQUESTER, REVOKER
@@ -99,11 +98,9 @@ class Deployer:
         for name in DEPLOY_ORDER:
             if name not in addresses:
                 addresses[name] = _created(deployer, nonce + len(calls))
-                artifact = load_artifact(name)
-                arguments = _constructor_arguments(name, deployer, addresses)
-                calls.append(
-                    Call(None, artifact.bytecode + ContractAbi(artifact).constructor_data(arguments))
-                )
+                abi, refusals = abi_of(name)
+                arguments = abi.constructor_data(_constructor_arguments(name, deployer, addresses))
+                calls.append(Call(None, load_artifact(name).bytecode + arguments, refusals))
         if calls:
             self._send(calls)
         for name, address in addresses.items():

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
@@ -29,10 +29,11 @@ class TxRef:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to execute: `to` is None for a contract creation."""
+    """What to execute: `to` is None for a contract creation; `refusals` reads what it may revert with."""
 
     to: str | None
     data: bytes
+    refusals: RefusalDecoder = field(default_factory=RefusalDecoder, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,12 @@ class Sender:
         chain_id: int,
         role: str,
         account: LocalAccount,
-        decoder: RefusalDecoder,
         policy: SendPolicy,
     ) -> None:
         self._chain = chain
         self._chain_id = chain_id
         self._role = role
         self._account = account
-        self._decoder = decoder
         self._policy = policy
         self._lock = threading.Lock()
         self._next_nonce: int | None = None
@@ -101,9 +100,10 @@ class Sender:
             nonce = self._nonce()
             sent = [self._sign(call, nonce + offset, EMBEDDED_GAS) for offset, call in enumerate(calls)]
             self._next_nonce = None
-            for outcome in self._chain.send([one.raw for one in sent]):
+            outcomes = self._chain.send([one.raw for one in sent])
+            for call, outcome in zip(calls, outcomes, strict=True):
                 if isinstance(outcome, RpcError):
-                    raise self._decoder.of_error(outcome)
+                    raise call.refusals.of_error(outcome)
             return [self._await(one) for one in sent]
 
     def _send_new(self, call: Call) -> TxRef:
@@ -120,7 +120,7 @@ class Sender:
                 self._next_nonce = sent.nonce + 1
                 return mined
             if last or not _about_nonce(outcome):
-                raise self._decoder.of_error(outcome)
+                raise call.refusals.of_error(outcome)
         raise AssertionError("unreachable")
 
     def _settle_earlier(self, call: Call | None) -> TxRef | None:
@@ -153,8 +153,8 @@ class Sender:
                     self._unsettled = None
                     return self._outcome(sent, receipt)
                 if self._policy.elapsed() - started > resend_at:
-                    self._chain.send([sent.raw])
                     resend_at += _RESEND_AFTER_S
+                    self._chain.send([sent.raw])
             except ChainUnavailable:
                 pass
             if self._policy.elapsed() - started > self._policy.timeout_s:
@@ -174,7 +174,7 @@ class Sender:
         try:
             self._chain.request("eth_call", [self._as_request(sent.call), hex(block_number - 1)])
         except RpcError as error:
-            raise self._decoder.of_error(error) from error
+            raise sent.call.refusals.of_error(error) from error
         raise ContractRefused("Reverted", {"tx_hash": sent.tx_hash})
 
     def _gas(self, call: Call) -> int:
@@ -183,7 +183,7 @@ class Sender:
         try:
             estimate = self._chain.request("eth_estimateGas", [self._as_request(call)])
         except RpcError as error:
-            raise self._decoder.of_error(error) from error
+            raise call.refusals.of_error(error) from error
         return int(int(estimate, 16) * self._policy.gas_margin)
 
     def _as_request(self, call: Call) -> dict[str, str]:
