@@ -17,6 +17,7 @@ from eth_utils.crypto import keccak
 from engine.chain.artifacts import CATALOG, DEPLOY_ORDER, REGISTRY, RESULTS, SCHEDULER, load_artifact
 from engine.chain.contracts import ADMIN_ROLE, Contract, abi_of, role_id
 from engine.chain.errors import DeploymentInvalid, WrongChain
+from engine.chain.events import read_logs
 from engine.chain.files import write_private
 from engine.chain.keys import DEPLOYER, ENROLMENT, GOVERNOR, PAYER, PROVIDER, RECORDER, REQUESTER, REVOKER
 from engine.chain.proofs import block_json
@@ -153,10 +154,8 @@ class Deployer:
     def _creations(self, wanted: set[str]) -> tuple[dict[str, str], int]:
         """Address -> creating transaction, and the first block; found through the RoleGranted each emits."""
         topic = "0x" + keccak(text="RoleGranted(bytes32,address,address)").hex()
-        logs = self._chain.request(
-            "eth_getLogs",
-            [{"address": sorted(wanted), "topics": [topic], "fromBlock": "earliest", "toBlock": "latest"}],
-        )
+        head = int(self._chain.request("eth_blockNumber", []), 16)
+        logs = list(read_logs(self._chain, sorted(wanted), 0, head, topic))
         found: dict[str, str] = {}
         for log in logs:
             found.setdefault(to_checksum_address(log["address"]), log["transactionHash"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.chain.abi import ContractAbi
-from engine.chain.errors import INVALID_PARAMS, LIMIT_EXCEEDED, RpcError
+from engine.chain.errors import RpcError
 from engine.chain.transport import Chain
 
 _SPAN = 10_000
@@ -40,7 +40,7 @@ def read_events(
     """All events of the contracts (name -> address, ABI) in these blocks, both included, in order."""
     by_address = {address.lower(): (name, abi) for name, (address, abi) in contracts.items()}
     found = []
-    for log in _logs(chain, sorted(by_address), from_block, to_block):
+    for log in read_logs(chain, sorted(by_address), from_block, to_block):
         name, abi = by_address[log["address"].lower()]
         decoded = abi.event(
             [bytes.fromhex(topic[2:]) for topic in log["topics"]], bytes.fromhex(log["data"][2:])
@@ -62,18 +62,23 @@ def _event(contract: str, decoded: tuple[str, dict[str, Any]], log: Mapping[str,
     )
 
 
-def _logs(chain: Chain, addresses: list[str], from_block: int, to_block: int) -> Iterator[dict[str, Any]]:
+def read_logs(
+    chain: Chain, addresses: list[str], from_block: int, to_block: int, topic: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """eth_getLogs over any range, in requests as small as the node demands. `topic` is the event's own."""
     span, first = _SPAN, from_block
     while first <= to_block:
         last = min(first + span - 1, to_block)
-        query = {"address": addresses, "fromBlock": hex(first), "toBlock": hex(last)}
+        query: dict[str, Any] = {"address": addresses, "fromBlock": hex(first), "toBlock": hex(last)}
+        if topic is not None:
+            query["topics"] = [topic]
         try:
             logs = chain.request("eth_getLogs", [query])
-        except RpcError as error:
-            # Nodes say "too many" with either code; one block alone cannot be made smaller.
-            if error.code not in (LIMIT_EXCEEDED, INVALID_PARAMS) or first == last:
+        except RpcError:
+            # Every node has its own code for "too many"; what a single block cannot answer is another matter.
+            if first == last:
                 raise
-            span = max(1, (last - first + 1) // 2)
+            span = (last - first + 1) // 2
             continue
         yield from logs
         first = last + 1

@@ -1,14 +1,17 @@
 """The same promises on both kinds of chain: embedded, and a real node over HTTP."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from eth_utils.crypto import keccak
 
 from engine.chain.client import ChainClient
 from engine.chain.contracts import Liveness, PayoutState, Refusal, Result, TaskState
-from engine.chain.errors import ContractRefused
+from engine.chain.errors import ContractRefused, RpcError
+from engine.chain.events import read_events
 from engine.chain.proofs import AccountProof, ReceiptProof
+from engine.chain.transport import Chain
 from tests.chain.world import Consent, word
 
 
@@ -148,3 +151,21 @@ def test_the_manifest_recognises_its_chain(client: ChainClient, tmp_path: Path) 
 
 def _hash(node: str) -> str:
     return "0x" + keccak(bytes.fromhex(node[2:])).hex()
+
+
+def test_events_are_read_in_pieces_that_the_node_allows(client: ChainClient, consent: Consent) -> None:
+    """A node that answers at most twelve logs a request, whatever the range."""
+    client.results.record_batch(consent.task, consent.results(9))
+    head = client.block_number()
+    whole = client.events(0, head)
+
+    class Narrow:
+        def request(self, method: str, params: list[Any]) -> Any:
+            answer = client.chain.request(method, params)
+            if method == "eth_getLogs" and len(answer) > 12:
+                raise RpcError(-32000, "query returned more than 12 results")
+            return answer
+
+    contracts = {c.name: (c.address, c.abi) for c in (client.registry, client.catalog, client.scheduler)}
+    contracts["MatchResultStore"] = (client.results.address, client.results.abi)
+    assert read_events(cast(Chain, Narrow()), contracts, 0, head) == whole
