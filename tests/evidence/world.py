@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,8 @@ from engine.adjudication import Coverage, History, adjudicate
 from engine.chain import contracts, eip712
 from engine.chain.client import ChainClient, ChainSettings
 from engine.evidence import manifest
-from engine.evidence.bundle import BundleInput, build_bundle
+from engine.evidence.anchors import Anchor, TrustedDeployment
+from engine.evidence.bundle import BundleInput, build_bundle, parse_bundle
 from engine.evidence.collect import ChainCollector, ClaimOnChain
 from engine.evidence.documents import (
     Payment,
@@ -27,6 +28,7 @@ from engine.evidence.documents import (
     payment_document,
     settlement_document,
 )
+from engine.evidence.mpt import decode_header
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.money import Fen
 from engine.settlement.minimise import document_of
@@ -110,7 +112,6 @@ class Paid:
     documents: manifest.Documents
     payment: dict[str, Any]
     salts: ClaimSalts
-    payout_digest: bytes
 
 
 class World:
@@ -208,12 +209,21 @@ class World:
         )
 
     def pay(
-        self, stay: Settlement | None = None, *, blocks_between: int = 0, before: Paid | None = None
+        self,
+        stay: Settlement | None = None,
+        *,
+        blocks_between: int = 0,
+        before: Paid | None = None,
+        forge: Callable[[manifest.Documents], manifest.Documents] = lambda documents: documents,
+        forge_payment: Callable[[dict[str, Any]], dict[str, Any]] = lambda payment: payment,
     ) -> Paid:
-        """Decide, record, (bank), confirm. With `before`, as the version that supersedes it."""
+        """Decide, record, (bank), confirm. With `before`, as the version that supersedes it.
+
+        forge and forge_payment: what a dishonest pool puts on chain in place of the truth.
+        """
         stay = settlement() if stay is None else stay
         salts = before.salts.for_next_version(self.rng) if before else ClaimSalts.generate(self.rng)
-        documents = self.documents(stay, salts)
+        documents = forge(self.documents(stay, salts))
         result = manifest.result_digest(manifest.manifest_of(documents, salts), salts)
         key = manifest.claim_key(stay.hospital_code, stay.setl_id, COVERAGE["policy_no"], salts)
         item = contracts.Result(key, result, self.authorization_id, self.subject)
@@ -222,19 +232,8 @@ class World:
         else:
             recorded = self.client.results.supersede(self.task_id, item)
         self.mine(blocks_between)
+        payment = forge_payment(self._payment(documents, before))
         version = 1 if before is None else before.on_chain.version + 1
-        paid_before = 0 if before is None else before.payment["amount_fen"]
-        payment = payment_document(
-            Payment(
-                payout_id=f"pay_{self.rng(8).hex()}",
-                version=version,
-                amount_fen=documents.decision["payable_fen"] - paid_before,
-                previously_paid_fen=paid_before,
-                bank_ref="BANK-1",
-                settled_at=self.now,
-            ),
-            documents.coverage["payee_commitment"],
-        )
         digest = manifest.payout_digest(payment, salts)
         confirmed = self.client.results.confirm_payout(key, version, digest)
         on_chain = ClaimOnChain(
@@ -245,13 +244,24 @@ class World:
             record_tx=recorded.tx_hash,
             confirm_tx=confirmed.tx_hash,
         )
-        return Paid(on_chain, documents, payment, salts, digest)
+        return Paid(on_chain, documents, payment, salts)
 
-    def bundle(self, paid: Paid, anchor_block: int | None = None) -> bytes:
+    def _payment(self, documents: manifest.Documents, before: Paid | None) -> dict[str, Any]:
+        paid_before = 0 if before is None else before.payment["amount_fen"]
+        return payment_document(
+            Payment(
+                payout_id=f"pay_{self.rng(8).hex()}",
+                version=1 if before is None else before.on_chain.version + 1,
+                amount_fen=documents.decision["payable_fen"] - paid_before,
+                previously_paid_fen=paid_before,
+                bank_ref="BANK-1",
+                settled_at=self.now,
+            ),
+            documents.coverage["payee_commitment"],
+        )
+
+    def given(self, paid: Paid, anchor_block: int | None = None) -> BundleInput:
         collector = ChainCollector(self.client, self.client.chain_id, self.deployment.addresses)
-        return build_bundle(self.given(paid, collector, anchor_block))
-
-    def given(self, paid: Paid, collector: ChainCollector, anchor_block: int | None = None) -> BundleInput:
         return BundleInput(
             claim_key=paid.on_chain.claim_key,
             version=paid.on_chain.version,
@@ -264,6 +274,20 @@ class World:
             chain=collector.collect(paid.on_chain, anchor_block),
         )
 
+    def bundle(self, paid: Paid, anchor_block: int | None = None) -> bytes:
+        return build_bundle(self.given(paid, anchor_block))
+
+    def anchor(self, raw: bytes) -> Anchor:
+        """The auditor's own note of the bundle's anchor block, taken from the chain; and the deployment."""
+        bundle, _ = parse_bundle(raw)
+        number = decode_header(bundle.chain.headers[-1]).number
+        block_hash = bytes.fromhex(self.client.block_hash(number)[2:])
+        deployment = TrustedDeployment(self.client.chain_id, self.deployment.addresses, "test", "now")
+        return Anchor(block_hash=block_hash, deployments=(deployment,))
+
+    def live(self) -> Anchor:
+        return Anchor(endpoint=self.client)
+
     def mine(self, blocks: int) -> None:
         """Blocks of other business: heartbeats of the task."""
         for _ in range(blocks):
@@ -272,7 +296,3 @@ class World:
     def _neighbours(self) -> list[contracts.Result]:
         """Another claim of the same batch, so that the claim's log is not the receipt's first."""
         return [contracts.Result(self.rng(32), self.rng(32), self.authorization_id, self.subject)]
-
-
-def with_payment(paid: Paid, **changes: Any) -> Paid:
-    return replace(paid, payment={**paid.payment, **changes})
