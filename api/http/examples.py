@@ -1,6 +1,7 @@
 """Examples that stand in the OpenAPI document. Synthetic; the settlement and policy ones pass every rule."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from api.http.bodies import JSON, NDJSON
@@ -110,8 +111,10 @@ POLICY: dict[str, Any] = {
 }
 POLICY_LINE = _line(POLICY)
 POLICY_CSV = """\
-POLICY_CSV_HERE"""
-PRODUCT = '# a file of seeds/products\nproduct: huhuibao\nedition: "2024"\n'
+policy_no,product,edition,cert_type,cert_no,name,effective,expires,pre_existing,continuous_years,claim_free_years
+SHB2024-000017,huhuibao,2024,01,11010519491231002X,测试甲,2024-07-01,2025-06-30,,3,2
+"""
+PRODUCT = (Path(__file__).parents[2] / "seeds" / "products" / "zhaohuibao-liaocheng.yaml").read_text("utf-8")
 CALLBACK: dict[str, Any] = {
     "payout_id": "pay_4f1c9a0d27b35e6688aa01c2",
     "status": "settled",

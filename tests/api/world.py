@@ -88,15 +88,14 @@ def settlement(**setlinfo: Any) -> dict[str, Any]:
     return native
 
 
-def write_bank_secret(path: Path) -> None:
-    secret = {"api_key": "bank-key", "request_secret": "11" * 32, "callback_secret": "22" * 32}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(secret))
+CALLBACK_SECRET = bytes.fromhex("22" * 32)
+_BANK_SECRET = {"api_key": "bank-key", "request_secret": "11" * 32, "callback_secret": CALLBACK_SECRET.hex()}
 
 
 @contextmanager
 def opened(home: Path, **settings: Any) -> Iterator[tuple[Context, Clock]]:
-    write_bank_secret(home / "bank.secret")
+    home.mkdir(exist_ok=True)
+    (home / "bank.secret").write_text(json.dumps(_BANK_SECRET))
     clock = Clock()
     ctx = Context.open(Settings(home=home, **settings), clock=clock)
     try:
@@ -106,9 +105,9 @@ def opened(home: Path, **settings: Any) -> Iterator[tuple[Context, Clock]]:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, port: int = 0) -> Iterator[str]:
     """The application on a real socket of the loopback; its base URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
