@@ -159,6 +159,11 @@ class Client:
     def register_hospital(self, entry: Mapping[str, Any]) -> Json:
         return self._post_json("/v1/hospitals", entry)
 
+    def trigger(self, tx_hash: str, log_index: int) -> Json:
+        """Have one chain event handled again."""
+        answer: Json = self._post_json(f"/v1/chain/events/{tx_hash}/{log_index}:trigger", None)
+        return answer
+
     def totals(self) -> Json:
         return self._get("/v1/totals")
 

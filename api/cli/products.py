@@ -63,7 +63,8 @@ def _report(path: Path) -> dict[str, Any]:
 def _print(report: dict[str, Any], console: Console) -> None:
     lines = []
     for problem in report["problems"]:
-        text = f"{report['path']}:{problem['line']}:{problem['column']}: {problem['message']} [{problem['rule']}]"
+        place = f"{report['path']}:{problem['line']}:{problem['column']}"
+        text = f"{place}: {problem['message']} [{problem['rule']}]"
         lines.append(f"[red]{escape(text)}[/]")
     if report["valid"]:
         lines = [f"[green]{escape(report['path'])}: right[/]", f"  digest {report['terms_digest']}"]

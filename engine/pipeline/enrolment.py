@@ -98,7 +98,7 @@ def _product_view(row: tables.Product) -> dict[str, Any]:
     return {
         "product": row.product,
         "edition": row.edition,
-        "terms_digest": row.digest,
+        "terms_digest": "0x" + row.digest,
         "terms_dataset": hex32(terms_dataset(row.product, row.edition)),
         "loaded_at": row.loaded_at,
     }

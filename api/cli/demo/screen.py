@@ -1,0 +1,103 @@
+"""What the demo says while it runs. Lines on a pipe, colour and a progress line on a terminal."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from api.client import ApiError
+from engine.evidence.report import Report
+from engine.money import format_yuan
+
+if TYPE_CHECKING:
+    from api.cli.demo.outcome import Outcome
+    from api.cli.demo.stage import Stage
+
+_COLOURS = {
+    "confirmed": "green",
+    "review": "yellow",
+    "recovery_due": "magenta",
+    "returned": "magenta",
+    "uninsured": "dim",
+    "no_consent": "dim",
+    "nothing": "dim",
+}
+_SHORT_WAY = {"accepted": None, "confirmed": "confirmed on chain", "recorded": "on chain"}
+
+
+class Screen:
+    """`talk` False: nothing but errors, for --json."""
+
+    def __init__(self, *, talk: bool) -> None:
+        self.talk = talk
+        self._out = Console(
+            file=sys.stderr if not talk else sys.stdout, highlight=False, soft_wrap=True, quiet=not talk
+        )
+
+    def opened(self, stage: "Stage") -> None:
+        if stage.resumed:
+            self._out.print("[bold]going on with the demo that was interrupted[/]")
+        self._out.print(f"engine   {stage.url}  (process {stage.engine.pid}, embedded chain, SQLite)")
+        self._out.print(f"bank     {stage.bank_url}  (process {stage.bank.pid}, its own database)")
+
+    def loaded(self, report: dict[str, Any], hospitals: int) -> None:
+        policies = report["loaded"] + report["unchanged"]
+        self._out.print(f"loaded   {hospitals} hospitals, {policies} policies, the terms' digests on chain")
+
+    def enrolled(self, done: int, total: int) -> None:
+        if self._out.is_terminal:
+            self._out.print(f"consent  {done}/{total} signed and recorded", end="\r")
+        if done == total:
+            self._out.print(f"consent  {total} policies' holders have signed (EIP-712); recorded on chain")
+
+    def sending(self, total: int) -> None:
+        self._out.print(f"\n[bold]{total} settlements arrive, signed by their hospitals[/]")
+
+    def accepted(self, scenario: str, setl_id: str) -> None:
+        if scenario == "duplicate":
+            self._out.print(
+                f"{'duplicate':<31} {setl_id}  answered as before, nothing happens twice", style="dim"
+            )
+
+    def refused(self, scenario: str, setl_id: str, error: ApiError) -> None:
+        rules = ", ".join(sorted({e["rule"] for e in error.errors})) or error.code
+        self._out.print(f"{scenario:<31} {setl_id}  refused {error.status}: {rules}", style="red")
+
+    def at_rest(self, claim: dict[str, Any], scenario: str) -> None:
+        """One claim's whole way, from its own list of transitions."""
+        steps = [_SHORT_WAY.get(t["to"], t["to"].replace("_", " ")) for t in claim["transitions"]]
+        way = " · ".join(step for step in steps if step)
+        money = f"¥{format_yuan(claim['payable_fen']):>12}" if claim["payable_fen"] else " " * 13
+        reasons = ", ".join(reason["code"] for reason in claim["reasons"])
+        line = f"{scenario:<31} {money}  {way}" + (f"  ({reasons})" if reasons else "")
+        self._out.print(line, style=_COLOURS.get(claim["state"], ""))
+
+    def verified(self, done: int, total: int, report: Report) -> None:
+        if report.exit_code != 0:
+            failed = "; ".join(f"{s.name}: {s.detail}" for s in report.steps if s.ok is not True)
+            self._out.print(f"evidence of {report.claim_key} does not verify: {failed}", style="bold red")
+        elif self._out.is_terminal:
+            self._out.print(f"evidence {done}/{total} verified", end="\r")
+
+    def closed(self, stage: "Stage", outcome: "Outcome", seconds: float) -> None:
+        o = outcome
+        self._out.print(
+            f"\n[bold]{o.accepted} accepted, {o.paid} paid ¥{format_yuan(o.payout_fen)}[/], {o.nothing} with nothing "
+            f"payable, {o.review} for a person to decide, {o.uninsured} uninsured, {o.no_consent} without consent, "
+            f"{o.reversed} reversed, {o.quarantined} refused and kept for correction"
+        )
+        self._out.print(
+            f"accepted to paid: p50 {o.p50_ms / 1000:.2f} s, p99 {o.p99_ms / 1000:.2f} s; "
+            f"{o.settlements_per_s} paid a second; {o.chain['gas_per_claim']} gas a claim, recorded and confirmed"
+        )
+        self._out.print(
+            f"evidence verified: {o.evidence_verified} of {o.paid}; paid twice, by the bank's statement: "
+            f"{o.duplicate_payouts}; {seconds:.0f} s in all"
+        )
+        home = stage.home / "engine"
+        self._out.print(
+            "\nstart it for real    autoclaim serve --sandbox-bank     (or: make serve)", style="bold"
+        )
+        if o.evidence:
+            self._out.print(f"verify a payment     autoclaim verify {o.evidence[0]}", style="bold")
+        self._out.print(f"compare everything   autoclaim fsck --home {home}", style="bold")

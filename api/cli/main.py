@@ -1,0 +1,50 @@
+"""`autoclaim`: one command a face. Exit 0 fine, 1 the answer is no, 2 it could not be done.
+
+Data goes to stdout, talk to stderr; `--json` everywhere; colour only on a terminal.
+"""
+
+import sys
+
+import typer
+
+from api.cli import adjudicate, demo, fsck, products, serve, trigger, verify
+from engine import __version__
+from engine.errors import AutoclaimError
+
+EXIT_CANNOT = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Health-insurance claims that nobody had to file, paid in a way that anyone can check.",
+)
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("adjudicate")(adjudicate.adjudicate)
+app.command("verify")(verify.verify)
+app.command("fsck")(fsck.fsck)
+app.command("trigger")(trigger.trigger)
+app.add_typer(products.app, name="products")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point: an error of ours is one line with its code, not a traceback."""
+    try:
+        app()
+    except AutoclaimError as error:
+        print(f"autoclaim: {error.message} [{error.code}]", file=sys.stderr)
+        sys.exit(EXIT_CANNOT)
+
+
+if __name__ == "__main__":
+    main()

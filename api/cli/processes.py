@@ -1,0 +1,78 @@
+"""Other programs as child processes: started, waited for, ended by their own pid."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+_ENDS_WITHIN_S = 20
+_POLL_S = 0.05
+
+
+class ChildFailed(Exception):
+    """A child process did not come up; the message says where its log is."""
+
+
+class Child:
+    """`python -m …` with its output in a log file. `ensure` starts it again after it has died."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log: Path, health: str, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.restarts = 0
+        self._arguments = [sys.executable, "-m", *arguments]
+        self._health = health
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def ensure(self, within_s: float = 60) -> None:
+        """Start unless it runs, and wait until it is healthy. Raises ChildFailed."""
+        if not self.alive:
+            self.restarts += self._process is not None
+            with self.log.open("ab") as output:
+                self._process = subprocess.Popen(  # noqa: S603  our own interpreter and modules
+                    self._arguments, stdout=output, stderr=output, env=self._environment
+                )
+        deadline = time.monotonic() + within_s
+        while not self._healthy():
+            if not self.alive or time.monotonic() > deadline:
+                raise ChildFailed(f"the {self.name} did not come up; see {self.log}")
+            time.sleep(_POLL_S)
+
+    def end(self) -> None:
+        """Ask it to end, and insist after a while."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _healthy(self) -> bool:
+        try:
+            return httpx.get(self._health, timeout=2, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

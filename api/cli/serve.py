@@ -1,0 +1,167 @@
+"""`autoclaim serve`: the engine, until it is told to stop."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+
+from api.cli.processes import Child, ChildFailed, free_port
+from api.http.app import create_app
+from engine.chain.errors import ChainError
+from engine.evidence.anchors import TrustStore
+from engine.pipeline import parties
+from engine.pipeline.context import Context
+from engine.pipeline.dispatcher import Dispatcher
+from engine.pipeline.settings import Settings
+from engine.store.api_keys import Role
+
+EXIT_CANNOT = 2
+
+
+def serve(
+    home: Annotated[Path | None, typer.Option(help="Where everything is kept [AUTOCLAIM_HOME].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [AUTOCLAIM_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one [AUTOCLAIM_PORT].")] = None,
+    sandbox_bank: Annotated[
+        bool, typer.Option(help="Start the sandbox bank beside the engine, to try things against.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object once ready.")] = False,
+) -> None:
+    """Run the engine: API, chain, dispatcher. Everything else is set by AUTOCLAIM_… variables.
+
+    The first start makes the keys, deploys the contracts and issues an operator's API key.
+    """
+    _log_as_json()
+    settings = Settings()
+    settings.home, settings.host = home or settings.home, host or settings.host
+    settings.port = settings.port if port is None else port
+    if settings.port == 0:
+        settings.port = free_port()
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    bank = _bank(settings) if sandbox_bank else None
+    try:
+        if bank is not None:
+            bank.ensure()
+        _run(settings, as_json)
+    except (ChainError, ChildFailed, OSError, ValueError) as error:
+        typer.echo(f"autoclaim serve: {error}", err=True)
+        raise typer.Exit(EXIT_CANNOT) from error
+    finally:
+        if bank is not None:
+            bank.end()
+
+
+def _bank(settings: Settings) -> Child:
+    bank_port = free_port()
+    settings.bank_url = f"http://127.0.0.1:{bank_port}"
+    callback = f"http://{settings.host}:{settings.port}/v1/bank/callback"
+    return bank_process(settings.home, bank_port, callback, settings.bank_secret)
+
+
+def bank_process(home: Path, port: int, callback_url: str, secret_file: Path) -> Child:
+    """The sandbox bank as a process of its own, with its database in `home`."""
+    return Child(
+        "sandbox bank",
+        [
+            "engine.sandbox.bank",
+            *("--db", str(home / "bank.db"), "--port", str(port)),
+            *("--callback-url", callback_url, "--secret-file", str(secret_file)),
+        ],
+        home / "bank.log",
+        f"http://127.0.0.1:{port}/healthz",
+        os.environ,
+    )
+
+
+def _run(settings: Settings, as_json: bool) -> None:
+    ctx = Context.open(settings)
+    dispatcher = Dispatcher(ctx)
+    try:
+        key_file = _operator_key(ctx)
+        deployment = ctx.chain.deployment
+        TrustStore.default().add_deployment(
+            deployment.chain_id, deployment.addresses, source="autoclaim serve", at=ctx.clock()
+        )
+        dispatcher.start()
+        try:
+            server = _Server(
+                uvicorn.Config(
+                    create_app(ctx), host=settings.host, port=settings.port, log_config=None, access_log=False
+                ),
+                lambda: _say(settings, key_file, as_json),
+            )
+            server.run()
+        finally:
+            dispatcher.stop()
+    finally:
+        ctx.close()
+
+
+class _Server(uvicorn.Server):
+    """Speaks once it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _operator_key(ctx: Context) -> Path:
+    """The operator's API key, issued at the first start into a file that only its owner reads."""
+    path = ctx.settings.in_home("operator.key")
+    if not path.exists():
+        _, token = parties.issue_key(ctx, Role.OPERATOR, "operator")
+        path.touch(mode=0o600)
+        path.write_text(token)
+    return path
+
+
+def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
+    url = f"http://{settings.host}:{settings.port}"
+    ready = {
+        "url": url,
+        "bank_url": settings.bank_url,
+        "operator_key_file": str(key_file),
+        "pid": os.getpid(),
+    }
+    # For commands beside it (fsck, trigger): where this engine is.
+    settings.in_home("serving.json").write_text(json.dumps(ready))
+    if as_json:
+        print(json.dumps(ready), flush=True)
+        return
+    chain = settings.chain_rpc_url or f"embedded, read-only at {url}/chain/rpc"
+    print(
+        f"autoclaim is ready\n"
+        f"  API documentation  {url}/docs\n"
+        f"  chain              {chain}\n"
+        f"  bank               {settings.bank_url}\n"
+        f"  operator's key     {key_file}\n"
+        f"  everything kept in {settings.home}\n"
+        f"Ctrl-C ends it; nothing is lost either way.",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _log_as_json() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
