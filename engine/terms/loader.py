@@ -1,7 +1,7 @@
 """Product files and terms documents read and checked: every problem with its place, or Terms."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
@@ -114,8 +114,8 @@ def _validator() -> Validator:
     """The schema with one tightening: 30.0 is no whole number, though JSON Schema takes it for one."""
     text = resources.files("engine.terms").joinpath("product.schema.json").read_text(encoding="utf-8")
     whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    strict: type[Validator] = extend(Draft202012Validator, type_checker=whole)
-    return strict(json.loads(text))
+    make: Callable[..., type[Validator]] = extend  # published without types
+    return make(Draft202012Validator, type_checker=whole)(json.loads(text))
 
 
 def _of_schema(error: ValidationError) -> Iterator[Finding]:

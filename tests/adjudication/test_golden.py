@@ -1,6 +1,7 @@
 """Amounts worked out by hand from the published terms, edition by edition. All sums are in yuan."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def typical(year: int) -> Settlement:
     ],
 )
 def test_a_typical_stay_pays_what_the_edition_promises(
-    edition: str, status: dict[str, object], expected: str
+    edition: str, status: dict[str, Any], expected: str
 ) -> None:
     decision = decide(typical(int(edition)), edition=edition, **status)
     assert decision.outcome is Outcome.PAY
@@ -110,7 +111,7 @@ def test_surgical_material_is_limited_for_each_stay() -> None:
 
 
 def test_pet_ct_is_paid_once_a_year_and_the_dearest_of_a_stay_counts() -> None:
-    pet = {"category": "03", "code": SERVICE, "name": "PET-CT全身显像"}
+    pet: dict[str, Any] = {"category": "03", "code": SERVICE, "name": "PET-CT全身显像"}
     bill = stay(
         [
             line("7000", on=date(2021, 9, 2), **pet),

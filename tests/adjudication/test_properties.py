@@ -16,7 +16,7 @@ from engine.settlement.model import DetailLine, Settlement
 from tests.adjudication.builder import MATERIAL, SERVICE, decide, line, stay
 
 EDITIONS = st.sampled_from(["2021", "2022", "2023", "2024", "2025"])
-KINDS = [
+KINDS: list[dict[str, Any]] = [
     {"category": "09", "code": "XL01XCQ072B002010100843", "name": "甲注射液"},
     {"category": "09", "code": "XL01EDA119E001010200001", "name": "乙片"},
     {"category": "11", "code": "ZA09CAJ0131020201482", "name": "丙胶囊"},
@@ -37,7 +37,7 @@ def fen(text: int) -> str:
 
 
 @st.composite
-def bill_lines(draw: st.DrawFn, kinds: Sequence[dict[str, str]] = KINDS) -> list[DetailLine]:
+def bill_lines(draw: st.DrawFn, kinds: Sequence[dict[str, Any]] = KINDS) -> list[DetailLine]:
     rows = draw(
         st.lists(
             st.tuples(

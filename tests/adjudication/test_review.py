@@ -44,6 +44,10 @@ def test_a_settlement_outside_the_terms_is_refused_with_its_reason(
     assert decision.document()["used"] == {}
 
 
+def test_a_hospital_of_grade_two_is_enough() -> None:
+    assert decide(stay(DRUG_BILL, hospital_grade=2)).payable_fen == 7_000_00
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
