@@ -138,6 +138,13 @@ class ChainClient:
         """Seconds since 1970. Raises ChainUnavailable for a block that is not there."""
         return int(proofs.block_json(self.chain, block_number)["timestamp"], 16)
 
+    def chain_time(self) -> int:
+        """The time to judge liveness by, in seconds since 1970: the clock's, or the head's if that is ahead.
+
+        A grant carries its block's time; by a wall clock that lags behind it would not be granted yet.
+        """
+        return max(self.block_timestamp(self.block_number()), int(self._settings.clock().timestamp()))
+
     def ahead_s(self) -> float:
         """Seconds by which the embedded chain's head runs ahead of the clock; hold batches back by it."""
         return self.chain.ahead_s()

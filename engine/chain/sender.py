@@ -75,7 +75,6 @@ class Sender:
         self._account = account
         self._policy = policy
         self._lock = threading.Lock()
-        self._next_nonce: int | None = None
         self._unsettled: _Sent | None = None
 
     @property
@@ -99,7 +98,6 @@ class Sender:
             self._settle_earlier(None)
             nonce = self._nonce()
             sent = [self._sign(call, nonce + offset, EMBEDDED_GAS) for offset, call in enumerate(calls)]
-            self._next_nonce = None
             outcomes = self._chain.send([one.raw for one in sent])
             for call, outcome in zip(calls, outcomes, strict=True):
                 if isinstance(outcome, RpcError):
@@ -110,15 +108,12 @@ class Sender:
         gas = self._gas(call)
         for last in (False, True):
             sent = self._sign(call, self._nonce(), gas)
-            self._next_nonce = None
             try:
                 (outcome,) = self._chain.send([sent.raw])
             except ChainUnavailable:
                 return self._await(sent)
             if not isinstance(outcome, RpcError):
-                mined = self._await(sent)
-                self._next_nonce = sent.nonce + 1
-                return mined
+                return self._await(sent)
             if last or not _about_nonce(outcome):
                 raise call.refusals.of_error(outcome)
         raise AssertionError("unreachable")
@@ -191,10 +186,8 @@ class Sender:
         return request if call.to is None else request | {"to": call.to}
 
     def _nonce(self) -> int:
-        if self._next_nonce is None:
-            count = self._chain.request("eth_getTransactionCount", [self.address, "pending"])
-            self._next_nonce = int(count, 16)
-        return self._next_nonce
+        """Asked every time: a number remembered is wrong after a reorganisation or another process's send."""
+        return int(self._chain.request("eth_getTransactionCount", [self.address, "pending"]), 16)
 
     def _sign(self, call: Call, nonce: int, gas: int) -> _Sent:
         transaction: dict[str, Any] = {

@@ -169,3 +169,11 @@ def test_events_are_read_in_pieces_that_the_node_allows(client: ChainClient, con
     contracts = {c.name: (c.address, c.abi) for c in (client.registry, client.catalog, client.scheduler)}
     contracts["MatchResultStore"] = (client.results.address, client.results.abi)
     assert read_events(cast(Chain, Narrow()), contracts, 0, head) == whole
+
+
+def test_a_fresh_grant_is_live_by_the_chains_time(client: ChainClient, consent: Consent) -> None:
+    grants, _ = consent.grant(1)
+    grant = grants[0]
+    assert (
+        client.registry.liveness(grant.id, grant.scope, grant.subject, client.chain_time()) is Liveness.LIVE
+    )
