@@ -204,8 +204,8 @@ def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> Non
 
 
 def _on_chain(ctx: Context, row: tables.Authorization) -> Liveness:
-    now_s = int(ctx.clock().timestamp())
-    return ctx.chain.registry.liveness(row.authorization_id, row.scope, row.subject, now_s)
+    at_s = ctx.chain.block_timestamp(ctx.chain.block_number())
+    return ctx.chain.registry.liveness(row.authorization_id, row.scope, row.subject, at_s)
 
 
 def revocation_to_sign(ctx: Context, authorization_id: str) -> dict[str, Any]:
