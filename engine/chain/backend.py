@@ -32,6 +32,7 @@ from eth.exceptions import (
     CanonicalHeadNotFound,
     HeaderNotFound,
     OutOfGas,
+    PyEVMError,
     Revert,
     TransactionNotFound,
 )
@@ -50,6 +51,7 @@ from engine.chain.errors import EXECUTION_REVERTED, SERVER_ERROR, RpcError, Wron
 from engine.chain.sqlite_db import LogFilter, LogRow, SqliteDB
 from engine.chain.trie_proof import proof_nodes
 
+_UNDECODABLE = (PyEVMError, ValidationError, BadSignature, RLPException, ValueError, TypeError, IndexError)
 ZERO_ADDRESS = Address(b"\x00" * 20)
 PREFUND_WEI = 10**27
 
@@ -152,7 +154,7 @@ class SqliteBackend(PyEVMBackend):  # type: ignore[misc]
             transaction = self.chain.get_transaction_builder().decode(raw)
             transaction.validate()
             transaction.sender  # noqa: B018  recovers the key, so that a bad signature fails here
-        except (ValidationError, BadSignature, RLPException, ValueError, TypeError, IndexError) as error:
+        except _UNDECODABLE as error:
             raise RpcError(SERVER_ERROR, f"not a valid signed transaction: {error}") from error
         # py-evm leaves this check to the network layer: without it another chain's transactions replay here.
         if transaction.chain_id != self.chain.chain_id:

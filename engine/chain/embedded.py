@@ -125,11 +125,22 @@ _Job = _Read | _Send
 
 def _mine(backend: SqliteBackend, jobs: list[_Send]) -> None:
     """All jobs' transactions into one block; every job learns the outcome of its own."""
-    outcomes: list[list[str | RpcError]] = [[] for _ in jobs]
+    try:
+        outcomes = _outcomes(backend, [job.raw_transactions for job in jobs])
+    except BaseException as error:  # noqa: BLE001  crosses to the threads that wait for it
+        for job in jobs:
+            job.done.set_exception(error)
+        return
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        job.done.set_result(outcome)
+
+
+def _outcomes(backend: SqliteBackend, groups: list[Sequence[bytes]]) -> list[list[str | RpcError]]:
+    outcomes: list[list[str | RpcError]] = [[] for _ in groups]
     decoded: list[SignedTransactionAPI] = []
     places: list[tuple[int, int]] = []
-    for at, job in enumerate(jobs):
-        for raw in job.raw_transactions:
+    for at, group in enumerate(groups):
+        for raw in group:
             try:
                 transaction = backend.decode_transaction(raw)
             except RpcError as error:
@@ -138,14 +149,8 @@ def _mine(backend: SqliteBackend, jobs: list[_Send]) -> None:
             places.append((at, len(outcomes[at])))
             outcomes[at].append(fmt.data(transaction.hash))
             decoded.append(transaction)
-    try:
-        refusals = backend.mine(decoded)
-    except BaseException as error:  # noqa: BLE001  crosses to the threads that wait for it
-        for job in jobs:
-            job.done.set_exception(error)
-        return
+    refusals = backend.mine(decoded) if decoded else []
     for (at, index), refusal in zip(places, refusals, strict=True):
         if refusal is not None:
             outcomes[at][index] = refusal
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        job.done.set_result(outcome)
+    return outcomes

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -195,6 +196,17 @@ def test_a_refused_transaction_harms_no_other_in_its_block(chain: EmbeddedChain)
     assert [receipt["status"] for receipt in receipts] == ["0x1"] * 3
     used = [int(receipt["gasUsed"], 16) for receipt in receipts]
     assert int(receipts[-1]["cumulativeGasUsed"], 16) == sum(used) == int(block["gasUsed"], 16)
+
+
+def test_no_bytes_whatever_stop_the_chain(chain: EmbeddedChain) -> None:
+    random, good = Random(1), signed(ALICE, 0, None, CREATION)
+    garbage = [random.randbytes(random.randrange(100)) for _ in range(100)]
+    for _ in range(300):
+        broken = bytearray(good)
+        broken[random.randrange(len(broken))] ^= 1 << random.randrange(8)
+        garbage.append(bytes(broken))
+    assert all(isinstance(outcome, RpcError) for outcome in chain.send(garbage))
+    assert isinstance(chain.send([good])[0], str)
 
 
 def test_what_does_not_fit_the_block_is_refused_and_can_be_sent_again(path: Path, clock: Clock) -> None:
