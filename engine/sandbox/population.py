@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from engine.money import format_yuan, parse_yuan
 from engine.rolls import CSV_COLUMNS
 from engine.sandbox import people
 from engine.sandbox.discharges import Stay, settlement
@@ -86,7 +87,11 @@ class Discharge:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """policies, discharges, settlements and reversals are made anew at every call, in the same order."""
+    """policies, discharges, settlements and reversals are made anew at every call, in the same order.
+
+    The outcomes hold while everyone has at most one turn: keep n_policies at 1.6 a settlement or more.
+    Beyond that, people come again, and may meet a deductible used up or a cap reached.
+    """
 
     n_policies: int
     n_settlements: int
@@ -235,13 +240,12 @@ class _Hospitals:
         yield replace(original, body=body, is_reversal=True)
 
     def _identity_failure(self) -> Iterator[Discharge]:
-        """One amount of the totals is a fen off: identities (1) and (2) fail."""
+        """The stated total is a fen off, so that no identity it stands in holds."""
         who = self._person(self._healthy)
         edition, stay = self._stay(who)
         discharge = self._discharge("identity_failure", people.policy_no(who, edition), stay)
         info = discharge.body["setlinfo"]
-        yuan, cents = info["medfee_sumamt"].split(".")
-        info["medfee_sumamt"] = f"{yuan}.{(int(cents) + 1) % 100:02d}"
+        info["medfee_sumamt"] = format_yuan(parse_yuan(info["medfee_sumamt"]) + 1)
         yield discharge
 
     def _at_cap(self) -> Iterator[Discharge]:

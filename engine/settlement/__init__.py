@@ -21,6 +21,7 @@ from engine.settlement.minimise import minimise
 from engine.settlement.model import DetailLine, Settlement
 from engine.settlement.reversal import Reversal, validate_reversal
 from engine.settlement.rules import RULES, Rule
+from engine.settlement.submission import Submission, read_submission
 from engine.settlement.validation import Checked, check, validate
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Settlement",
     "SettlementError",
     "SettlementInvalid",
+    "Submission",
     "Violation",
     "check",
     "content_digest",
@@ -48,6 +50,7 @@ __all__ = [
     "normalise_certificate",
     "normalise_name",
     "parse_body",
+    "read_submission",
     "validate",
     "validate_reversal",
 ]

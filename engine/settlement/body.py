@@ -1,7 +1,7 @@
 """Bytes to one bounded JSON object, amounts exact: what json alone would let through is refused here."""
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from engine.settlement.errors import BodyRefused, Violation
@@ -52,7 +52,10 @@ def _parse(raw: bytes) -> dict[str, Any]:
 def _number(text: str) -> Decimal:
     if len(text) > _MAX_NUMBER:
         raise _Refusal("settlement.body.number", f"holds a number of more than {_MAX_NUMBER} characters")
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise _Refusal("settlement.body.number", "holds a number with an absurd exponent") from error
     if not -_MAX_NUMBER <= number.adjusted() <= _MAX_NUMBER:
         raise _Refusal("settlement.body.number", "holds a number beyond any precision of the list")
     return number

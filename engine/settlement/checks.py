@@ -54,7 +54,13 @@ def _number_text(value: object) -> str:
 
 def money(value: object) -> Fen:
     """Yuan -> fen; precision 16,2."""
-    match = _MONEY.fullmatch(_number_text(value))
+    return _fen(_number_text(value))
+
+
+@lru_cache(maxsize=8192)
+def _fen(text: str) -> Fen:
+    # Cached: a bill repeats its amounts from column to column, and most are 0.00.
+    match = _MONEY.fullmatch(text)
     if match is None:
         raise BadValue(
             "settlement.money.precision", "must be yuan of at most 14 digits and two decimals, such as 12.50"

@@ -13,7 +13,7 @@ from engine.money import Fen
 from engine.settlement.dictionaries import dictionary
 from engine.settlement.errors import SettlementInvalid
 from engine.settlement.hospitals import HospitalRegister
-from engine.settlement.validation import check
+from engine.settlement.validation import Checked, check
 
 MINIMISED_SCHEMA = "settlement.minimised/1"
 """Value of "schema" in the document `minimise` makes of a settlement."""
@@ -94,7 +94,11 @@ class Settlement:
         native settlement is expected. Raises SettlementInvalid with every violation.
         """
         minimised = register is None and native.get("schema") == MINIMISED_SCHEMA
-        checked = check(native, personal=not minimised)
+        return cls.of(check(native, personal=not minimised), register)
+
+    @classmethod
+    def of(cls, checked: Checked, register: HospitalRegister | None = None) -> "Settlement":
+        """`parse` for what `check` has read already."""
         if checked.errors or checked.totals is None:
             raise SettlementInvalid(checked.errors)
         info, totals = checked.setlinfo, checked.totals

@@ -1,0 +1,64 @@
+"""Dictionaries, the hospital register and the table of rules are sound data."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.settlement import RULES, Hospital, HospitalRegister, load_register
+from engine.settlement.dictionaries import FOLDER, dictionary
+
+ROOM = Path(__file__).resolve().parents[2] / "engine" / "settlement"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+def test_every_entry_of_a_dictionary_is_named_in_both_languages(name: str) -> None:
+    entries = dictionary(name).entries
+    assert entries
+    assert all(entry["zh"] and entry["en"] for entry in entries.values())
+
+
+def test_every_dictionary_is_used() -> None:
+    source = "".join(path.read_text("utf-8") for path in ROOM.glob("*.py"))
+    for path in FOLDER.glob("*.json"):
+        assert f'"{path.stem}"' in source, f"nothing reads {path.name}"
+
+
+def test_a_dictionary_that_repeats_a_code_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "twice.json").write_text('{"entries": [{"code": "1"}, {"code": "1"}]}', "utf-8")
+    with pytest.raises(ValueError, match="code 1 twice"):
+        dictionary("twice", tmp_path)
+
+
+def test_every_rule_is_used_and_every_rule_used_is_in_the_table() -> None:
+    source = "".join(path.read_text("utf-8") for path in ROOM.glob("*.py") if path.name != "rules.py")
+    used = set(re.findall(r'"(settlement\.[a-z]+\.[a-z_]+)"', source))
+    assert used == set(RULES)
+
+
+def test_the_register_of_the_seeds_is_sound() -> None:
+    register = load_register()
+    wards = dictionary("ward_type").codes
+    assert {h.kind for h in register.hospitals.values()} == {"ordinary", "proton"}
+    for hospital in register.hospitals.values():
+        assert re.fullmatch(r"H[0-9]{11}", hospital.code)
+        assert hospital.name.startswith("示例")
+        assert hospital.name.endswith("（虚构）")
+        assert set(hospital.wards) <= wards
+
+
+def test_a_register_names_the_line_that_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "hospitals.csv"
+    header = "fixmedins_code,name,grade,area,kind,wards\n"
+    path.write_text(header + "H1,a,3,310000,ordinary,ordinary\nH2,b,9,310000,ordinary,ordinary\n", "utf-8")
+    with pytest.raises(ValueError, match=":3: grade"):
+        load_register(path)
+    path.write_text(header + "H1,a,three,310000,ordinary,ordinary\n", "utf-8")
+    with pytest.raises(ValueError, match=":2: not a hospital"):
+        load_register(path)
+
+
+def test_a_hospital_is_registered_once() -> None:
+    hospital = Hospital("H1", "a", 3, "310000", "ordinary", ("ordinary",))
+    with pytest.raises(ValueError, match="registered twice"):
+        HospitalRegister.of([hospital, hospital])
