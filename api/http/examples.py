@@ -107,7 +107,7 @@ POLICY: dict[str, Any] = {
     "pre_existing": [],
     "continuous_years": 3,
     "claim_free_years": 2,
-    "payee": {"name": "测试甲", "account": "6222020000000000017", "bank": "测试银行"},
+    "payee": {"name": "测试甲", "account": "6222020000000000018", "bank": "测试银行"},
 }
 POLICY_LINE = _line(POLICY)
 POLICY_CSV = """\
