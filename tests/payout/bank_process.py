@@ -100,6 +100,10 @@ class BankProcess:
             connection.close()
 
 
+class _CallbackServer(ThreadingHTTPServer):
+    request_queue_size = 128  # the library's 5 would drop connections of a busy bank
+
+
 class CallbackReceiver:
     """Keeps every callback as it came: (headers, raw body). Answers 500 to the first `refuse`."""
 
@@ -122,7 +126,7 @@ class CallbackReceiver:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _CallbackServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/bank/callbacks"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()

@@ -166,7 +166,7 @@ def _add_transfers(app: FastAPI, bank: Bank) -> None:
             detail = "this payout_id was ordered with another body"
             raise Problem(409, "idempotency_conflict", detail, "payout_id") from error
         if not repeated:
-            bank.settling.wake()
+            bank.settling.wake(bank.config.now_ms() + bank.config.settle_after_ms)
         await bank.misbehave(request, rules, accepted=True)
         headers = {"Idempotent-Replayed": "true"} if repeated else None
         return Response(answer, 202, headers, media_type="application/json")

@@ -4,6 +4,7 @@ Both read their work from the database, so that a killed process goes on where i
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,11 +24,11 @@ _CALL_BACK_AT_ONCE = 32
 _CALLBACK_ATTEMPTS = 12
 _CALLBACK_TIMEOUT_S = 5.0
 _LONGEST_BACKOFF_MS = 60_000
-_LONGEST_NAP_S = 60.0
+_TICK_S = 0.01
 
 
 class Loop:
-    """Runs `step` whenever it is due or woken. A step returns when it next is due (Unix ms), or None."""
+    """Runs `step` when its work is due. A step returns when it next has some (Unix ms), or None."""
 
     def __init__(
         self, name: str, now_ms: Callable[[], int], step: Callable[[], Awaitable[int | None]]
@@ -35,30 +36,42 @@ class Loop:
         self._name = name
         self._now_ms = now_ms
         self._step = step
-        self._woken = asyncio.Event()
+        self._due_ms: int | None = None
+        self._earlier = asyncio.Event()
 
-    def wake(self) -> None:
-        self._woken.set()
+    def wake(self, due_ms: int) -> None:
+        """There is work at due_ms that the last step did not know of."""
+        if self._due_ms is None or due_ms < self._due_ms:
+            self._due_ms = due_ms
+            self._earlier.set()
 
     async def run(self) -> None:
         while True:
-            self._woken.clear()
+            self._earlier.clear()
+            self._due_ms = None
             try:
                 due_ms = await self._step()
             except Exception:  # noqa: BLE001 - the loop outlives whatever one step meets; the log tells it
                 _log.exception("%s: a step failed, trying again", self._name)
                 due_ms = self._now_ms() + 1000
-            nap_s = _LONGEST_NAP_S if due_ms is None else (due_ms - self._now_ms()) / 1000
-            try:
-                await asyncio.wait_for(self._woken.wait(), min(max(nap_s, 0.0), _LONGEST_NAP_S))
-            except TimeoutError:
-                continue
+            if due_ms is not None:
+                self.wake(due_ms)
+            # One step for all that comes due in a tick costs a tenth of one step each.
+            await asyncio.sleep(_TICK_S)
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        while self._due_ms is None or self._due_ms > self._now_ms():
+            self._earlier.clear()
+            nap_s = None if self._due_ms is None else (self._due_ms - self._now_ms()) / 1000
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._earlier.wait(), nap_s)
 
 
 class Settlement:
     """Moves accepted transfers to their end."""
 
-    def __init__(self, config: BankConfig, writer: Writer, settled: Callable[[], None]) -> None:
+    def __init__(self, config: BankConfig, writer: Writer, settled: Callable[[int], None]) -> None:
         self._config = config
         self._writer = writer
         self._settled = settled
@@ -66,7 +79,7 @@ class Settlement:
     async def step(self) -> int | None:
         done, due_ms = await self._writer.run(self._advance)
         if done:
-            self._settled()
+            self._settled(self._config.now_ms())
         return due_ms
 
     def _advance(self, connection: Connection) -> tuple[int, int | None]:
