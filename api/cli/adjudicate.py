@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -107,7 +108,9 @@ def render_trace(document: dict[str, Any], console: Console) -> None:
         )
     )
     for reason in document["reasons"]:
-        console.print(f"[bold]{reason['code']}[/]  {reason['message_zh']}\n  {reason['message_en']}")
+        console.print(
+            f"[bold]{reason['code']}[/]  {escape(reason['message_zh'])}\n  {escape(reason['message_en'])}"
+        )
     if document["benefits"]:
         table = Table("benefit", "", title="Benefits", title_justify="left")
         for heading in ("eligible", "deductible", "ratio", "payable"):
@@ -122,9 +125,14 @@ def render_trace(document: dict[str, Any], console: Console) -> None:
                 _yuan(benefit["payable_fen"]),
             )
         console.print(table)
-    steps = Table("#", "rule", "step", title="How it was decided", title_justify="left", show_lines=True)
+    console.print("How it was decided", style="italic")
+    steps = Table.grid(padding=(0, 1))
+    steps.add_column(justify="right")
+    steps.add_column(overflow="fold")
     for number, step in enumerate(document["trace"], start=1):
-        steps.add_row(str(number), step["rule"], f"{step['zh']}\n[dim]{step['en']}[/]")
+        rule = step["rule"].removeprefix(f"{terms['product']}-{terms['edition']}").lstrip("/")
+        where = f" [dim]({escape(rule)})[/]" if rule else ""
+        steps.add_row(f"{number}.", f"{escape(step['zh'])}{where}\n[dim]{escape(step['en'])}[/]")
     console.print(steps)
 
 

@@ -23,8 +23,10 @@ from engine.terms.problems import Problem, TermsInvalid
 from engine.terms.rules import Finding, check_rules
 from engine.terms.rules import Path as NodePath
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 """A product file is a few kilobytes; beyond this it is not one."""
+MAX_OPEN = 64
+"""Brackets open at once. A product nests seven deep; thousands would keep the parser busy for seconds."""
 
 
 def load_product(path: Path) -> Terms:
@@ -72,6 +74,8 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
     """The plain authored form, and its problems; the form is empty when there are any."""
     if len(data) > MAX_BYTES:
         return {}, [Problem(name, 1, 1, "", "yaml.too_large", f"more than {MAX_BYTES} bytes")]
+    if _most_open(data) > MAX_OPEN:
+        return {}, [Problem(name, 1, 1, "", "yaml.nesting", "nested too deep to be a product")]
     try:
         marked = YAML(typ="rt").load(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -157,6 +161,18 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return str(node)
+
+
+def _most_open(data: bytes) -> int:
+    """How many brackets are open at once, at most; quoted ones count too."""
+    depth = most = 0
+    for byte in data:
+        if byte in b"[{":
+            depth += 1
+            most = max(most, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return most
 
 
 def _alias(node: Any, seen: set[int]) -> tuple[int, int] | None:
