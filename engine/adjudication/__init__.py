@@ -5,7 +5,6 @@ from engine.adjudication.coverage import Coverage
 from engine.adjudication.decision import ENGINE_VERSION, Decision, Outcome
 from engine.adjudication.documents import DocumentInvalid
 from engine.adjudication.history import History
-from engine.adjudication.resolution import NotInReview, resolve_review
 
 __all__ = [
     "ENGINE_VERSION",
@@ -13,8 +12,6 @@ __all__ = [
     "Decision",
     "DocumentInvalid",
     "History",
-    "NotInReview",
     "Outcome",
     "adjudicate",
-    "resolve_review",
 ]

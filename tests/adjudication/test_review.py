@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.adjudication import NotInReview, Outcome, resolve_review
+from engine.adjudication import Outcome
 from engine.terms import terms_from_document
 from tests.adjudication.builder import (
     SERVICE,
@@ -221,25 +221,14 @@ def test_an_earlier_settlement_in_review_holds_back_the_later_one_until_a_person
     later = stay(DRUG_BILL, setl_id="S-2", admitted_on=date(2021, 10, 1))
     assert codes(decide(later, earlier=[waiting])) == ["history.earlier_undecided"]
     # decided: 20,000 of the deductible are borne, (25,000 - 20,000) x 70 % = 3,500 paid, 30,000 x 70 % follow
-    resolved = resolve_review(waiting.document(), "pay", "Grade confirmed.", "已确认医院等级。")
-    assert (resolved["decision"], resolved["payable_fen"]) == ("pay", 3_500_00)
-    assert decide(later, earlier=[waiting, resolved]).payable_fen == 21_000_00
-    refused = resolve_review(waiting.document(), "refuse", "Grade one.", "为一级医院。")
-    assert decide(later, earlier=[refused]).payable_fen == 7_000_00
+    known = decide(stay([line("25000")]), earlier=[waiting])
+    assert known.payable_fen == 3_500_00
+    assert decide(later, earlier=[waiting, known]).payable_fen == 21_000_00
 
 
 def test_a_settlement_in_review_may_be_adjudicated_again() -> None:
     waiting = decide(stay(DRUG_BILL, hospital_grade=0))
     assert decide(stay(DRUG_BILL), earlier=[waiting]).payable_fen == 7_000_00
-
-
-def test_only_a_review_with_an_amount_can_be_paid_by_a_person() -> None:
-    with pytest.raises(NotInReview):
-        resolve_review(decide(stay(DRUG_BILL)).document(), "pay", "x", "x")
-    unknown = decide(stay(DRUG_BILL, visit_type="41")).document()
-    with pytest.raises(NotInReview):
-        resolve_review(unknown, "pay", "x", "x")
-    assert resolve_review(unknown, "refuse", "x", "x")["decision"] == "refuse"
 
 
 def test_another_edition_says_nothing_of_this_year() -> None:
