@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.http import examples, schemas
+from api.http import examples
 from api.http.auth import EVIDENCE_READERS, LOG_READERS, OVERSEERS
 from api.http.bodies import JSON, JSON_ONLY, LargeBody
 from api.http.deps import After, ClaimId, Ctx, Limit, rendered
 from api.http.problems import documented
+from api.http.schemas import auditors as schemas
 from engine.evidence.anchors import Anchor, TrustedDeployment
 from engine.evidence.verify import verify_bundle
 from engine.pipeline import audit

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from api.http import examples, schemas
+from api.http import examples
 from api.http.auth import HOSPITAL_ONLY, HospitalCaller
 from api.http.bodies import JSON_ONLY, MAX_BATCH, MAX_LINE, NDJSON, lines_of
 from api.http.deps import After, Ctx, Limit, SetlId, rendered
 from api.http.idempotency import OnceKeyed
 from api.http.problems import documented
+from api.http.schemas import hospitals as schemas
 from api.http.signatures import Signed, SignedBatch, SignedBody
 from engine.errors import AutoclaimError, Refused, TooLarge
 from engine.pipeline import intake, reversal

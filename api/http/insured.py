@@ -7,11 +7,11 @@ the authorization's standing and nothing of the person.
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.http import schemas
 from api.http.bodies import JSON_ONLY
 from api.http.deps import Bytes32, Ctx, rendered
 from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
+from api.http.schemas import insured as schemas
 from engine.pipeline import consent
 
 router = APIRouter(prefix="/v1/authorizations", tags=["insured"])

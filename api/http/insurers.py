@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api.http import examples, schemas
+from api.http import examples
 from api.http.auth import INSURER_ONLY, OVERSEERS, InsurerCaller
 from api.http.bodies import CSV, JSON_ONLY, MAX_LINE, NDJSON, YAML, RawBody, RollBody, only
 from api.http.deps import After, AfterName, ClaimId, Ctx, Limit, rendered
 from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
+from api.http.schemas import insurers as schemas
 from engine.pipeline import claims, consent, enrolment
 from engine.pipeline.states import ClaimState, PayoutState
 

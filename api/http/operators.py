@@ -5,12 +5,12 @@ import base64
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.http import schemas
 from api.http.auth import OPERATOR_ONLY, OVERSEERS, KeyRing
 from api.http.bodies import JSON_ONLY
 from api.http.deps import Bytes32, Ctx, KeyId, LogIndex, rendered
 from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
+from api.http.schemas import operators as schemas
 from engine.pipeline import audit, claims, parties
 from engine.settlement.hospitals import Hospital
 

@@ -138,7 +138,9 @@ def test_a_person_decides_what_is_in_review_with_a_reason(line: Line) -> None:
         with pytest.raises(ApiError) as refused:
             insurer.decide(claim["claim_id"], "refuse", "")
         assert refused.value.errors[0]["field"] == "/reason"
-        decided = insurer.decide(claim["claim_id"], "refuse", "the hospital says it was an international ward")
+        decided = insurer.decide(
+            claim["claim_id"], "refuse", "the hospital says it was an international ward"
+        )
         assert decided["state"] == "refused"
         assert decided["transitions"][-1]["reason"] == "the hospital says it was an international ward"
         assert decided["transitions"][-1]["actor"].startswith("insurer the insurer (")

@@ -37,7 +37,7 @@ def _signed(world: World, who: str = OURS, **parameters: Any) -> httpx.Request:
     request = _request(world)
     resolver = MappingKeyResolver(public_keys={}, private_keys={f"{who}-1": world.keys[who]})
     signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=resolver)
-    given = {
+    given: dict[str, Any] = {
         "key_id": f"{who}-1",
         "created": world.clock(),
         "covered_component_ids": _COVERED,

@@ -1,0 +1,143 @@
+"""What insurers send and read."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.schemas.common import Address, Body, ClaimIdField, Cursor, Hex32
+
+
+class Product(BaseModel):
+    product: str = Field(examples=["huhuibao"])
+    edition: str = Field(examples=["2024"])
+    terms_digest: Hex32
+    terms_dataset: Hex32
+    loaded_at: datetime
+
+
+class ProductList(BaseModel):
+    items: list[Product]
+
+
+class PolicyView(BaseModel):
+    policy_no: str
+    product: str
+    edition: str
+    effective: date
+    expires: date
+    loaded_at: datetime
+
+
+class PolicyPage(BaseModel):
+    items: list[PolicyView]
+    next: Cursor
+
+
+class RefusedRow(BaseModel):
+    line: int
+    field: str
+    rule: str
+    message: str
+
+
+class LoadReport(BaseModel):
+    """`unchanged`: held before with the same content."""
+
+    loaded: int
+    unchanged: int
+    refused: list[RefusedRow]
+
+
+class ClaimSummary(BaseModel):
+    """`claim_key`, the name on chain, exists from the match on."""
+
+    claim_id: ClaimIdField
+    claim_key: Hex32 | None
+    state: str = Field(examples=["confirmed"])
+    hospital_code: str
+    product: str | None
+    edition: str | None
+    policy_no: str | None
+    version: int
+    payable_fen: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ClaimPage(BaseModel):
+    items: list[ClaimSummary]
+    next: Cursor
+
+
+class Reason(BaseModel):
+    """Why a claim is where it is, for a person."""
+
+    code: str = Field(examples=["ward_unknown"])
+    message_en: str
+    message_zh: str
+
+
+class Transition(BaseModel):
+    """One move of a claim."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+    from_state: str | None = Field(alias="from", examples=["decided"])
+    to_state: str = Field(alias="to", examples=["recorded"])
+    actor: str
+    reason: str
+    at: datetime
+
+
+class PayoutView(BaseModel):
+    payout_id: str
+    claim_key: Hex32 | None
+    version: int
+    amount_fen: int
+    state: str = Field(examples=["confirmed"])
+    bank_ref: str | None
+    bank_reason: str | None
+    trigger_tx: str
+    confirm_tx: str | None
+    submitted_at: datetime | None
+    settled_at: datetime | None
+
+
+class PayoutPage(BaseModel):
+    items: list[PayoutView]
+    next: Cursor
+
+
+class ClaimDetail(ClaimSummary):
+    """`decision` is the decision document: benefits, amounts, and the trace that explains each of them."""
+
+    reasons: list[Reason]
+    authorization_id: Hex32 | None
+    task_id: Hex32 | None
+    record_tx: str | None
+    decision: dict[str, Any] | None
+    transitions: list[Transition]
+    payouts: list[PayoutView]
+
+
+class Ruling(Body):
+    """A person's word on a claim: run it again after what was missing was put right, or refuse it."""
+
+    action: Literal["readjudicate", "refuse"]
+    reason: str = Field(
+        min_length=1, max_length=1000, examples=["drug's indication confirmed by the hospital"]
+    )
+
+
+class Preparation(Body):
+    policy_no: str = Field(min_length=1, max_length=64, examples=["SHB2024-000017"])
+    insured: Address = Field(description="the account that will sign")
+
+
+class ToSign(BaseModel):
+    """`typed_data` goes to eth_signTypedData_v4 as it is."""
+
+    authorization_id: Hex32
+    state: str = Field(examples=["pending"])
+    consent_text: str
+    typed_data: dict[str, Any]
