@@ -152,7 +152,10 @@ def test_a_shared_family_account_is_part_of_what_the_patient_paid(native: Native
     info["acct_mulaid_pay"] = "10.00"
     add(info, "psn_cash_pay", "-10.00")
     assert rules(native) == set()
-    assert Settlement.parse(native).account_fen == 1000 + int(Decimal(info["acct_pay"]) * 100)
+    expected = Settlement.parse(native)
+    assert expected.account_fen == 1000 + int(Decimal(info["acct_pay"]) * 100)
+    without_totals(native, "psn_cash_pay")
+    assert Settlement.parse(native) == expected
 
 
 def refund_of(line: Native, share: str) -> Native:
@@ -193,9 +196,14 @@ def test_a_refund_beyond_what_was_charged_is_refused(native: Native) -> None:
 
 def test_a_line_with_amounts_of_both_signs_is_refused(native: Native) -> None:
     line = native["feedetail"][0]
+    refund = refund_of(line, f"-{line['cnt']}")
+    native["feedetail"].append(refund)
     add(line, "fulamt_ownpay_amt", "-1")
     add(line, "inscp_scp_amt", "1")
-    assert ("/feedetail/0", "settlement.sign.line") in [(v.field, v.rule) for v in validate(native)]
+    add(refund, "fulamt_ownpay_amt", "1")
+    add(refund, "inscp_scp_amt", "-1")
+    found = [v.field for v in validate(only_lines(native)) if v.rule == "settlement.sign.line"]
+    assert found == ["/feedetail/0", f"/feedetail/{len(native['feedetail']) - 1}"]
 
 
 def test_a_negative_total_is_refused(native: Native) -> None:
