@@ -91,11 +91,11 @@ class BankProcess:
             response = client.put(f"{self.url}/v1/faults", json=plan, headers=headers)
         assert response.status_code == 200, response.text
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Straight from the file: an oracle that shares no code with the bank."""
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)
         try:
-            return connection.execute(sql).fetchall()
+            return connection.execute(sql, parameters).fetchall()
         finally:
             connection.close()
 

@@ -19,100 +19,109 @@ from engine.payout.errors import (
     IdempotencyConflict,
 )
 from engine.payout.http_bank import HttpBank, RetryPolicy
-from engine.payout.port import TransferResult, TransferStatus
+from engine.payout.port import StatementLine, TransferResult, TransferStatus
 from engine.payout.signing import BankCredentials
 from tests.payout.bank_process import QUICK, BankProcess, eventually, final, order, whole_statement
 
 STRANGER = BankCredentials("nobody", b"x" * 32, b"y" * 32)
 
 
+def lines_of(bank: HttpBank, payout_id: str) -> list[StatementLine]:
+    return [line for line in whole_statement(bank) if line.payout_id == payout_id]
+
+
 def payments(bank: HttpBank, payout_id: str) -> list[int]:
-    lines = whole_statement(bank)
-    return [line.amount_fen for line in lines if (line.payout_id, line.kind) == (payout_id, "payment")]
+    return [line.amount_fen for line in lines_of(bank, payout_id) if line.kind == "payment"]
 
 
-def test_an_order_is_accepted_then_settled_and_stands_in_the_statement(bank: HttpBank) -> None:
-    accepted = bank.submit(order())
+def test_an_order_is_accepted_then_settled_and_stands_in_the_statement(
+    shared_bank: HttpBank, payout_id: str
+) -> None:
+    accepted = shared_bank.submit(order(payout_id))
     assert accepted.status is TransferStatus.ACCEPTED
-    settled = final(bank, "payout-1")
+    settled = final(shared_bank, payout_id)
     assert settled.status is TransferStatus.SETTLED
     assert settled.bank_ref == accepted.bank_ref
     assert settled.settled_at is not None
-    (line,) = whole_statement(bank)
-    assert (line.bank_ref, line.payout_id, line.direction) == (accepted.bank_ref, "payout-1", "debit")
+    (line,) = lines_of(shared_bank, payout_id)
+    assert (line.bank_ref, line.payout_id, line.direction) == (accepted.bank_ref, payout_id, "debit")
     assert (line.amount_fen, line.kind, line.value_time) == (12_345, "payment", settled.settled_at)
 
 
-def test_the_same_order_again_gets_the_same_answer_and_pays_once(bank: HttpBank) -> None:
-    first = bank.submit(order())
-    final(bank, "payout-1")
-    assert bank.submit(order()) == first
-    assert payments(bank, "payout-1") == [12_345]
+def test_the_same_order_again_gets_the_same_answer_and_pays_once(
+    shared_bank: HttpBank, payout_id: str
+) -> None:
+    first = shared_bank.submit(order(payout_id))
+    final(shared_bank, payout_id)
+    assert shared_bank.submit(order(payout_id)) == first
+    assert payments(shared_bank, payout_id) == [12_345]
 
 
 @pytest.mark.parametrize(
     "change", [{"amount_fen": 12_346}, {"payee_name": "李四"}, {"payee_account": "6228480011223344554"}]
 )
 def test_the_same_payout_id_with_another_body_is_a_conflict(
-    bank: HttpBank, change: dict[str, object]
+    shared_bank: HttpBank, change: dict[str, object], payout_id: str
 ) -> None:
-    bank.submit(order())
+    shared_bank.submit(order(payout_id))
     with pytest.raises(IdempotencyConflict):
-        bank.submit(replace(order(), **change))  # type: ignore[arg-type]
-    final(bank, "payout-1")
-    assert payments(bank, "payout-1") == [12_345]
+        shared_bank.submit(replace(order(payout_id), **change))  # type: ignore[arg-type]
+    final(shared_bank, payout_id)
+    assert payments(shared_bank, payout_id) == [12_345]
 
 
 def test_an_order_accepted_but_never_answered_is_found_by_query_and_paid_once(
-    process: BankProcess, bank: HttpBank
+    shared: BankProcess, shared_bank: HttpBank, payout_id: str
 ) -> None:
-    process.faults({"fault": "timeout_after_accept", "nth": 1})
-    found = bank.submit(order())
+    shared.faults({"fault": "timeout_after_accept", "nth": 1})
+    found = shared_bank.submit(order(payout_id))
     assert found.status in (TransferStatus.ACCEPTED, TransferStatus.SETTLED)
-    assert final(bank, "payout-1").status is TransferStatus.SETTLED
-    assert payments(bank, "payout-1") == [12_345]
-    assert process.rows("SELECT count(*) FROM transfers") == [(1,)]
+    assert final(shared_bank, payout_id).status is TransferStatus.SETTLED
+    assert payments(shared_bank, payout_id) == [12_345]
+    assert shared.rows("SELECT count(*) FROM transfers WHERE payout_id = ?", payout_id) == [(1,)]
 
 
 def test_an_unanswered_order_is_unknown_while_the_query_is_silent_too(
-    process: BankProcess, bank: HttpBank
+    shared: BankProcess, shared_bank: HttpBank, payout_id: str
 ) -> None:
-    process.faults({"fault": "timeout_after_accept"}, {"fault": "server_error", "on": "query"})
-    result = bank.submit(order())
+    shared.faults({"fault": "timeout_after_accept"}, {"fault": "server_error", "on": "query"})
+    result = shared_bank.submit(order(payout_id))
     assert (result.status, result.bank_ref) == (TransferStatus.UNKNOWN, None)
     assert result.reason is not None
     assert "ReadTimeout" in result.reason
-    process.faults()
-    assert final(bank, "payout-1").status is TransferStatus.SETTLED
-    assert payments(bank, "payout-1") == [12_345]
+    shared.faults()
+    assert final(shared_bank, payout_id).status is TransferStatus.SETTLED
+    assert payments(shared_bank, payout_id) == [12_345]
 
 
 @pytest.mark.parametrize("fault", ["drop_connection", "server_error"])
 @pytest.mark.parametrize("after_accept", [False, True])
 def test_a_broken_answer_is_resolved_and_pays_once(
-    process: BankProcess, bank: HttpBank, fault: str, after_accept: bool
+    shared: BankProcess, shared_bank: HttpBank, fault: str, after_accept: bool, payout_id: str
 ) -> None:
-    process.faults({"fault": fault, "nth": 1, "after_accept": after_accept})
-    assert bank.submit(order()).status in (TransferStatus.ACCEPTED, TransferStatus.SETTLED)
-    assert final(bank, "payout-1").status is TransferStatus.SETTLED
-    assert payments(bank, "payout-1") == [12_345]
+    shared.faults({"fault": fault, "nth": 1, "after_accept": after_accept})
+    assert shared_bank.submit(order(payout_id)).status in (TransferStatus.ACCEPTED, TransferStatus.SETTLED)
+    assert final(shared_bank, payout_id).status is TransferStatus.SETTLED
+    assert payments(shared_bank, payout_id) == [12_345]
 
 
-def test_an_order_the_bank_lost_is_sent_again_only_after_the_grace(process: BankProcess) -> None:
+def test_an_order_the_bank_lost_is_sent_again_only_after_the_grace(
+    shared: BankProcess, payout_id: str
+) -> None:
     slept: list[float] = []
-    process.faults({"fault": "drop_connection", "nth": 1})
+    shared.faults({"fault": "drop_connection", "nth": 1})
     policy = replace(QUICK, not_found_grace_s=7.5)
-    with process.client(policy=policy, sleep=slept.append, jitter=lambda: 0.0) as bank:
-        assert bank.submit(order()).status is TransferStatus.ACCEPTED
+    with shared.client(policy=policy, sleep=slept.append, jitter=lambda: 0.0) as bank:
+        assert bank.submit(order(payout_id)).status is TransferStatus.ACCEPTED
     assert slept == [7.5, QUICK.pause_s(0, 0.0)]
 
 
 def test_an_order_that_never_arrives_is_not_found_by_the_banks_own_word(
-    process: BankProcess, bank: HttpBank
+    shared: BankProcess, shared_bank: HttpBank, payout_id: str
 ) -> None:
-    process.faults({"fault": "drop_connection"})
-    assert bank.submit(order()).status is TransferStatus.NOT_FOUND
-    assert whole_statement(bank) == []
+    shared.faults({"fault": "drop_connection"})
+    assert shared_bank.submit(order(payout_id)).status is TransferStatus.NOT_FOUND
+    assert lines_of(shared_bank, payout_id) == []
 
 
 def test_an_unreachable_bank_is_unavailable_after_bounded_retries() -> None:
@@ -128,23 +137,27 @@ def test_an_unreachable_bank_is_unavailable_after_bounded_retries() -> None:
     assert slept == 2 * [QUICK.pause_s(0, 0.0), QUICK.pause_s(1, 0.0)]
 
 
-def test_a_404_that_is_not_the_banks_is_not_taken_for_not_found(process: BankProcess) -> None:
-    elsewhere = HttpBank(process.url + "/elsewhere", process.credentials, policy=QUICK)
+def test_a_404_that_is_not_the_banks_is_not_taken_for_not_found(shared: BankProcess, payout_id: str) -> None:
+    elsewhere = HttpBank(shared.url + "/elsewhere", shared.credentials, policy=QUICK)
     with elsewhere, pytest.raises(BankRefusedRequest) as refusal:
-        elsewhere.query("payout-1")
+        elsewhere.query(payout_id)
     assert refusal.value.http_status == 404
 
 
-def test_an_asynchronous_refusal_moves_no_money(process: BankProcess, bank: HttpBank) -> None:
-    process.faults({"fault": "refuse", "payee_account": order().payee_account, "reason": "account_frozen"})
-    assert bank.submit(order()).status is TransferStatus.ACCEPTED
-    refused = final(bank, "payout-1")
+def test_an_asynchronous_refusal_moves_no_money(
+    shared: BankProcess, shared_bank: HttpBank, payout_id: str
+) -> None:
+    shared.faults(
+        {"fault": "refuse", "payee_account": order(payout_id).payee_account, "reason": "account_frozen"}
+    )
+    assert shared_bank.submit(order(payout_id)).status is TransferStatus.ACCEPTED
+    refused = final(shared_bank, payout_id)
     assert (refused.status, refused.reason, refused.settled_at) == (
         TransferStatus.REFUSED,
         "account_frozen",
         None,
     )
-    assert whole_statement(bank) == []
+    assert lines_of(shared_bank, payout_id) == []
 
 
 @pytest.mark.parametrize(
@@ -157,14 +170,14 @@ def test_an_asynchronous_refusal_moves_no_money(process: BankProcess, bank: Http
     ],
 )
 def test_what_the_bank_refuses_at_once_stays_refused(
-    bank: HttpBank, change: dict[str, object], reason: str
+    shared_bank: HttpBank, change: dict[str, object], reason: str, payout_id: str
 ) -> None:
-    bank.submit(order("earlier"))
-    impossible = replace(order(), **change)  # type: ignore[arg-type]
-    answered = bank.submit(impossible)
+    shared_bank.submit(order(payout_id + ".earlier"))
+    impossible = replace(order(payout_id), **change)  # type: ignore[arg-type]
+    answered = shared_bank.submit(impossible)
     assert (answered.status, answered.reason) == (TransferStatus.REFUSED, reason)
-    assert bank.submit(impossible) == answered
-    assert bank.query("payout-1") == answered
+    assert shared_bank.submit(impossible) == answered
+    assert shared_bank.query(payout_id) == answered
 
 
 def test_a_returned_payment_is_told_and_comes_back_to_the_pool(process: BankProcess, bank: HttpBank) -> None:
@@ -218,9 +231,9 @@ def test_a_bank_killed_between_accept_and_settle_settles_exactly_once_after_rest
     ]
 
 
-def test_one_failure_in_a_batch_hides_no_other_outcome(bank: HttpBank) -> None:
-    bank.submit(order("b"))
-    a, b, c = bank.submit_many([order("a"), order("b", 1), order("c", 10**15)])
+def test_one_failure_in_a_batch_hides_no_other_outcome(shared_bank: HttpBank) -> None:
+    shared_bank.submit(order("b"))
+    a, b, c = shared_bank.submit_many([order("a"), order("b", 1), order("c", 10**15)])
     assert isinstance(a, TransferResult)
     assert a.status is TransferStatus.ACCEPTED
     assert isinstance(b, IdempotencyConflict)
@@ -228,24 +241,26 @@ def test_one_failure_in_a_batch_hides_no_other_outcome(bank: HttpBank) -> None:
     assert c.status is TransferStatus.REFUSED
 
 
-def test_a_batch_with_one_payout_id_twice_is_refused_before_anything_is_sent(bank: HttpBank) -> None:
+def test_a_batch_with_one_payout_id_twice_is_refused_before_anything_is_sent(
+    shared_bank: HttpBank, payout_id: str
+) -> None:
     with pytest.raises(ValueError, match="orders: a payout id may stand only once"):
-        bank.submit_many([order(), order()])
-    assert bank.query("payout-1").status is TransferStatus.NOT_FOUND
+        shared_bank.submit_many([order(payout_id), order(payout_id)])
+    assert shared_bank.query(payout_id).status is TransferStatus.NOT_FOUND
 
 
-def test_a_request_signed_by_a_stranger_is_refused(process: BankProcess) -> None:
-    own = process.credentials
+def test_a_request_signed_by_a_stranger_is_refused(shared: BankProcess, payout_id: str) -> None:
+    own = shared.credentials
     for credentials in (STRANGER, BankCredentials(own.api_key, b"x" * 32, own.callback_secret)):
-        with HttpBank(process.url, credentials, policy=QUICK) as bank, pytest.raises(BankUnauthorized):
-            bank.submit(order())
-    assert process.rows("SELECT count(*) FROM transfers") == [(0,)]
+        with HttpBank(shared.url, credentials, policy=QUICK) as bank, pytest.raises(BankUnauthorized):
+            bank.submit(order(payout_id))
+    assert shared.rows("SELECT count(*) FROM transfers WHERE payout_id = ?", payout_id) == [(0,)]
 
 
-def test_a_request_with_a_stale_timestamp_is_refused(process: BankProcess) -> None:
+def test_a_request_with_a_stale_timestamp_is_refused(shared: BankProcess, payout_id: str) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    with process.client(clock=lambda: yesterday) as bank, pytest.raises(BankUnauthorized) as refusal:
-        bank.submit(order())
+    with shared.client(clock=lambda: yesterday) as bank, pytest.raises(BankUnauthorized) as refusal:
+        bank.submit(order(payout_id))
     assert refusal.value.bank_code == "timestamp_stale"
 
 
@@ -278,9 +293,9 @@ def test_a_statement_whose_lines_miss_the_control_totals_is_refused(
             whole_statement(tampered)
 
 
-def test_a_statement_is_asked_for_in_order_of_days(bank: HttpBank) -> None:
+def test_a_statement_is_asked_for_in_order_of_days(shared_bank: HttpBank) -> None:
     with pytest.raises(ValueError, match="date_to"):
-        bank.statement(date(2026, 7, 2), date(2026, 7, 1))
+        shared_bank.statement(date(2026, 7, 2), date(2026, 7, 1))
 
 
 def test_pauses_grow_to_their_bound_and_jitter_only_shortens_them() -> None:
