@@ -84,11 +84,10 @@ class Edge:
                 idempotency.keep(session, *pending.row(), at=call.at)
 
         await asyncio.wrap_future(self._ctx.writer.submit(work))
+        _release(scope)  # before the answer leaves: who has it may ask again at once
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
-        release: Callable[[], None] | None = scope["state"].get("release_key")
-        if release is not None:
-            release()
+        _release(scope)
         route = access.template(scope)
         self._metrics.observe(scope["method"], route, status, seconds)
         caller = scope["state"].get("caller")
@@ -174,6 +173,13 @@ class _BoundedBody:
         now = asyncio.get_running_loop().time()
         self._deadline = self._deadline or now + self._state.get("body_s", BODY_S)
         return min(IDLE_S, max(0.0, self._deadline - now))
+
+
+def _release(scope: Scope) -> None:
+    """Let go of the Idempotency-Key that this call holds, if it does."""
+    release: Callable[[], None] | None = scope["state"].pop("release_key", None)
+    if release is not None:
+        release()
 
 
 def _request_id(scope: Scope) -> str:

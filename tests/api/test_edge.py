@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import Request
 from structlog.testing import capture_logs
 
+from api.client import wait_until
 from api.http import edge
 from api.http.bodies import MAX_LINE
 from api.http.signatures import _target_uri
@@ -155,7 +156,8 @@ def test_a_defect_tells_its_request_id_and_no_internals(
 def test_the_log_line_of_a_call_names_route_status_and_role_but_no_query(world: World) -> None:
     with capture_logs() as logs, world.http("insurer") as http:
         http.get("/v1/claims", params={"hospital": OURS})
-    [line] = [entry for entry in logs if entry["event"] == "request"]
+        # It is written after the answer has left.
+        [line] = wait_until(lambda: [entry for entry in logs if entry["event"] == "request"], timeout_s=20)
     assert (line["route"], line["status"], line["role"]) == ("/v1/claims", 200, "insurer")
     assert OURS not in str(line)
 
