@@ -1,5 +1,7 @@
 """Other programs as child processes: started, waited for, ended by their own pid."""
 
+import ctypes
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 import httpx
 
 _ENDS_WITHIN_S = 20
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 _POLL_S = 0.05
 
 
@@ -45,7 +49,11 @@ class Child:
             self.restarts += self._process is not None
             with self.log.open("ab") as output:
                 self._process = subprocess.Popen(  # noqa: S603  our own interpreter and modules
-                    self._arguments, stdout=output, stderr=output, env=self._environment
+                    self._arguments,
+                    stdout=output,
+                    stderr=output,
+                    env=self._environment,
+                    preexec_fn=_end_with_parent,  # noqa: PLW1509  one system call, nothing allocated
                 )
         deadline = time.monotonic() + within_s
         while not self._healthy():
@@ -69,6 +77,11 @@ class Child:
             return httpx.get(self._health, timeout=2, trust_env=False).is_success
         except httpx.HTTPError:
             return False
+
+
+def _end_with_parent() -> None:
+    """Linux: a parent that is killed outright does not leave its children behind, holding ports and files."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_port() -> int:

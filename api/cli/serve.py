@@ -61,6 +61,7 @@ def serve(
 def _bank(settings: Settings) -> Child:
     bank_port = free_port()
     settings.bank_url = f"http://127.0.0.1:{bank_port}"
+    settings.sandbox_bank_db = settings.in_home("bank.db")
     callback = f"http://{settings.host}:{settings.port}/v1/bank/callback"
     return bank_process(settings.home, bank_port, callback, settings.bank_secret)
 
@@ -122,9 +123,13 @@ def _operator_key(ctx: Context) -> Path:
     path = ctx.settings.in_home("operator.key")
     if not path.exists():
         _, token = parties.issue_key(ctx, Role.OPERATOR, "operator")
-        path.touch(mode=0o600)
-        path.write_text(token)
+        _write_private(path, token)
     return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
@@ -135,8 +140,11 @@ def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
         "operator_key_file": str(key_file),
         "pid": os.getpid(),
     }
+    if settings.sandbox_bank_db is not None:
+        files = {"db": settings.sandbox_bank_db, "secret_file": settings.bank_secret}
+        ready["sandbox_bank"] = {name: str(path.absolute()) for name, path in files.items()}
     # For commands beside it (fsck, trigger): where this engine is.
-    settings.in_home("serving.json").write_text(json.dumps(ready))
+    _write_private(settings.in_home("serving.json"), json.dumps(ready))
     if as_json:
         print(json.dumps(ready), flush=True)
         return

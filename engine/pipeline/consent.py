@@ -8,7 +8,6 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.chain import eip712
-from engine.chain.contracts import Grant as ChainGrant
 from engine.chain.contracts import Liveness
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound, Refused
@@ -101,16 +100,8 @@ def _new_authorization(
 
 def _to_sign(ctx: Context, session: Session, row: tables.Authorization) -> dict[str, Any]:
     text = session.get_one(tables.ConsentText, row.text_digest).text
-    grant = eip712.Grant(
-        _raw(row.authorization_id),
-        _raw(row.subject),
-        _raw(row.scope),
-        _raw(row.consent_digest),
-        row.insured,
-        row.expires_s,
-    )
     typed = eip712.grant_typed_data(
-        grant,
+        grant_fields(row),
         chain_id=ctx.chain.deployment.chain_id,
         registry=ctx.chain.deployment.addresses["AuthorizationRegistry"],
         nonce=row.nonce,
@@ -130,9 +121,9 @@ def _as_json(typed_data: eip712.TypedData) -> eip712.TypedData:
     return {**typed_data, "message": message}
 
 
-def grant_fields(row: tables.Authorization) -> ChainGrant:
+def grant_fields(row: tables.Authorization) -> eip712.Grant:
     """The registry's Grant struct of a stored authorization."""
-    return ChainGrant(
+    return eip712.Grant(
         id=_raw(row.authorization_id),
         subject=_raw(row.subject),
         scope=_raw(row.scope),
@@ -204,7 +195,7 @@ def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> Non
 
 
 def _on_chain(ctx: Context, row: tables.Authorization) -> Liveness:
-    at_s = ctx.chain.block_timestamp(ctx.chain.block_number())
+    at_s = ctx.chain.chain_time()
     return ctx.chain.registry.liveness(row.authorization_id, row.scope, row.subject, at_s)
 
 

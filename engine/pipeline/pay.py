@@ -57,7 +57,7 @@ def _take_due(ctx: Context, batch_id: str) -> list[TransferOrder]:
 
 def _consent_now(ctx: Context, batch_id: str) -> dict[str, Liveness]:
     """What the chain says of each due payout's authorization; asked outside any transaction."""
-    at_s = chain_time_s(ctx)
+    at_s = ctx.chain.chain_time()
     with ctx.database.reading() as session:
         due = []
         for payout in claims.payout_batch(session, batch_id, (PayoutState.DUE,)):
@@ -68,11 +68,6 @@ def _consent_now(ctx: Context, batch_id: str) -> dict[str, Liveness]:
         payout_id: registry.liveness(row.authorization_id, row.scope, row.subject, at_s)
         for payout_id, row in due
     }
-
-
-def chain_time_s(ctx: Context) -> int:
-    """Now, as the chain counts: its head may run ahead of the clock, and grants are stamped with its time."""
-    return max(int(ctx.clock().timestamp()), ctx.chain.block_timestamp(ctx.chain.block_number()))
 
 
 def _may_be_paid(

@@ -1,13 +1,14 @@
 """Record: a batch's payable results on chain, commitments only, each enforced by the contract.
 
 Sent, then killed before our commit? The chain is asked first, so nothing is recorded twice. What the
-contract would refuse is found by its own preview, and goes its own way without holding up the rest.
+contract refuses is named by its own preview, and goes its own way without holding up the rest.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.chain.contracts import Refusal, Result
+from engine.chain.errors import ContractRefused
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
@@ -42,10 +43,7 @@ def record_batch(ctx: Context, batch_id: str) -> int:
         task = ensure_task(ctx, product)
         task_id = _raw(task.task_id)
         mine = [item for item in waiting if item.product == product]
-        first = _admitted(ctx, task_id, [item for item in mine if item.version == 1])
-        if first:
-            sent = ctx.chain.results.record_batch(task_id, [item.result for item in first])
-            _keep_tx(ctx, first, task.task_id, sent.tx_hash)
+        first = _record_first(ctx, task.task_id, [item for item in mine if item.version == 1])
         later = [item for item in mine if item.version > 1]
         for item in later:
             sent = ctx.chain.results.supersede(task_id, item.result)
@@ -74,10 +72,23 @@ def _is_recorded(ctx: Context, item: _Item) -> bool:
     return ctx.chain.results.version_of(item.result.claim_key) >= item.version
 
 
-def _admitted(ctx: Context, task_id: bytes, items: Sequence[_Item]) -> list[_Item]:
+def _record_first(ctx: Context, task_id: str, items: Sequence[_Item]) -> Sequence[_Item]:
+    """Record first versions in one transaction, without those that the contract refuses."""
     if not items:
-        return []
-    refusals = ctx.chain.results.preview(task_id, [item.result for item in items])
+        return items
+    try:
+        sent = ctx.chain.results.record_batch(task_id, [item.result for item in items])
+    except ContractRefused as error:
+        if error.error_name != "ItemRefused":
+            raise
+        # Asking for every item's fate costs more than recording: it is asked only when one is refused.
+        refusals = ctx.chain.results.preview(task_id, [item.result for item in items])
+        return _record_first(ctx, task_id, _admitted(ctx, items, refusals))
+    _keep_tx(ctx, items, task_id, sent.tx_hash)
+    return items
+
+
+def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal]) -> list[_Item]:
     admitted = []
     for item, refusal in zip(items, refusals, strict=True):
         if refusal is Refusal.NONE:

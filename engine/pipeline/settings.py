@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     bank_url: str = "http://127.0.0.1:8801"
     bank_key_file: Path | None = None
     """Default: home/bank.secret, shared with the bank."""
+    sandbox_bank_db: Path | None = None
+    """The sandbox bank's database, where one belongs to this home; fsck reads its statement later."""
     host: str = "127.0.0.1"
     port: int = 8800
     passphrase_file: Path | None = None

@@ -35,7 +35,11 @@ class Stage:
             ["api.cli.main", "serve", "--home", str(home / "engine"), "--port", str(ports["engine"])],
             home / "engine.log",
             f"{self.url}/healthz",
-            {**os.environ, "AUTOCLAIM_BANK_URL": self.bank_url},
+            {
+                **os.environ,
+                "AUTOCLAIM_BANK_URL": self.bank_url,
+                "AUTOCLAIM_SANDBOX_BANK_DB": str(home / "bank.db"),
+            },
         )
         self._leaving = threading.Event()
         self._watch = threading.Thread(target=self._keep_alive, name="watch", daemon=True)

@@ -1,0 +1,84 @@
+"""The demo as a user starts it: a process, its home in a temporary folder, its one JSON object."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+AUTOCLAIM = [sys.executable, "-m", "api.cli.main"]
+SETTLEMENTS = 60
+_WITHIN_S = 280
+
+
+class DemoRun:
+    """`autoclaim demo --json`, running. `kill_engine` is kill -9 on the engine's own process."""
+
+    def __init__(self, folder: Path, settlements: int = SETTLEMENTS, **environment: str) -> None:
+        self.home = folder / "demo"
+        self.environment = {**os.environ, "AUTOCLAIM_TRUST": str(folder / "trusted.json"), **environment}
+        self._log = (folder / "demo.log").open("wb")
+        self._process = subprocess.Popen(
+            [*AUTOCLAIM, "demo", "--settlements", str(settlements), "--home", str(self.home), "--json"],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+
+    def outcome(self) -> dict[str, Any]:
+        """Wait for the end; the printed object. Fails with the engine's last words if there is none."""
+        output, _ = self._process.communicate(timeout=_WITHIN_S)
+        self._log.close()
+        assert self._process.returncode == 0, self._last_words()
+        outcome: dict[str, Any] = json.loads(output)
+        return outcome
+
+    def _last_words(self) -> str:
+        logs = [Path(self._log.name), self.home / "engine.log", self.home / "bank.log"]
+        return "\n".join(log.read_text()[-3000:] for log in logs if log.exists())
+
+    def kill_demo(self, when: Callable[["DemoRun"], bool]) -> None:
+        """SIGKILL the engine and the demo itself; the bank ends with the demo."""
+        self._wait_for(when)
+        engine = self.engine_pid()
+        self._process.kill()  # first, so that it starts nothing again
+        os.kill(engine, signal.SIGKILL)
+        self._process.wait()
+
+    def kill_engine(self, when: Callable[["DemoRun"], bool]) -> None:
+        """Wait until `when`, then SIGKILL the engine."""
+        self._wait_for(when)
+        os.kill(self.engine_pid(), signal.SIGKILL)
+
+    def _wait_for(self, when: Callable[["DemoRun"], bool]) -> None:
+        deadline = time.monotonic() + _WITHIN_S
+        while not when(self):
+            assert self._process.poll() is None, f"the demo ended first\n{self._last_words()}"
+            assert time.monotonic() < deadline, "the moment to kill never came"
+            time.sleep(0.01)
+
+    def engine_pid(self) -> int:
+        serving = json.loads((self.home / "engine" / "serving.json").read_text())
+        return int(serving["pid"])
+
+    def engine_log(self) -> str:
+        path = self.home / "engine.log"
+        return path.read_text() if path.exists() else ""
+
+    def autoclaim(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Another command beside the demo, with its environment."""
+        return subprocess.run(
+            [*AUTOCLAIM, *arguments],
+            cwd=REPOSITORY,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )

@@ -1,0 +1,105 @@
+"""From discharge to paid, on real parts: the demo's promises, killed or not, on SQLite and on Postgres."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.sandbox.population import generate
+from tests.e2e.demo_run import SETTLEMENTS, DemoRun
+
+TOTALS = (
+    *("accepted", "matched", "paid", "nothing", "refused", "review", "uninsured", "no_consent"),
+    *("reversed", "quarantined", "payout_fen", "duplicate_payouts", "evidence_verified"),
+)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoRun, dict[str, Any]]:
+    """One undisturbed run on SQLite."""
+    run = DemoRun(tmp_path_factory.mktemp("demo"))
+    return run, run.outcome()
+
+
+def totals(outcome: dict[str, Any]) -> dict[str, Any]:
+    return {name: outcome[name] for name in TOTALS}
+
+
+def test_every_discharge_ends_as_its_scenario_says(finished: tuple[DemoRun, dict[str, Any]]) -> None:
+    _, outcome = finished
+    expected = generate(240, SETTLEMENTS).expectations()
+    assert outcome["paid"] == expected["paid"] + expected["reversed"]  # reversed only after it was paid
+    assert outcome["nothing"] == expected["nothing"]
+    assert outcome["review"] == expected["review"]
+    assert outcome["uninsured"] == expected["uninsured"]
+    assert outcome["no_consent"] == expected["no_consent"]
+    assert outcome["reversed"] == expected["reversed"]
+    assert outcome["quarantined"] == expected["refused"]
+    kept_out = expected["duplicate"] + expected["conflict"] + expected["refused"]
+    assert outcome["accepted"] == SETTLEMENTS - kept_out
+
+
+def test_nothing_is_paid_twice_and_every_payment_is_proven(finished: tuple[DemoRun, dict[str, Any]]) -> None:
+    _, outcome = finished
+    assert outcome["paid"] >= 30
+    assert outcome["duplicate_payouts"] == 0
+    assert outcome["evidence_verified"] == outcome["paid"]
+
+
+def test_a_bundle_verifies_by_itself_afterwards_and_not_when_a_fen_is_changed(
+    finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
+) -> None:
+    run, outcome = finished
+    bundle = Path(outcome["evidence"][0])
+    assert run.autoclaim("verify", str(bundle), "--json").returncode == 0
+    amount = json.loads(bundle.read_text())["documents"]["payment"]["amount_fen"]
+    forged = tmp_path / "forged.json"
+    forged.write_text(bundle.read_text().replace(f'"amount_fen":{amount},', f'"amount_fen":{amount + 1},'))
+    answer = run.autoclaim("verify", str(forged), "--json")
+    assert answer.returncode == 1
+    assert {"amount", "payment"} <= set(json.loads(answer.stdout)["failed"])
+
+
+def test_fsck_finds_database_chain_and_bank_in_agreement(finished: tuple[DemoRun, dict[str, Any]]) -> None:
+    run, outcome = finished
+    answer = run.autoclaim("fsck", "--home", str(run.home / "engine"), "--settled", "--json")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert json.loads(answer.stdout)["differences"] == []
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(lambda run: '"/v1/settlements"' in run.engine_log(), id="while-settlements-arrive"),
+        pytest.param(lambda run: '"batch.done"' in run.engine_log(), id="after-the-first-batch"),
+        pytest.param(lambda run: "/v1/bank/callback" in run.engine_log(), id="while-the-bank-answers"),
+    ],
+)
+def test_an_engine_killed_at_work_ends_in_the_same_totals(
+    moment: Any, finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
+) -> None:
+    run = DemoRun(tmp_path)
+    run.kill_engine(moment)
+    outcome = run.outcome()
+    assert outcome["engine_restarts"] >= 1
+    assert totals(outcome) == totals(finished[1])
+
+
+def test_a_demo_killed_whole_goes_on_where_it_stopped(
+    finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
+) -> None:
+    first = DemoRun(tmp_path)
+    first.kill_demo(lambda run: '"batch.done"' in run.engine_log())
+    assert totals(DemoRun(tmp_path).outcome()) == totals(finished[1])
+
+
+def test_the_same_on_postgres(
+    finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path, postgres_url: str
+) -> None:
+    run = DemoRun(tmp_path, AUTOCLAIM_DATABASE_URL=postgres_url)
+    run.kill_engine(lambda r: '"batch.done"' in r.engine_log())
+    assert totals(run.outcome()) == totals(finished[1])
+    assert not (run.home / "engine" / "engine.db").exists()
