@@ -10,8 +10,11 @@ from typing import NewType
 Fen = NewType("Fen", int)
 
 ZERO = Fen(0)
+_A_FEN = Decimal("0.01")
 _MAX_FEN = 10**16
 """Precision 16,2 of the national list: 14 digits of yuan, two of fen."""
+_MOST_DIGITS = 16
+"""Refused by size before any arithmetic: 1E+9999999 is a short text and a long number."""
 
 
 class MoneyError(ValueError):
@@ -32,8 +35,9 @@ def parse_yuan(value: object) -> Fen:
         raise MoneyError(f"not an amount in yuan: {value!r}") from error
     if not yuan.is_finite():
         raise MoneyError(f"not a finite amount: {value!r}")
-    exponent = yuan.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -2:
+    if yuan.adjusted() > _MOST_DIGITS:
+        raise MoneyError(f"beyond precision 16,2: {text[:40]!r}")
+    if yuan and (yuan.adjusted() < -2 or yuan != yuan.quantize(_A_FEN)):
         raise MoneyError(f"more than two decimals: {value!r}")
     if abs(yuan) >= _MAX_FEN // 100:
         raise MoneyError(f"beyond precision 16,2: {value!r}")

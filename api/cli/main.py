@@ -7,7 +7,13 @@ import sys
 
 import typer
 
-from api.cli import adjudicate, demo, fsck, products, serve, trigger, verify
+from api.cli import products
+from api.cli.adjudicate import adjudicate
+from api.cli.demo.command import demo
+from api.cli.fsck import fsck
+from api.cli.serve import serve
+from api.cli.trigger import trigger
+from api.cli.verify import verify
 from engine import __version__
 from engine.errors import AutoclaimError
 
@@ -19,12 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Health-insurance claims that nobody had to file, paid in a way that anyone can check.",
 )
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("adjudicate")(adjudicate.adjudicate)
-app.command("verify")(verify.verify)
-app.command("fsck")(fsck.fsck)
-app.command("trigger")(trigger.trigger)
+app.command("demo")(demo)
+app.command("serve")(serve)
+app.command("adjudicate")(adjudicate)
+app.command("verify")(verify)
+app.command("fsck")(fsck)
+app.command("trigger")(trigger)
 app.add_typer(products.app, name="products")
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from engine.adjudication.ruling import ruling_of
 from engine.evidence.anchors import ChainReader
 from engine.evidence.bundle import Bundle
 from engine.evidence.canonical import commitment, digest
@@ -19,6 +20,7 @@ from engine.evidence.layout import (
 )
 from engine.evidence.manifest import Document, hex32, scope_of
 from engine.evidence.report import Standing, Unsettled
+from engine.settlement.model import Settlement
 
 T = TypeVar("T")
 MANIFEST_DOCUMENTS = ("terms", "coverage", "settlement", "history", "decision", "consent")
@@ -169,12 +171,10 @@ def check_payment(
 
 def check_amount(bundle: Bundle) -> tuple[str, int]:
     """What was paid is what was decided, to the payee of the coverage, by a settled transfer."""
-    payment, decision = bundle.documents.payment, bundle.documents.decision
+    payment = bundle.documents.payment
     amount = need(payment, "payment", "amount_fen", int)
     before = need(payment, "payment", "previously_paid_fen", int)
-    payable = need(decision, "decision", "payable_fen", int)
-    if need(decision, "decision", "decision", str) != "pay":
-        raise ProofInvalid(f"the decision is {decision['decision']!r}, not pay")
+    payable, ruled = _payable(bundle)
     if payment.get("status") != "settled":
         raise ProofInvalid(f"the payment is {payment.get('status')!r}, not settled")
     if need(payment, "payment", "version", int) != bundle.version:
@@ -185,7 +185,27 @@ def check_amount(bundle: Bundle) -> tuple[str, int]:
         raise ProofInvalid(f"paid {amount} fen after {before} fen, decided were {payable} fen")
     if need(payment, "payment", "payee_commitment", str) != bundle.documents.coverage.get("payee_commitment"):
         raise ProofInvalid("paid to another payee than the coverage names")
-    return f"{amount} fen" + (f" after {before} fen of earlier versions" if before else ""), amount
+    return f"{amount} fen" + (f" after {before} fen of earlier versions" if before else "") + ruled, amount
+
+
+def _payable(bundle: Bundle) -> tuple[int, str]:
+    """What the decision allows, and who decided it where that was a person."""
+    decision = bundle.documents.decision
+    outcome = need(decision, "decision", "decision", str)
+    ruling = ruling_of(decision)
+    if ruling is None:
+        if outcome != "pay":
+            raise ProofInvalid(f"the decision is {outcome!r}, not pay")
+        return need(decision, "decision", "payable_fen", int), ""
+    if outcome != "review":
+        raise ProofInvalid(f"a person ruled over a decision that was {outcome!r}, not review")
+    ruled = dict(ruling)
+    cost = Settlement.parse(bundle.documents.settlement).total_fen
+    payable = need(ruled, "ruling", "payable_fen", int)
+    if not 0 < payable <= cost:
+        raise ProofInvalid(f"the ruling pays {payable} fen of a stay that cost {cost} fen")
+    by, why = need(ruled, "ruling", "decided_by", str), need(ruled, "ruling", "reason", str)
+    return payable, f"; the terms sent it to review, {by} ruled: {why}"
 
 
 def _edition(terms: Document) -> str:

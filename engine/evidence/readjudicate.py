@@ -3,6 +3,7 @@
 from typing import Any
 
 from engine.adjudication import Coverage, History, adjudicate
+from engine.adjudication.ruling import without_ruling
 from engine.evidence.bundle import Papers
 from engine.evidence.canonical import canonical_bytes
 from engine.evidence.documents import coverage_for_adjudication
@@ -15,7 +16,10 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 
 
 def check_adjudication(papers: Papers) -> tuple[str, None]:
-    """The decision document, byte for byte. Another engine version is named, and must agree in all else."""
+    """The machine's decision, byte for byte; a person's ruling stands beside it.
+
+    Another engine version is named, and must agree in all else.
+    """
     try:
         decision = adjudicate(
             terms_from_document(papers.terms),
@@ -25,7 +29,7 @@ def check_adjudication(papers: Papers) -> tuple[str, None]:
         )
     except _UNREADABLE as error:
         raise ProofInvalid(f"the papers cannot be adjudicated: {error}") from error
-    again, recorded = decision.document(), papers.decision
+    again, recorded = decision.document(), without_ruling(papers.decision)
     by = f"engine {recorded.get('engine_version')}"
     if recorded.get("engine_version") != again["engine_version"]:
         by += f", re-run by {again['engine_version']}"

@@ -4,14 +4,17 @@ from typing import Any
 
 from sqlmodel import Session
 
+from engine.adjudication.ruling import RulingInvalid, with_ruling
 from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline.context import Context
+from engine.pipeline.decide import settle_decision
 from engine.pipeline.page import Page
-from engine.pipeline.sealed import decision
+from engine.pipeline.sealed import claim_salts, decision, seal_claim_salts, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
+from engine.settlement import Settlement
 from engine.store import claims, tables
 
-ACTIONS = ("readjudicate", "refuse")
+ACTIONS = ("pay", "refuse", "readjudicate")
 _PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
 
 
@@ -93,46 +96,83 @@ def list_payouts(ctx: Context, state: str | None, after: str, limit: int) -> Pag
     return Page(items, rows[-1][0].payout_id if len(rows) == limit else None)
 
 
-def decide_claim(ctx: Context, claim_id: str, action: str, reason: str, actor: str) -> dict[str, Any]:
+def decide_claim(
+    ctx: Context, claim_id: str, action: str, reason: str, actor: str, payable_fen: int | None = None
+) -> dict[str, Any]:
     """A person's word on a claim at rest, with the reason it will be asked for.
 
-    `readjudicate` runs match and adjudication again, after what was missing has been put right; `refuse`
-    ends a claim in review. Raises NotFound, Refused, Conflict.
+    `pay` rules on a claim that the adjudication sent to review, `refuse` ends one, `readjudicate` runs
+    match and adjudication again after what was missing has been put right.
+
+    Raises NotFound, Refused, Conflict.
     """
     if action not in ACTIONS:
-        raise Refused(
-            "decision.invalid",
-            "there is no such action",
-            [{"field": "/action", "rule": "decision.action", "message": f"one of {', '.join(ACTIONS)}"}],
-        )
+        raise _refused("/action", "decision.action", f"one of {', '.join(ACTIONS)}")
     if not reason.strip():
-        raise Refused(
-            "decision.invalid",
-            "a decision needs its reason",
-            [{"field": "/reason", "rule": "decision.reason", "message": "say why, in a sentence"}],
-        )
+        raise _refused("/reason", "decision.reason", "say why, in a sentence")
+    if (action == "pay") is (payable_fen is None):
+        raise _refused("/payable_fen", "decision.payable_fen", "goes with the action pay, and with no other")
 
     def keep(session: Session) -> None:
         claim = known(session, claim_id)
         if action == "refuse":
             move_claim(session, claim, ClaimState.REFUSED, actor=actor, reason=reason, clock=ctx.clock)
+        elif payable_fen is None:
+            _begin_version(ctx, session, claim)
+            move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
         else:
-            _again(ctx, session, claim, reason, actor)
+            _rule(ctx, session, claim, payable_fen, reason, actor)
 
     ctx.writer.run(keep)
     return get_claim(ctx, claim_id)
 
 
-def _again(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
+def _rule(
+    ctx: Context, session: Session, claim: tables.Claim, payable_fen: int, reason: str, actor: str
+) -> None:
+    machine = decision(ctx.vault, claim)
+    if machine is None:
+        raise Conflict(
+            "this claim was never adjudicated: put right what its reasons name, then readjudicate",
+            code="claim.not_adjudicated",
+        )
+    settlement = session.get_one(tables.Settlement, claim.settlement_id)
+    cost = Settlement.parse(settlement_document(ctx.vault, settlement, claim)).total_fen
+    try:
+        ruled = with_ruling(
+            machine,
+            payable_fen=payable_fen,
+            most_fen=cost,
+            reason=reason,
+            decided_by=actor,
+            decided_at=ctx.clock(),
+        )
+    except RulingInvalid as error:
+        raise _refused(error.field, error.rule, str(error)) from error
+    _begin_version(ctx, session, claim)
+    settle_decision(ctx, session, claim, settlement, ruled)
+    move_claim(session, claim, ClaimState.DECIDED, actor=actor, reason=reason, clock=ctx.clock)
+
+
+def _begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
+    """Ready to be batched again; what was recorded stays on chain, unpaid, and is superseded."""
     payouts = claims.payouts_of(session, claim.id or 0)
     if any(payout.state in _PAID for payout in payouts):
         raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
     if claim.record_tx is not None:
-        # The recorded result stays on chain, unpaid; what is decided now supersedes it.
         claim.version += 1
         claim.record_tx = None
+        salts = claim_salts(ctx.vault, claim).for_next_version(ctx.rng)
+        claim.salts_sealed = seal_claim_salts(ctx.vault, claim.claim_id, salts)
     claim.batch_id = None
-    move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
+
+
+def _refused(field: str, rule: str, message: str) -> Refused:
+    return Refused(
+        "decision.invalid",
+        "the decision cannot be taken as it stands",
+        [{"field": field, "rule": rule, "message": message}],
+    )
 
 
 def totals(ctx: Context) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.adjudication import Coverage, History, adjudicate
+from engine.adjudication.ruling import payable_of
 from engine.errors import Conflict
 from engine.evidence.documents import (
     Scope,
@@ -94,7 +95,7 @@ def settle_decision(
 ) -> None:
     """Keep a decision with the digest that will stand for it on chain. The state is the caller's to move."""
     claim.decision_sealed = seal_decision(ctx.vault, claim, decided)
-    claim.payable_fen = decided["payable_fen"]
+    claim.payable_fen = payable_of(decided)
     claim.reasons = decided["reasons"]
     session.flush()
     salts = claim_salts(ctx.vault, claim)

@@ -22,6 +22,7 @@ _ASK_FIRST_S, _ASK_LAST_S = 2, 300
 _PAUSE_AFTER_FAILURE_S = 1.0
 _MOST_AHEAD_S = 60
 """A block's time is at least its parent's plus a second, so a busy embedded chain runs ahead of the clock."""
+_TO_BATCH = (ClaimState.ACCEPTED, ClaimState.DECIDED)  # decided: by a person's ruling
 _UNFINISHED = (ClaimState.ACCEPTED, ClaimState.MATCHED, ClaimState.DECIDED)
 
 
@@ -76,11 +77,11 @@ class Dispatcher:
 
     def _take_claims(self) -> str | None:
         with self._ctx.database.reading() as session:
-            if not claims.unbatched(session, ClaimState.ACCEPTED, 1):
+            if not claims.unbatched(session, _TO_BATCH, 1):
                 return None
         batch_id = self._ctx.rng(8).hex()
         with self._ctx.database.transaction() as session:
-            for claim in claims.unbatched(session, ClaimState.ACCEPTED, self._ctx.settings.batch_size):
+            for claim in claims.unbatched(session, _TO_BATCH, self._ctx.settings.batch_size):
                 claim.batch_id = batch_id
                 session.add(claim)
         return batch_id

@@ -20,16 +20,13 @@ from engine.pipeline.sealed import seal_claim_salts
 from engine.pipeline.states import ClaimState
 from engine.settlement import (
     BodyRefused,
-    IdentityMissing,
-    Settlement,
+    SettlementInvalid,
+    Submission,
     Violation,
-    content_digest,
-    identity_of,
     parse_body,
-    validate,
+    read_submission,
 )
 from engine.settlement.hospitals import HospitalRegister
-from engine.settlement.minimise import document_of
 from engine.store import settlements, tables
 
 
@@ -44,27 +41,14 @@ class Accepted:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A settlement that passed every rule, ready to be kept."""
-
-    setl_id: str
-    digest: str
-    raw: bytes
-    settlement: Settlement
-    document: dict[str, Any]
-    pseudonym: str | None
-    identity_missing: str | None
-
-
 def accept_settlement(ctx: Context, hospital_code: str, raw: bytes) -> Accepted:
     """Check and keep one native settlement; returns after the commit.
 
     Raises Refused with every violation (and keeps the body in quarantine), NotAllowed when it is
     another hospital's, Conflict when its setl_id is held with other content.
     """
-    prepared = _prepare(ctx, hospital_code, raw, ctx.hospital_register())
-    return ctx.writer.run(lambda session: _keep(ctx, session, hospital_code, prepared))
+    submission = _read(ctx, hospital_code, raw, ctx.hospital_register())
+    return ctx.writer.run(lambda session: _keep(ctx, session, raw, submission))
 
 
 def accept_batch(ctx: Context, hospital_code: str, raws: Sequence[bytes]) -> list[Accepted | AutoclaimError]:
@@ -73,16 +57,16 @@ def accept_batch(ctx: Context, hospital_code: str, raws: Sequence[bytes]) -> lis
     waiting: list[Any] = []
     for raw in raws:
         try:
-            prepared = _prepare(ctx, hospital_code, raw, register)
+            submission = _read(ctx, hospital_code, raw, register)
         except AutoclaimError as error:
             waiting.append(error)
         else:
-            waiting.append(ctx.writer.submit(_keeper(ctx, hospital_code, prepared)))
+            waiting.append(ctx.writer.submit(_keeper(ctx, raw, submission)))
     return [item if isinstance(item, AutoclaimError) else _outcome(item) for item in waiting]
 
 
-def _keeper(ctx: Context, hospital_code: str, prepared: _Prepared) -> Any:
-    return lambda session: _keep(ctx, session, hospital_code, prepared)
+def _keeper(ctx: Context, raw: bytes, submission: Submission) -> Any:
+    return lambda session: _keep(ctx, session, raw, submission)
 
 
 def _outcome(future: Any) -> Accepted | AutoclaimError:
@@ -93,63 +77,47 @@ def _outcome(future: Any) -> Accepted | AutoclaimError:
     return accepted
 
 
-def _prepare(ctx: Context, hospital_code: str, raw: bytes, register: HospitalRegister) -> _Prepared:
+def _read(ctx: Context, hospital_code: str, raw: bytes, register: HospitalRegister) -> Submission:
     try:
-        native = parse_body(raw)
-    except BodyRefused as error:
-        raise _quarantine(ctx, hospital_code, raw, None, error.violations) from error
-    violations = validate(native)
-    if violations:
-        raise _quarantine(ctx, hospital_code, raw, native, violations)
-    if native["setlinfo"]["fixmedins_code"] != hospital_code:
+        submission = read_submission(raw, register)
+    except (BodyRefused, SettlementInvalid) as error:
+        raise _quarantine(ctx, hospital_code, raw, error.violations) from error
+    if submission.settlement.hospital_code != hospital_code:
         raise NotAllowed(
             "/setlinfo/fixmedins_code is not the hospital that signed this message",
             code="settlement.other_hospital",
         )
-    identity_missing, pseudonym = None, None
-    try:
-        identity = identity_of(native)
-        pseudonym = ctx.pseudonymiser.of(identity.cert_type, identity.cert_no)
-    except IdentityMissing as error:
-        identity_missing = error.reason
-    settlement = Settlement.parse(native, register)
-    return _Prepared(
-        setl_id=native["setlinfo"]["setl_id"],
-        digest=content_digest(native).hex(),
-        raw=raw,
-        settlement=settlement,
-        document=document_of(settlement),
-        pseudonym=pseudonym,
-        identity_missing=identity_missing,
-    )
+    return submission
 
 
-def _keep(ctx: Context, session: Session, hospital_code: str, prepared: _Prepared) -> Accepted:
-    held = settlements.by_setl_id(session, hospital_code, prepared.setl_id)
+def _keep(ctx: Context, session: Session, raw: bytes, submission: Submission) -> Accepted:
+    read = submission.settlement
+    digest = submission.digest.hex()
+    held = settlements.by_setl_id(session, read.hospital_code, read.setl_id)
     if held is not None:
         settlement, claim = held
-        if settlement.content_digest != prepared.digest:
+        if settlement.content_digest != digest:
             raise Conflict(
-                f"/setlinfo/setl_id: {prepared.setl_id} was accepted with other content; "
+                f"/setlinfo/setl_id: {read.setl_id} was accepted with other content; "
                 "reverse it and send the new settlement under its own setl_id",
                 code="settlement.conflict",
             )
-        return Accepted(prepared.setl_id, claim.claim_id, claim.state, settlement.received_at, created=False)
+        return Accepted(read.setl_id, claim.claim_id, claim.state, settlement.received_at, created=False)
     now = ctx.clock()
     claim_id = "clm_" + ctx.rng(12).hex()
     salts = ClaimSalts.generate(ctx.rng)
-    document = settlement_document(prepared.document, salts)
+    document = settlement_document(submission.document, salts)
     settlement = tables.Settlement(
-        hospital_code=hospital_code,
-        setl_id=prepared.setl_id,
+        hospital_code=read.hospital_code,
+        setl_id=read.setl_id,
         reference=document["setlinfo"]["setl_id"],
-        content_digest=prepared.digest,
-        body_sealed=ctx.vault.seal(prepared.raw, f"settlement.body/{claim_id}"),
+        content_digest=digest,
+        body_sealed=ctx.vault.seal(raw, f"settlement.body/{claim_id}"),
         document_sealed=ctx.vault.seal_json(document, f"settlement.document/{claim_id}"),
-        pseudonym=prepared.pseudonym,
-        admitted_on=prepared.settlement.admitted_on,
-        discharged_on=prepared.settlement.discharged_on,
-        settled_at=prepared.settlement.settled_at,
+        pseudonym=_pseudonym(ctx, submission),
+        admitted_on=read.admitted_on,
+        discharged_on=read.discharged_on,
+        settled_at=read.settled_at,
         received_at=now,
     )
     session.add(settlement)
@@ -157,9 +125,9 @@ def _keep(ctx: Context, session: Session, hospital_code: str, prepared: _Prepare
     claim = tables.Claim(
         claim_id=claim_id,
         settlement_id=_row(settlement.id),
-        hospital_code=hospital_code,
+        hospital_code=read.hospital_code,
         state=ClaimState.ACCEPTED,
-        reasons=_identity_reason(prepared.identity_missing),
+        reasons=_identity_reason(submission.identity_missing),
         salts_sealed=seal_claim_salts(ctx.vault, claim_id, salts),
         created_at=now,
         updated_at=now,
@@ -171,13 +139,18 @@ def _keep(ctx: Context, session: Session, hospital_code: str, prepared: _Prepare
             claim_id=_row(claim.id),
             from_state=None,
             to_state=ClaimState.ACCEPTED,
-            actor=f"hospital {hospital_code}",
+            actor=f"hospital {read.hospital_code}",
             reason="settlement received",
             at=now,
         )
     )
-    settlements.mark_corrected(session, hospital_code, prepared.setl_id, _row(settlement.id))
-    return Accepted(prepared.setl_id, claim_id, claim.state, now, created=True)
+    settlements.mark_corrected(session, read.hospital_code, read.setl_id, _row(settlement.id))
+    return Accepted(read.setl_id, claim_id, claim.state, now, created=True)
+
+
+def _pseudonym(ctx: Context, submission: Submission) -> str | None:
+    identity = submission.identity
+    return ctx.pseudonymiser.of(identity.cert_type, identity.cert_no) if identity is not None else None
 
 
 def _identity_reason(missing: str | None) -> list[dict[str, Any]]:
@@ -196,13 +169,12 @@ def _quarantine(
     ctx: Context,
     hospital_code: str,
     raw: bytes,
-    native: Mapping[str, Any] | None,
     violations: Sequence[Violation],
 ) -> Refused:
     """Keep what was refused; the same bytes are kept once."""
     listed = [{"field": v.field, "rule": v.rule, "message": v.message} for v in violations]
     digest = hashlib.sha256(raw).hexdigest()
-    setl_id = _setl_id(native)
+    setl_id = _setl_id(raw)
 
     def keep(session: Session) -> int:
         same = settlements.quarantined_same(session, hospital_code, digest)
@@ -228,8 +200,12 @@ def _quarantine(
     )
 
 
-def _setl_id(native: Mapping[str, Any] | None) -> str | None:
-    info = native.get("setlinfo") if native is not None else None
+def _setl_id(raw: bytes) -> str | None:
+    """Which settlement a refused body speaks of, if that much can be read."""
+    try:
+        info = parse_body(raw).get("setlinfo")
+    except BodyRefused:
+        return None
     setl_id = info.get("setl_id") if isinstance(info, Mapping) else None
     return setl_id if isinstance(setl_id, str) and len(setl_id) <= 64 else None
 

@@ -28,12 +28,12 @@ def by_keys(session: Session, claim_keys: Iterable[str]) -> dict[str, Claim]:
     return {row.claim_key: row for row in rows if row.claim_key is not None}
 
 
-def unbatched(session: Session, state: str, limit: int) -> Sequence[Claim]:
+def unbatched(session: Session, states: Iterable[str], limit: int) -> Sequence[Claim]:
     """Claims that no batch has taken, in the order their people's terms want: by settlement time."""
     query = (
         select(Claim)
         .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
-        .where(Claim.state == state, col(Claim.batch_id).is_(None))
+        .where(col(Claim.state).in_(list(states)), col(Claim.batch_id).is_(None))
         .order_by(col(Settlement.settled_at), col(Settlement.reference))
         .limit(limit)
     )

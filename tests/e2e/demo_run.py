@@ -22,25 +22,24 @@ class DemoRun:
     def __init__(self, folder: Path, settlements: int = SETTLEMENTS, **environment: str) -> None:
         self.home = folder / "demo"
         self.environment = {**os.environ, "AUTOCLAIM_TRUST": str(folder / "trusted.json"), **environment}
-        self._log = (folder / "demo.log").open("wb")
-        self._process = subprocess.Popen(
-            [*AUTOCLAIM, "demo", "--settlements", str(settlements), "--home", str(self.home), "--json"],
-            cwd=REPOSITORY,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-        )
+        self._log, self._answer = folder / "demo.log", folder / "answer.json"
+        with self._log.open("ab") as log, self._answer.open("wb") as answer:
+            self._process = subprocess.Popen(
+                [*AUTOCLAIM, "demo", "--settlements", str(settlements), "--home", str(self.home), "--json"],
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdout=answer,
+                stderr=log,
+            )
 
     def outcome(self) -> dict[str, Any]:
         """Wait for the end; the printed object. Fails with the engine's last words if there is none."""
-        output, _ = self._process.communicate(timeout=_WITHIN_S)
-        self._log.close()
-        assert self._process.returncode == 0, self._last_words()
-        outcome: dict[str, Any] = json.loads(output)
+        assert self._process.wait(_WITHIN_S) == 0, self._last_words()
+        outcome: dict[str, Any] = json.loads(self._answer.read_text())
         return outcome
 
     def _last_words(self) -> str:
-        logs = [Path(self._log.name), self.home / "engine.log", self.home / "bank.log"]
+        logs = [self._log, self.home / "engine.log", self.home / "bank.log"]
         return "\n".join(log.read_text()[-3000:] for log in logs if log.exists())
 
     def kill_demo(self, when: Callable[["DemoRun"], bool]) -> None:

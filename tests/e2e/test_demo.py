@@ -64,7 +64,7 @@ def test_a_bundle_verifies_by_itself_afterwards_and_not_when_a_fen_is_changed(
 
 
 def test_fsck_finds_database_chain_and_bank_in_agreement(finished: tuple[DemoRun, dict[str, Any]]) -> None:
-    run, outcome = finished
+    run, _ = finished
     answer = run.autoclaim("fsck", "--home", str(run.home / "engine"), "--settled", "--json")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert json.loads(answer.stdout)["differences"] == []

@@ -82,13 +82,13 @@ class Screen:
     def closed(self, stage: "Stage", outcome: "Outcome", seconds: float) -> None:
         o = outcome
         self._out.print(
-            f"\n[bold]{o.accepted} accepted, {o.paid} paid ¥{format_yuan(o.payout_fen)}[/], {o.nothing} with nothing "
-            f"payable, {o.review} for a person to decide, {o.uninsured} uninsured, {o.no_consent} without consent, "
-            f"{o.reversed} reversed, {o.quarantined} refused and kept for correction"
+            f"\n[bold]{o.accepted} accepted, {o.paid} paid ¥{format_yuan(o.payout_fen)}[/], "
+            f"{o.nothing} with nothing payable, {o.review} for a person to decide, {o.uninsured} uninsured, "
+            f"{o.no_consent} without consent, {o.reversed} reversed, {o.quarantined} refused, kept for correction"
         )
         self._out.print(
             f"accepted to paid: p50 {o.p50_ms / 1000:.2f} s, p99 {o.p99_ms / 1000:.2f} s; "
-            f"{o.settlements_per_s} paid a second; {o.chain['gas_per_claim']} gas a claim, recorded and confirmed"
+            f"{o.settlements_per_s} paid a second; {o.chain['gas_per_claim']} gas to record and confirm one"
         )
         self._out.print(
             f"evidence verified: {o.evidence_verified} of {o.paid}; paid twice, by the bank's statement: "
