@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_only_decided_transfers_are_final() -> None:
         ('{"api_key": "k", "request_secret": "%s", "callback_secret": "00"}' % ("0" * 64), "callback_secret"),
     ],
 )
-def test_a_broken_secrets_file_says_what_is_wrong(tmp_path, document: str, named: str) -> None:
+def test_a_broken_secrets_file_says_what_is_wrong(tmp_path: Path, document: str, named: str) -> None:
     path = tmp_path / "secrets.json"
     path.write_text(document)
     with pytest.raises(ValueError, match=named):

@@ -14,7 +14,7 @@ A transfer's life. Money moves only in `settled` and `returned`, each one postin
 
     accepted --(worker, at due time)--> settled --(fault return_payment)--> returned
         |
-        +--(fault refuse)--> refused            unknown payee name, bad account or no funds: refused at once
+        +--(fault refuse)--> refused            another payee name, bad account or no funds: refused at once
 
 Authentication: `Authorization: Bearer <api_key>`, and but for the switches `Bank-Timestamp` (Unix seconds,
 300 s) and `Bank-Signature: v1=<hex>`, HMAC-SHA256 by the request secret over
