@@ -28,7 +28,7 @@ demo: $(VENV)/.run ## run the main job: discharges in, money out, every payment 
 	@$(BIN)/autoclaim demo $(ARGS)
 
 serve: $(VENV)/.run ## start the engine and the sandbox bank on loopback
-	@$(BIN)/autoclaim serve $(ARGS)
+	@$(BIN)/autoclaim serve --sandbox-bank $(ARGS)
 
 # ------------------------------------------------------------------------------------------- build
 

@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from api.cli.main import app
 from tests.house.source import text, tracked_files
 
 _MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:root|home|work|Users)/\w")
 _MAKE_COMMAND = re.compile(r"\bmake ([a-z]+)\b")
+_CLI_COMMAND = re.compile(r"\bautoclaim ([a-z]+)\b")
 _TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 _BINARY = {".png", ".ico", ".woff2"}
@@ -32,6 +36,14 @@ def test_every_make_command_that_is_written_down_exists(document: str) -> None:
     named = set(_MAKE_COMMAND.findall(code))
     assert named, f"{document} tells nobody how to start"
     assert named <= targets
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_autoclaim_command_that_is_written_down_exists(document: str) -> None:
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    code = " ".join(_CODE.findall(text(Path(document))))
+    assert set(_CLI_COMMAND.findall(code)) <= set(commands.commands)
 
 
 def test_the_readme_opens_with_the_three_commands() -> None:
