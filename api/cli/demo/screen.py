@@ -1,6 +1,7 @@
 """What the demo says while it runs. Lines on a pipe, colour and a progress line on a terminal."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -55,13 +56,12 @@ class Screen:
 
     def accepted(self, scenario: str, setl_id: str) -> None:
         if scenario == "duplicate":
-            self._out.print(
-                f"{'duplicate':<31} {setl_id}  answered as before, nothing happens twice", style="dim"
-            )
+            self._out.print(f"{setl_id}  sent twice: answered as before, nothing happens twice", style="dim")
 
     def refused(self, scenario: str, setl_id: str, error: ApiError) -> None:
         rules = ", ".join(sorted({e["rule"] for e in error.errors})) or error.code
-        self._out.print(f"{scenario:<31} {setl_id}  refused {error.status}: {rules}", style="red")
+        name = scenario.replace("_", " ")
+        self._out.print(f"{setl_id}  {name}: refused with {error.status}, {rules}", style="red")
 
     def at_rest(self, claim: dict[str, Any], scenario: str) -> None:
         """One claim's whole way, from its own list of transitions."""
@@ -69,7 +69,8 @@ class Screen:
         way = " · ".join(step for step in steps if step)
         money = f"¥{format_yuan(claim['payable_fen']):>12}" if claim["payable_fen"] else " " * 13
         reasons = ", ".join(reason["code"] for reason in claim["reasons"])
-        line = f"{scenario:<31} {money}  {way}" + (f"  ({reasons})" if reasons else "")
+        hospital, name = claim["hospital_code"], scenario.replace("_", " ")
+        line = f"{hospital}  {name:<31} {money}  {way}" + (f"  ({reasons})" if reasons else "")
         self._out.print(line, style=_COLOURS.get(claim["state"], ""))
 
     def verified(self, done: int, total: int, report: Report) -> None:
@@ -84,7 +85,7 @@ class Screen:
         self._out.print(
             f"\n[bold]{o.accepted} accepted, {o.paid} paid ¥{format_yuan(o.payout_fen)}[/], "
             f"{o.nothing} with nothing payable, {o.review} for a person to decide, {o.uninsured} uninsured, "
-            f"{o.no_consent} without consent, {o.reversed} reversed, {o.quarantined} refused, kept for correction"
+            f"{o.no_consent} without consent, {o.reversed} reversed, {o.quarantined} to be corrected"
         )
         self._out.print(
             f"accepted to paid: p50 {o.p50_ms / 1000:.2f} s, p99 {o.p99_ms / 1000:.2f} s; "
@@ -95,9 +96,8 @@ class Screen:
             f"{o.duplicate_payouts}; {seconds:.0f} s in all"
         )
         home = stage.home / "engine"
-        self._out.print(
-            "\nstart it for real    autoclaim serve --sandbox-bank     (or: make serve)", style="bold"
-        )
+        program = sys.argv[0] if Path(sys.argv[0]).name == "autoclaim" else "autoclaim"
+        self._out.print(f"\nstart it for real    {program} serve --sandbox-bank", style="bold")
         if o.evidence:
-            self._out.print(f"verify a payment     autoclaim verify {o.evidence[0]}", style="bold")
-        self._out.print(f"compare everything   autoclaim fsck --home {home}", style="bold")
+            self._out.print(f"verify a payment     {program} verify {o.evidence[0]}", style="bold")
+        self._out.print(f"compare everything   {program} fsck --home {home}", style="bold")
