@@ -6,13 +6,13 @@ batch after another: that keeps each person's order. The other follows the chain
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import structlog
 from sqlmodel import Session
 
 from engine.chain.errors import ChainUnavailable, TransactionUnknown
-from engine.pipeline import feed, pay, reversal, workflows
+from engine.pipeline import feed, pay, reversal, tasks, workflows
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.store import claims, tables
@@ -34,6 +34,7 @@ class Dispatcher:
         self._executor_id = executor_id
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._closed_before: date | None = None
         self._asked: dict[str, int] = {}
         """payout id -> seconds between its last two questions to the bank."""
 
@@ -147,7 +148,15 @@ class Dispatcher:
         self._ask()
         confirmed = pay.confirm_settled(ctx, ctx.settings.batch_size)
         reversed_ = reversal.reverse_on_chain(ctx, ctx.settings.batch_size)
+        self._close_past_tasks()
         return bool(handled or sent or confirmed or reversed_)
+
+    def _close_past_tasks(self) -> None:
+        """Once a day, and once after a start."""
+        day = self._ctx.clock().astimezone(tasks.SHANGHAI).date()
+        if day != self._closed_before:
+            tasks.close_past_tasks(self._ctx)
+            self._closed_before = day
 
     def _send_due(self) -> int:
         batch_id = self._ctx.rng(8).hex()

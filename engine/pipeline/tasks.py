@@ -5,10 +5,12 @@ digest of all terms of the product then loaded; new terms on the same day open a
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from engine.chain.contracts import TaskState
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
@@ -18,8 +20,6 @@ from engine.store import claims, policies, tables
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 _LASTS = timedelta(days=14)
 _SENSITIVE_PERSONAL = 4
-_OPEN, _ACCEPTED, _RUNNING = 1, 2, 3
-"""TaskState of ITaskScheduler.sol."""
 
 
 def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
@@ -30,8 +30,41 @@ def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
         return row
     _start(ctx, row, now)
     row.running = True
-    ctx.writer.run(lambda session: session.merge(row))
+    ctx.writer.run(partial(_merge, row))
     return row
+
+
+def close_past_tasks(ctx: Context) -> int:
+    """Complete the tasks of earlier days: both sides commit to what was recorded under them.
+
+    Each side's digest is over the results as the chain tells them, in order; equal digests complete the task.
+    """
+    today = ctx.clock().astimezone(SHANGHAI).date()
+    with ctx.database.reading() as session:
+        past = list(claims.tasks_to_close(session, today))
+    for row in past:
+        scheduler = ctx.chain.scheduler
+        if scheduler.state_of(row.task_id) is TaskState.RUNNING:
+            recorded = _recorded_under(ctx, row.task_id)
+            scheduler.commit_result_as_provider(row.task_id, recorded)
+            scheduler.commit_result_as_requester(row.task_id, recorded)
+        row.closed = True
+        ctx.writer.run(partial(_merge, row))
+    return len(past)
+
+
+def _recorded_under(ctx: Context, task_id: str) -> bytes:
+    events = ctx.chain.events(ctx.chain.deployment.block, ctx.chain.block_number())
+    results = [
+        [event.args["claimKey"], event.args["version"], event.args["resultDigest"]]
+        for event in events
+        if event.name == "ResultRecorded" and event.args["taskId"] == task_id
+    ]
+    return digest({"task": task_id, "results": results})
+
+
+def _merge(row: tables.ProcessingTask, session: Session) -> None:
+    session.merge(row)
 
 
 def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask:
@@ -53,12 +86,12 @@ def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
     dataset = _ensure_dataset(ctx, row.product)
     task_id, scheduler = _raw(row.task_id), ctx.chain.scheduler
     state = scheduler.state_of(task_id)
-    if state < _OPEN:
+    if state < TaskState.OPEN:
         scope, deadline = _raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
         scheduler.open(task_id, dataset, scope, _raw(row.terms_root), deadline)
-    if state < _ACCEPTED:
+    if state < TaskState.ACCEPTED:
         scheduler.accept(task_id)
-    if state < _RUNNING:
+    if state < TaskState.RUNNING:
         scheduler.start(task_id)
 
 

@@ -158,5 +158,15 @@ def task(session: Session, product: str, day: date, terms_root: str) -> Processi
     return session.exec(query).one_or_none()
 
 
+def tasks_to_close(session: Session, before: date) -> Sequence[ProcessingTask]:
+    """Tasks of earlier days that are still running."""
+    query = select(ProcessingTask).where(
+        ProcessingTask.day < before,
+        col(ProcessingTask.running).is_(True),
+        col(ProcessingTask.closed).is_(False),
+    )
+    return session.exec(query).all()
+
+
 def cursor(session: Session, name: str) -> ChainCursor | None:
     return session.get(ChainCursor, name)

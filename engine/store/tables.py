@@ -288,6 +288,7 @@ class ProcessingTask(SQLModel, table=True):
     terms_root: str
     terms_register: list[str] = Field(sa_type=JSON)
     running: bool = False
+    closed: bool = False
 
 
 class ChainCursor(SQLModel, table=True):

@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.Column("terms_root", sa.String(), nullable=False),
         sa.Column("terms_register", sa.JSON(), nullable=False),
         sa.Column("running", sa.Boolean(), nullable=False),
+        sa.Column("closed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("task_id"),
         sa.UniqueConstraint("product", "day", "terms_root"),
     )
