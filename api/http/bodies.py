@@ -8,7 +8,7 @@ import email.message
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
-import anyio
+import anyio.from_thread
 from fastapi import Depends, Request
 
 from api.http.problems import RequestError

@@ -29,6 +29,8 @@ class Line(World):
         super().__init__(*given)
         self.insured: LocalAccount = Account.create()
         self.authorization_id = ""
+        self.native = settlement()
+        self.accepted: dict[str, Any] = {}
         self.paid: dict[str, Any] = {}
 
     def send(self, native: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
             with serving(line.app, port) as line.url:
                 dispatcher.start()
                 _enrol(line)
-                line.paid = line.rests(line.send(settlement())["claim_id"])
+                line.accepted = line.send(line.native)
+                line.paid = line.rests(line.accepted["claim_id"])
                 yield line
                 dispatcher.stop()
     finally:
@@ -92,6 +95,10 @@ def test_a_discharge_is_paid_and_the_insurer_reads_how(line: Line) -> None:
     with line.client("insurer") as insurer:
         assert payout in list(insurer.payouts(state="confirmed"))
         assert insurer.totals()["payout_fen"] >= claim["payable_fen"]
+
+
+def test_a_settlement_that_has_been_paid_answers_as_on_the_first_day(line: Line) -> None:
+    assert line.send(line.native) == line.accepted
 
 
 def test_the_hospital_reads_where_its_settlement_stands(line: Line) -> None:
