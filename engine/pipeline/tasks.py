@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from engine.chain.contracts import TaskState
+from engine.chain.errors import ContractRefused
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
@@ -43,14 +44,34 @@ def close_past_tasks(ctx: Context) -> int:
     with ctx.database.reading() as session:
         past = list(claims.tasks_to_close(session, today))
     for row in past:
-        scheduler = ctx.chain.scheduler
-        if scheduler.state_of(row.task_id) is TaskState.RUNNING:
-            recorded = _recorded_under(ctx, row.task_id)
-            scheduler.commit_result_as_provider(row.task_id, recorded)
-            scheduler.commit_result_as_requester(row.task_id, recorded)
+        if ctx.chain.scheduler.state_of(row.task_id) is TaskState.RUNNING:
+            _complete(ctx, row.task_id)
         row.closed = True
         ctx.writer.run(partial(_merge, row))
     return len(past)
+
+
+def _complete(ctx: Context, task_id: str) -> None:
+    scheduler = ctx.chain.scheduler
+    try:
+        scheduler.heartbeat(task_id)
+    except ContractRefused as error:
+        if error.error_name == "DeadlinePassed":
+            scheduler.expire(task_id)
+            return
+        if error.error_name != "LeaseLapsed":
+            raise
+        # The engine was away for longer than a lease: the provider gives the task back and takes it again.
+        scheduler.fail(task_id, digest({"reason": "lease lapsed"}))
+        scheduler.accept(task_id)
+        scheduler.start(task_id)
+    recorded = _recorded_under(ctx, task_id)
+    for commit in (scheduler.commit_result_as_provider, scheduler.commit_result_as_requester):
+        try:
+            commit(task_id, recorded)
+        except ContractRefused as error:
+            if error.error_name != "AlreadyCommitted":  # by this very call, before a crash
+                raise
 
 
 def _recorded_under(ctx: Context, task_id: str) -> bytes:
