@@ -1,0 +1,48 @@
+"""What this reader believes of states and moves, written down a second time; a test compares both."""
+
+from collections.abc import Mapping
+
+CLAIM_MOVES: Mapping[str, frozenset[str]] = {
+    "accepted": frozenset({"matched", "uninsured", "no_consent", "review", "reversed"}),
+    "matched": frozenset({"decided", "nothing", "refused", "review", "reversed"}),
+    "uninsured": frozenset({"accepted", "reversed"}),
+    "no_consent": frozenset({"accepted", "reversed"}),
+    "review": frozenset({"accepted", "decided", "refused", "reversed"}),
+    "nothing": frozenset({"reversed"}),
+    "refused": frozenset({"reversed"}),
+    "decided": frozenset({"recorded", "no_consent", "review", "reversed"}),
+    "recorded": frozenset({"paid", "no_consent", "review", "reversed"}),
+    "paid": frozenset({"confirmed", "returned", "recovery_due"}),
+    "confirmed": frozenset({"returned", "recovery_due"}),
+    "returned": frozenset({"review"}),
+    "reversed": frozenset(),
+    "recovery_due": frozenset(),
+}
+FIRST_STATE = "accepted"
+UNDER_WAY = frozenset({"accepted", "matched", "decided", "recorded", "paid"})
+"""The engine itself moves a claim out of these."""
+NOT_YET_DECIDED = frozenset({"accepted", "matched", "uninsured", "nothing"})
+"""No result of the claim's present version can be on chain."""
+TAKEN_BACK = frozenset({"reversed", "recovery_due"})
+
+PAYOUT_OF: Mapping[str, frozenset[str]] = {
+    "recorded": frozenset({"due", "submitted", "accepted", "unknown"}),
+    "paid": frozenset({"settled"}),
+    "confirmed": frozenset({"confirmed"}),
+    "returned": frozenset({"returned"}),
+    "recovery_due": frozenset({"settled", "confirmed", "returned"}),
+}
+"""Claim state -> where the payout of its present version may stand. Such a claim has one."""
+PAYOUT_OF_OTHERS = frozenset({"refused", "cancelled", "returned"})
+"""Where a payout may stand whose claim is in any other state."""
+OPEN = frozenset({"submitted", "accepted", "unknown"})
+"""The bank may have the order."""
+KEPT = frozenset({"settled", "confirmed"})
+"""The insured has the money."""
+PAID_OUT = KEPT | {"returned"}
+"""The bank has paid, once."""
+STOPPED = frozenset({"refused", "cancelled"})
+PAYOUT_STATES = frozenset({"due"}) | OPEN | PAID_OUT | STOPPED
+
+# The contract's PayoutState.
+RECORDED, PAID, REVERSED = 1, 2, 3

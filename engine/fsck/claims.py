@@ -1,0 +1,104 @@
+"""Inside the database: every settlement has its claim, every claim its unbroken way, the log its chain."""
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+
+import rfc8785
+
+from engine.fsck import database
+from engine.fsck.beliefs import CLAIM_MOVES, FIRST_STATE, TAKEN_BACK, UNDER_WAY
+from engine.fsck.database import Claim, Records, Transition
+from engine.fsck.report import Code, Findings
+
+_BEFORE_THE_FIRST = "0x" + "00" * 32
+
+
+def check_claims(records: Records, findings: Findings) -> None:
+    _one_claim_each(records, findings)
+    for claim in records.claims:
+        _check_way(claim, records.transitions[claim.id], findings)
+        _check_reversal(claim, records, findings)
+        if claim.state in UNDER_WAY:
+            findings.under_way(claim.claim_id, f"the claim is {claim.state}")
+
+
+def _one_claim_each(records: Records, findings: Findings) -> None:
+    claims_of = Counter(claim.settlement_id for claim in records.claims)
+    for settlement in records.settlements:
+        count = claims_of.pop(settlement.id, 0)
+        subject = f"settlement {settlement.id}"
+        named = f"{settlement.setl_id} of hospital {settlement.hospital_code}"
+        if count == 0:
+            findings.differ(Code.CLAIM_MISSING, subject, f"{named} was accepted and has no claim")
+        elif count > 1:
+            findings.differ(Code.CLAIM_TWICE, subject, f"{named} has {count} claims")
+    for claim in records.claims:
+        if claim.settlement_id in claims_of:
+            findings.differ(
+                Code.CLAIM_ORPHAN, claim.claim_id, f"its settlement {claim.settlement_id} is not there"
+            )
+    for row in records.transitions.keys() - records.claim_of_row.keys():
+        if records.transitions[row]:
+            findings.differ(
+                Code.CLAIM_ORPHAN, f"claim row {row}", "moves are kept of a claim that is not there"
+            )
+
+
+def _check_way(claim: Claim, moves: Sequence[Transition], findings: Findings) -> None:
+    if not moves or (moves[0].from_state, moves[0].to_state) != (None, FIRST_STATE):
+        first = f"{moves[0].from_state} -> {moves[0].to_state}" if moves else "nothing"
+        findings.differ(
+            Code.TRANSITION_START, claim.claim_id, f"its moves begin with {first}, not with {FIRST_STATE}"
+        )
+    for before, after in itertools.pairwise(moves):
+        if after.from_state != before.to_state:
+            detail = f"after {before.to_state} comes a move from {after.from_state} to {after.to_state}"
+            findings.differ(Code.TRANSITION_GAP, claim.claim_id, detail)
+        if after.to_state not in CLAIM_MOVES.get(after.from_state or "", ()):
+            detail = f"{after.from_state} -> {after.to_state} is no allowed move"
+            findings.differ(Code.TRANSITION_FORBIDDEN, claim.claim_id, detail)
+    if moves and moves[-1].to_state != claim.state:
+        detail = f"its moves end with {moves[-1].to_state}, the claim is {claim.state}"
+        findings.differ(Code.TRANSITION_GAP, claim.claim_id, detail)
+
+
+def _check_reversal(claim: Claim, records: Records, findings: Findings) -> None:
+    asked = claim.settlement_id in records.reversed_settlements
+    if claim.state in TAKEN_BACK and not asked:
+        findings.differ(
+            Code.REVERSAL_MISSING, claim.claim_id, f"it is {claim.state}, and no hospital took it back"
+        )
+    elif asked and claim.state not in TAKEN_BACK and claim.state != "recorded":
+        # Recorded: the bank has the order, and its answer decides what becomes of the claim.
+        findings.differ(
+            Code.REVERSAL_IGNORED, claim.claim_id, f"the hospital took it back, and it is {claim.state}"
+        )
+
+
+def check_access_log(entries: Iterable[database.AccessEntry], findings: Findings) -> int:
+    """Each entry against its own digest and the one before it; returns how many there are.
+
+    Rule: seq counts from 1; digest = sha256 over the RFC 8785 form of all fields with the digest before.
+    """
+    count, previous = 0, _BEFORE_THE_FIRST
+    for entry in entries:
+        count += 1
+        wrong = []
+        if entry.previous_digest != previous:
+            wrong.append("it does not follow the entry before it")
+        if entry.digest != _digest(entry):
+            wrong.append("its digest is of other content")
+        if wrong:
+            findings.differ(Code.ACCESS_LOG_BROKEN, f"entry {entry.seq}", "; ".join(wrong))
+        previous = entry.digest
+    return count
+
+
+def _digest(entry: database.AccessEntry) -> str:
+    at = database.in_utc(entry.at).astimezone(UTC).isoformat(timespec="microseconds")
+    names = ("seq", "request_id", "key_id", "role", "principal", "method", "path", "status", "remote")
+    chained = {name: getattr(entry, name) for name in (*names, "previous_digest")} | {"at": at}
+    return "0x" + hashlib.sha256(rfc8785.dumps(chained)).hexdigest()
