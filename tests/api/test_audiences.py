@@ -136,8 +136,14 @@ def test_claims_are_filtered_and_paged_without_loss(line: Line) -> None:
 
 
 def test_a_person_decides_what_is_in_review_with_a_reason(line: Line) -> None:
-    native = settlement()
-    native["setlinfo"].pop("ward_type")
+    newborn = {
+        "patn_cert_type": "990201",
+        "certno": "V310000001",
+        "brdy": "2025-02-26",
+        "age": 0,
+        "nwb_age": 0,
+    }
+    native = settlement(**newborn)
     claim = line.rests(line.send(native)["claim_id"])
     assert claim["state"] == "review"
     assert claim["reasons"][0]["message_en"]
@@ -145,11 +151,9 @@ def test_a_person_decides_what_is_in_review_with_a_reason(line: Line) -> None:
         with pytest.raises(ApiError) as refused:
             insurer.decide(claim["claim_id"], "refuse", "")
         assert refused.value.errors[0]["field"] == "/reason"
-        decided = insurer.decide(
-            claim["claim_id"], "refuse", "the hospital says it was an international ward"
-        )
+        decided = insurer.decide(claim["claim_id"], "refuse", "no policy names the newborn")
         assert decided["state"] == "refused"
-        assert decided["transitions"][-1]["reason"] == "the hospital says it was an international ward"
+        assert decided["transitions"][-1]["reason"] == "no policy names the newborn"
         assert decided["transitions"][-1]["actor"].startswith("insurer the insurer (")
         with pytest.raises(ApiError) as moved:
             insurer.decide(claim["claim_id"], "refuse", "again")
