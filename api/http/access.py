@@ -10,14 +10,16 @@ from engine.store.access_log import Call
 from engine.store.api_keys import Caller
 
 NO_ROUTE = "(no route)"
+_DOCUMENTATION = frozenset({"/docs", "/redoc", "/openapi.json"})
 _OPAQUE = re.compile(r"0x[0-9a-f]{64}|clm_[0-9A-Za-z]{1,64}|[0-9a-f]{16}|[0-9]{1,6}")
 """Ids that say nothing of a person by themselves: hashes, claim ids, key ids, small numbers."""
 
 
 def template(scope: Scope) -> str:
     """The matched route as declared: /v1/claims/{claim_id}; a fixed word where none matched."""
-    route = scope.get("route")
-    return str(getattr(route, "path", NO_ROUTE))
+    if scope["path"] in _DOCUMENTATION:  # FastAPI serves these without naming a route
+        return str(scope["path"])
+    return str(getattr(scope.get("route"), "path", NO_ROUTE))
 
 
 def describe(scope: Scope, status: int, at: datetime) -> Call:

@@ -39,6 +39,12 @@ def test_refused_calls_are_written_down_too(world: World) -> None:
     assert (entry.status, entry.role, entry.key_id) == (401, None, None)
 
 
+def test_reading_the_documentation_is_named_as_such(world: World) -> None:
+    with world.http() as http:
+        answer = http.get("/docs")
+    assert _entry(world, answer.headers["x-request-id"]).path == "/docs"
+
+
 def test_ids_that_say_nothing_of_a_person_stand_in_the_path(world: World) -> None:
     claim_key = "0x" + "ab" * 32
     with world.http("auditor") as http:
