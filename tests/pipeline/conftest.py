@@ -1,0 +1,104 @@
+"""A world a test: a copy of a home that is built once, beside a real sandbox bank."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.payout.bank_process import BankProcess
+from tests.pipeline.world import World, build_home, copy_rows, opened
+
+OpenWorld = Callable[..., World]
+
+
+@pytest.fixture(scope="session")
+def slow_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BankProcess]:
+    """Takes orders and sits on them: what becomes of one is for the test to say."""
+    process = BankProcess(tmp_path_factory.mktemp("slow-bank"), "--settle-after-ms", "3600000")
+    yield process
+    process.end()
+
+
+@pytest.fixture(scope="session")
+def quick_process(
+    tmp_path_factory: pytest.TempPathFactory, slow_process: BankProcess
+) -> Iterator[BankProcess]:
+    """Settles at once."""
+    # One secret for both: every test's home is a copy of one.
+    secrets = ("--secret-file", slow_process.ready["secret_file"])
+    process = BankProcess(tmp_path_factory.mktemp("quick-bank"), "--settle-after-ms", "1", *secrets)
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def slow_bank(slow_process: BankProcess) -> BankProcess:
+    slow_process.faults()
+    return slow_process
+
+
+@pytest.fixture
+def quick_bank(quick_process: BankProcess) -> BankProcess:
+    quick_process.faults()
+    return quick_process
+
+
+@pytest.fixture(scope="session")
+def built_home(tmp_path_factory: pytest.TempPathFactory, slow_process: BankProcess) -> Path:
+    home = tmp_path_factory.mktemp("built") / "home"
+    build_home(home, slow_process)
+    return home
+
+
+@pytest.fixture
+def open_world(tmp_path: Path, built_home: Path) -> Iterator[OpenWorld]:
+    """Opens the test's own copy of the home, by a bank and with settings of the test's choice."""
+    with ExitStack() as stack:
+
+        def open_one(bank: BankProcess, **settings: Any) -> World:
+            home = tmp_path / "home"
+            if not home.exists():
+                shutil.copytree(built_home, home)
+            return stack.enter_context(opened(home, bank, **settings))
+
+        yield open_one
+
+
+@pytest.fixture
+def world(open_world: OpenWorld, slow_bank: BankProcess) -> World:
+    """On SQLite, with a bank that sits on its orders."""
+    return open_world(slow_bank)
+
+
+@pytest.fixture
+def paying(open_world: OpenWorld, quick_bank: BankProcess) -> World:
+    """On SQLite, with a bank that settles at once."""
+    return open_world(quick_bank)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(
+    request: pytest.FixtureRequest, open_world: OpenWorld, built_home: Path, slow_bank: BankProcess
+) -> World:
+    """The same world on each database."""
+    if request.param == "sqlite":
+        return open_world(slow_bank)
+    return _on_postgres(request, open_world, built_home, slow_bank)
+
+
+@pytest.fixture
+def on_postgres(
+    request: pytest.FixtureRequest, open_world: OpenWorld, built_home: Path, slow_bank: BankProcess
+) -> World:
+    return _on_postgres(request, open_world, built_home, slow_bank)
+
+
+def _on_postgres(
+    request: pytest.FixtureRequest, open_world: OpenWorld, built_home: Path, bank: BankProcess
+) -> World:
+    url: str = request.getfixturevalue("postgres_url")
+    copy_rows(built_home, url)
+    return open_world(bank, database_url=url)
