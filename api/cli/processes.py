@@ -15,6 +15,7 @@ _ENDS_WITHIN_S = 20
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _POLL_S = 0.05
+_LAST_WORDS = 1000
 
 
 class ChildFailed(Exception):
@@ -58,7 +59,9 @@ class Child:
         deadline = time.monotonic() + within_s
         while not self._healthy():
             if not self.alive or time.monotonic() > deadline:
-                raise ChildFailed(f"the {self.name} did not come up; see {self.log}")
+                raise ChildFailed(
+                    f"the {self.name} did not come up; its last words in {self.log}:\n{self._last_words()}"
+                )
             time.sleep(_POLL_S)
 
     def end(self) -> None:
@@ -71,6 +74,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1][:_LAST_WORDS] if lines else "none"
 
     def _healthy(self) -> bool:
         try:

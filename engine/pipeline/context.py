@@ -9,6 +9,8 @@ from typing import Any
 from sqlmodel import select
 
 from engine.chain.client import ChainClient, ChainSettings
+from engine.chain.errors import RpcError
+from engine.errors import Unavailable
 from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
 from engine.payout.http_bank import HttpBank
@@ -62,7 +64,7 @@ class Context:
                 clock=clock,
             )
         )
-        chain.deploy_or_load(settings.in_home("deployment.json"))
+        _deploy(chain, settings)
         credentials = BankCredentials.load(settings.bank_secret)
         return cls(
             settings=settings,
@@ -93,6 +95,19 @@ class Context:
     def hospital_register(self) -> HospitalRegister:
         with self.database.reading() as session:
             return HospitalRegister.of(_hospital(row) for row in session.exec(select(tables.Hospital)).all())
+
+
+def _deploy(chain: ChainClient, settings: Settings) -> None:
+    try:
+        chain.deploy_or_load(settings.in_home("deployment.json"))
+    except RpcError as error:
+        if "insufficient funds" not in error.message.lower():
+            raise
+        accounts = ", ".join(f"{role} {address}" for role, address in sorted(chain.roles.items()))
+        raise Unavailable(
+            f"the role keys have nothing to pay gas with on this chain; fund them, then start again: {accounts}",
+            code="chain.no_funds",
+        ) from error
 
 
 def _hospital(row: Any) -> Hospital:

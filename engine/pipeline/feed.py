@@ -65,20 +65,25 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
     if claim is None:
         log.error("chain.foreign_result", claim_key=event.args["claimKey"], tx=event.tx_hash)
         return
+    version = event.args["version"]
+    if version != claim.version:
+        return  # superseded since: what this version was is not what the claim is now
     claim.record_tx, claim.task_id = event.tx_hash, event.args["taskId"]
     session.add(claim)
-    version = event.args["version"]
-    if claim.state != ClaimState.DECIDED or version != claim.version:
-        return  # handled before, superseded since, or taken back: nothing is to be paid for it
+    if claim.state != ClaimState.DECIDED:
+        return  # handled before, or taken back: nothing is to be paid for it
     if event.args["resultDigest"] != claim.result_digest:
         _to_review(ctx, session, claim, "record.other_digest")
         return
-    policy = session.get_one(tables.Policy, claim_policy_id(claim))
-    payee = coverage(ctx.vault, policy).get("payee")
     amount = claim.payable_fen - _paid_before(session, claim)
-    if payee is None or amount <= 0:
-        _to_review(ctx, session, claim, "payout.no_payee" if payee is None else "payout.nothing_left")
+    if amount <= 0:
+        _to_review(ctx, session, claim, "payout.nothing_left")
         return
+    order = _order(ctx, session, claim, amount)
+    if isinstance(order, str):
+        _to_review(ctx, session, claim, order)
+        return
+    payout_id = order.payout_id
     move_claim(
         session,
         claim,
@@ -86,15 +91,6 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
         actor=ACTOR,
         reason=f"ResultRecorded in {event.tx_hash}",
         clock=ctx.clock,
-    )
-    payout_id = "po_" + ctx.rng(16).hex()
-    order = TransferOrder(
-        payout_id=payout_id,
-        amount_fen=Fen(amount),
-        payee_name=payee["name"],
-        payee_account=payee["account"],
-        payee_bank=payee["bank"],
-        purpose=f"医疗保险理赔 {claim.claim_id}",
     )
     session.add(
         tables.Payout(
@@ -113,6 +109,26 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
             created_at=ctx.clock(),
         )
     )
+
+
+def _order(ctx: Context, session: Session, claim: tables.Claim, amount: int) -> TransferOrder | str:
+    """The order for a new payout, or the code of what keeps it from being written."""
+    policy = session.get_one(tables.Policy, claim_policy_id(claim))
+    payee = coverage(ctx.vault, policy).get("payee")
+    if payee is None:
+        return "payout.no_payee"
+    try:
+        return TransferOrder(
+            payout_id="po_" + ctx.rng(16).hex(),
+            amount_fen=Fen(amount),
+            payee_name=payee["name"],
+            payee_account=payee["account"],
+            payee_bank=payee["bank"],
+            purpose=f"医疗保险理赔 {claim.claim_id}",
+        )
+    except ValueError:
+        # A roll may name a payee as no bank's form takes it. One such policy must not hold up the chain's feed.
+        return "payout.payee_invalid"
 
 
 def _paid_before(session: Session, claim: tables.Claim) -> int:

@@ -41,13 +41,9 @@ def record_batch(ctx: Context, batch_id: str) -> int:
     recorded = 0
     for product in sorted({item.product for item in waiting}):
         task = ensure_task(ctx, product)
-        task_id = _raw(task.task_id)
         mine = [item for item in waiting if item.product == product]
         first = _record_first(ctx, task.task_id, [item for item in mine if item.version == 1])
-        later = [item for item in mine if item.version > 1]
-        for item in later:
-            sent = ctx.chain.results.supersede(task_id, item.result)
-            _keep_tx(ctx, [item], task.task_id, sent.tx_hash)
+        later = [item for item in mine if item.version > 1 and _supersede(ctx, task.task_id, item)]
         recorded += len(first) + len(later)
     return recorded
 
@@ -88,6 +84,19 @@ def _record_first(ctx: Context, task_id: str, items: Sequence[_Item]) -> Sequenc
     return items
 
 
+def _supersede(ctx: Context, task_id: str, item: _Item) -> bool:
+    """Put a later version in the place of the one before. False when the contract refuses it."""
+    try:
+        sent = ctx.chain.results.supersede(task_id, item.result)
+    except ContractRefused as error:
+        if error.error_name != "ItemRefused":
+            raise
+        _turn_away(ctx, item, Refusal(error.error_args["reason"]))
+        return False
+    _keep_tx(ctx, [item], task_id, sent.tx_hash)
+    return True
+
+
 def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal]) -> list[_Item]:
     admitted = []
     for item, refusal in zip(items, refusals, strict=True):
@@ -103,6 +112,8 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
     state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS else ClaimState.REVIEW
     with ctx.database.transaction() as session:
         claim = _claim(claims.by_name(session, item.claim_id))
+        if claim.state != ClaimState.DECIDED:
+            return  # the hospital took it back meanwhile
         claim.reasons = [
             {
                 "code": code,

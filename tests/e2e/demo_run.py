@@ -38,6 +38,11 @@ class DemoRun:
         outcome: dict[str, Any] = json.loads(self._answer.read_text())
         return outcome
 
+    def refusal(self) -> str:
+        """Wait for the end of a demo that could not run; what it said."""
+        assert self._process.wait(_WITHIN_S) == 2, self._last_words()
+        return self._log.read_text()
+
     def _last_words(self) -> str:
         logs = [self._log, self.home / "engine.log", self.home / "bank.log"]
         return "\n".join(log.read_text()[-3000:] for log in logs if log.exists())

@@ -8,6 +8,7 @@ import pytest
 
 from engine.sandbox.population import generate
 from tests.e2e.demo_run import SETTLEMENTS, DemoRun
+from tests.support.anvil import fund, running_anvil
 
 TOTALS = (
     *("accepted", "matched", "paid", "nothing", "refused", "review", "uninsured", "no_consent"),
@@ -96,10 +97,21 @@ def test_a_demo_killed_whole_goes_on_where_it_stopped(
     assert totals(DemoRun(tmp_path).outcome()) == totals(finished[1])
 
 
-def test_the_same_on_postgres(
+def test_the_same_on_postgres_and_on_another_chain(
     finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path, postgres_url: str
 ) -> None:
-    run = DemoRun(tmp_path, AUTOCLAIM_DATABASE_URL=postgres_url)
-    run.kill_engine(lambda r: '"batch.done"' in r.engine_log())
-    assert totals(run.outcome()) == totals(finished[1])
-    assert not (run.home / "engine" / "engine.db").exists()
+    """One setting each; the role keys are new, so the first start says whom to fund."""
+    with running_anvil(tmp_path / "anvil.log") as chain_url:
+        settings = {"AUTOCLAIM_DATABASE_URL": postgres_url, "AUTOCLAIM_CHAIN_RPC_URL": chain_url}
+        assert "[chain.no_funds]" in DemoRun(tmp_path, **settings).refusal()
+        fund(chain_url, keystore_addresses(tmp_path / "demo" / "engine" / "keys"))
+        run = DemoRun(tmp_path, **settings)
+        run.kill_engine(lambda r: '"batch.done"' in r.engine_log())
+        outcome = run.outcome()
+    assert outcome["chain"]["kind"] == "rpc"
+    assert totals(outcome) == totals(finished[1])
+    assert not list((run.home / "engine").glob("*.db"))
+
+
+def keystore_addresses(keys: Path) -> list[str]:
+    return ["0x" + json.loads(path.read_text())["address"].removeprefix("0x") for path in keys.glob("*.json")]

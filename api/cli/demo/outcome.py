@@ -1,5 +1,6 @@
 """What the demo ends in: counts from the engine, duplicates from the bank's own statement."""
 
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -117,7 +118,7 @@ def _chain(stage: Stage, paid: list[dict[str, Any]]) -> dict[str, Any]:
         receipts = [endpoint.request("eth_getTransactionReceipt", [tx]) for tx in sorted(transactions)]
         gas = sum(int(receipt["gasUsed"], 16) for receipt in receipts)
         return {
-            "kind": "embedded",
+            "kind": "rpc" if os.environ.get("AUTOCLAIM_CHAIN_RPC_URL") else "embedded",
             "chain_id": int(endpoint.request("eth_chainId", []), 16),
             "block_number": int(endpoint.request("eth_blockNumber", []), 16),
             "gas_per_claim": gas // len(paid) if paid else 0,
