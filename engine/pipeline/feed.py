@@ -127,7 +127,7 @@ def _order(ctx: Context, session: Session, claim: tables.Claim, amount: int) -> 
             purpose=f"医疗保险理赔 {claim.claim_id}",
         )
     except ValueError:
-        # A roll may name a payee as no bank's form takes it. One such policy must not hold up the chain's feed.
+        # A roll may name a payee as no order takes it; one such policy must not hold up the chain's feed.
         return "payout.payee_invalid"
 
 

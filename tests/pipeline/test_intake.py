@@ -1,7 +1,6 @@
 """Accepted means kept, once; refused means kept with its reasons until it is corrected."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +11,6 @@ from engine.errors import Conflict, NotAllowed, NotFound, Refused
 from engine.pipeline import claims, intake
 from engine.store import tables
 from tests.pipeline.world import OURS, THEIRS, World
-
-Rows = Callable[[type[Any]], list[Any]]
 
 
 def rows(world: World, table: type[Any]) -> list[Any]:
@@ -155,7 +152,7 @@ def test_one_bad_item_of_a_batch_takes_no_other_with_it(world: World) -> None:
 def test_pages_go_on_where_they_ended(world: World) -> None:
     sent = [world.accepted(index) for index in range(5)]
     first = intake.list_settlements(world.ctx, OURS, 0, 3)
-    assert first.next is not None
+    assert isinstance(first.next, int)
     second = intake.list_settlements(world.ctx, OURS, first.next, 3)
     assert [item["claim_id"] for item in first.items + second.items] == sent
     assert second.next is None

@@ -15,6 +15,7 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from sqlalchemy import select as select_rows
 from sqlmodel import Session, SQLModel, col, insert, select
 
 from engine.chain.keys import RoleKeys
@@ -133,7 +134,7 @@ def copy_rows(home: Path, url: str) -> None:
     target.migrate()
     with source.reading() as reading, target.transaction() as writing:
         for table in SQLModel.metadata.sorted_tables:
-            rows = [dict(row._mapping) for row in reading.execute(select(table)).all()]
+            rows = [dict(row._mapping) for row in reading.execute(select_rows(table)).all()]
             if rows:
                 writing.execute(insert(table), rows)
     source.close()
@@ -314,16 +315,16 @@ class World:
 
     def debits(self, claim_id: str) -> list[int]:
         """What the bank's own book took from the pool for this claim, fen."""
-        ids = [payout.payout_id for payout in self.payouts(claim_id)]
-        marks = ", ".join("?" * len(ids))
-        sql = f"SELECT amount_fen FROM postings WHERE kind = 'payment' AND payout_id IN ({marks})"
-        return [amount for (amount,) in self.bank.rows(sql, *ids)]
+        rows = self._bank_rows("SELECT amount_fen FROM postings WHERE kind = 'payment' AND", claim_id)
+        return [amount for (amount,) in rows]
 
     def orders(self, claim_id: str) -> int:
         """How many orders the bank holds for this claim's payouts."""
-        ids = [payout.payout_id for payout in self.payouts(claim_id)]
-        marks = ", ".join("?" * len(ids))
-        return len(self.bank.rows(f"SELECT 1 FROM transfers WHERE payout_id IN ({marks})", *ids))
+        return len(self._bank_rows("SELECT 1 FROM transfers WHERE", claim_id))
+
+    def _bank_rows(self, select_where: str, claim_id: str) -> list[tuple[Any, ...]]:
+        ids = json.dumps([payout.payout_id for payout in self.payouts(claim_id)])
+        return self.bank.rows(f"{select_where} payout_id IN (SELECT value FROM json_each(?))", ids)
 
     def _payout(self, session: Session, claim_id: str) -> tables.Payout:
         claim = claims.known(session, claim_id)
