@@ -1,0 +1,301 @@
+"""Four deployed contracts on an in-memory chain, with a person behind every role.
+
+The chain starts in the year 2100, ahead of any wall clock, so that a block's time is its parent's plus one
+second unless a test says otherwise.
+"""
+
+import ast
+import json
+from itertools import count
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_tester import EthereumTester, PyEVMBackend
+from eth_tester.exceptions import TransactionFailed
+from eth_utils import keccak
+from web3 import EthereumTesterProvider, Web3
+from web3.contract import Contract
+from web3.contract.contract import ContractFunction
+from web3.types import TxReceipt
+
+from engine.chain.compile import ARTIFACTS
+from engine.chain.eip712 import Grant, grant_typed_data, revoke_typed_data, sign
+
+GENESIS_TIME = 4_102_444_800
+GAS_LIMIT = 30_000_000
+GAS_OF_ONE = 3_000_000
+DAY = 86_400
+YEAR = 365 * DAY
+NOBODY = "0x" + "00" * 20
+ADMIN_ROLE = bytes(32)
+
+PEOPLE = (
+    "deployer",
+    "governor",
+    "enrolment",
+    "revoker",
+    "provider",
+    "other_provider",
+    "requester",
+    "other_requester",
+    "recorder",
+    "payer",
+    "insured",
+    "guardian",
+    "stranger",
+)
+KEYS: dict[str, LocalAccount] = {
+    name: Account.from_key(number.to_bytes(32, "big")) for number, name in enumerate(PEOPLE, start=1)
+}
+ROLES = {
+    "registry": {"ENROLMENT_ROLE": ["enrolment"], "REVOKER_ROLE": ["revoker"]},
+    "catalog": {"PROVIDER_ROLE": ["provider", "other_provider"]},
+    "scheduler": {
+        "PROVIDER_ROLE": ["provider", "other_provider"],
+        "REQUESTER_ROLE": ["requester", "other_requester"],
+    },
+    "store": {"RECORDER_ROLE": ["recorder"], "PAYER_ROLE": ["payer"]},
+}
+
+
+class Refused(Exception):
+    """A transaction that reverted, with the contract's own error: `error.args == (name, *arguments)`."""
+
+
+def role(name: str) -> bytes:
+    return keccak(text=name)
+
+
+def artifact(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ARTIFACTS / f"{name}.json").read_bytes())
+    return loaded
+
+
+class World:
+    """Deployed as in production: the deployer appoints everybody, then renounces."""
+
+    def __init__(self) -> None:
+        backend = PyEVMBackend(
+            genesis_parameters=PyEVMBackend.generate_genesis_params(
+                {"timestamp": GENESIS_TIME, "gas_limit": GAS_LIMIT}
+            ),
+            genesis_state=PyEVMBackend.generate_genesis_state(num_accounts=len(PEOPLE)),
+        )
+        self.tester = EthereumTester(backend)
+        self.w3 = Web3(EthereumTesterProvider(self.tester))
+        self.people: dict[str, str] = {name: key.address for name, key in KEYS.items()}
+        self._errors: dict[bytes, tuple[str, list[str]]] = {}
+        self._numbers = count(1)
+        admin = self.people["deployer"]
+        self.registry = self.deploy("AuthorizationRegistry", admin)
+        self.catalog = self.deploy("DataCatalog", admin)
+        self.scheduler = self.deploy("TaskScheduler", admin, self.catalog.address)
+        self.store = self.deploy_store()
+        for name, roles in ROLES.items():
+            self.appoint(getattr(self, name), roles)
+
+    # ---------------------------------------------------------------- chain
+
+    def deploy(self, name: str, *arguments: Any, compiled: dict[str, Any] | None = None) -> Contract:
+        source = compiled or artifact(name)
+        factory = self.w3.eth.contract(abi=source["abi"], bytecode=source["bytecode"])
+        self._learn_errors(source["abi"])
+        transaction = {"from": self.people["deployer"], "gas": GAS_LIMIT // 2}
+        receipt = self.w3.eth.get_transaction_receipt(factory.constructor(*arguments).transact(transaction))
+        if receipt["status"] != 1:
+            try:
+                factory.constructor(*arguments).estimate_gas(transaction)
+            except TransactionFailed as failure:
+                raise self._decoded(failure) from failure
+        return self.w3.eth.contract(address=receipt["contractAddress"], abi=source["abi"])
+
+    def deploy_store(self, predecessor: str = NOBODY) -> Contract:
+        return self.deploy(
+            "MatchResultStore",
+            self.people["deployer"],
+            self.registry.address,
+            self.scheduler.address,
+            predecessor,
+        )
+
+    def appoint(self, contract: Contract, roles: dict[str, list[str]]) -> None:
+        for role_name, names in roles.items():
+            for name in names:
+                self.send(contract.functions.grantRole(role(role_name), self.people[name]), by="deployer")
+        self.send(contract.functions.grantRole(ADMIN_ROLE, self.people["governor"]), by="deployer")
+        self.send(contract.functions.renounceRole(ADMIN_ROLE, self.people["deployer"]), by="deployer")
+
+    def send(self, function: ContractFunction, *, by: str, gas: int = GAS_OF_ONE) -> TxReceipt:
+        """Mine one transaction. Raises Refused, after checking that a refusal left no event behind."""
+        transaction = {"from": self.people[by], "gas": gas}
+        receipt = self.w3.eth.get_transaction_receipt(function.transact(transaction))
+        if receipt["status"] == 1:
+            return receipt
+        assert not receipt["logs"]
+        # "latest" is the block of the refusal: the same time and the same state say why
+        self.ask(function, by=by, gas=gas)
+        raise AssertionError(f"refused without a reason: {function.fn_name}, gas used {receipt['gasUsed']}")
+
+    def ask(self, function: ContractFunction, *, by: str = "stranger", gas: int = GAS_LIMIT) -> Any:
+        """A view's answer, as of the latest block. Raises Refused."""
+        try:
+            return function.call({"from": self.people[by], "gas": gas})
+        except TransactionFailed as failure:
+            raise self._decoded(failure) from failure
+
+    def events(self, receipt: TxReceipt, contract: Contract) -> list[tuple[str, dict[str, Any]]]:
+        """The events of `contract` in a receipt: (name, arguments)."""
+        return [
+            (event["event"], dict(event["args"]))
+            for log in receipt["logs"]
+            if log["address"] == contract.address
+            for event in [_decode_log(contract, log)]
+        ]
+
+    @property
+    def now(self) -> int:
+        """The time of the latest block; the next one's is a second later."""
+        return int(self.w3.eth.get_block("latest")["timestamp"])
+
+    def next_block_at(self, time: int) -> None:
+        """The next transaction runs at exactly this time."""
+        chain = self.tester.backend.chain
+        assert time > self.now
+        chain.header = chain.header.copy(timestamp=time)
+
+    def wait_until(self, time: int) -> None:
+        """Mine an empty block at exactly this time, for views to look at."""
+        self.next_block_at(time)
+        self.tester.mine_block()
+
+    def fresh(self) -> bytes:
+        """32 bytes that no one has used."""
+        return keccak(next(self._numbers).to_bytes(32, "big"))
+
+    def _learn_errors(self, abi: list[dict[str, Any]]) -> None:
+        for entry in abi:
+            if entry["type"] == "error":
+                types = [argument["type"] for argument in entry["inputs"]]
+                selector = keccak(text=f"{entry['name']}({','.join(types)})")[:4]
+                self._errors[selector] = (entry["name"], types)
+
+    def _decoded(self, failure: TransactionFailed) -> Refused:
+        text = str(failure.args[0]).removeprefix("execution reverted: ")
+        try:
+            data: bytes = ast.literal_eval(text)
+            name, types = self._errors[data[:4]]
+        except (KeyError, SyntaxError, ValueError):
+            return Refused(text)
+        return Refused(name, *self.w3.codec.decode(types, data[4:]))
+
+    # ---------------------------------------------------------------- consent
+
+    def new_grant(self, *, by: str = "insured", **changes: Any) -> Grant:
+        """A grant that the registry takes, unless `changes` spoil it."""
+        fields: dict[str, Any] = {
+            "id": self.fresh(),
+            "subject": self.fresh(),
+            "scope": role("purpose"),
+            "consent_digest": self.fresh(),
+            "insured": self.people[by],
+            "expires": self.now + YEAR,
+        }
+        return Grant(**(fields | changes))
+
+    def nonce(self, who: str) -> int:
+        return int(self.ask(self.registry.functions.nonces(self.people[who])))
+
+    def signed_grant(
+        self, grant: Grant, *, by: str = "insured", nonce: int | None = None, deadline: int | None = None
+    ) -> tuple[tuple[Any, ...], int, bytes]:
+        """The three arguments of `grant`."""
+        until = self.now + DAY if deadline is None else deadline
+        document = grant_typed_data(
+            grant, nonce=self.nonce(by) if nonce is None else nonce, deadline=until, **self.domain
+        )
+        return grant.as_tuple(), until, sign(document, KEYS[by])
+
+    def signed_revocation(
+        self, id_: bytes, *, by: str = "insured", nonce: int | None = None, deadline: int | None = None
+    ) -> tuple[bytes, int, bytes]:
+        """The three arguments of `revoke`."""
+        until = self.now + DAY if deadline is None else deadline
+        document = revoke_typed_data(
+            id_, nonce=self.nonce(by) if nonce is None else nonce, deadline=until, **self.domain
+        )
+        return id_, until, sign(document, KEYS[by])
+
+    @property
+    def domain(self) -> dict[str, Any]:
+        return {"chain_id": self.w3.eth.chain_id, "registry": self.registry.address}
+
+    def granted(self, **changes: Any) -> Grant:
+        """A grant that is on chain."""
+        grant = self.new_grant(**changes)
+        self.send(self.registry.functions.grant(*self.signed_grant(grant)), by="stranger")
+        return grant
+
+    def liveness(self, grant: Grant, *, at: int | None = None, **changes: Any) -> int:
+        arguments = {"id": grant.id, "scope": grant.scope, "subject": grant.subject} | changes
+        return int(
+            self.ask(
+                self.registry.functions.liveness(*arguments.values(), self.now + 1 if at is None else at)
+            )
+        )
+
+    # ---------------------------------------------------------------- tasks and results
+
+    def registered_dataset(self, *, purpose: bytes = role("purpose")) -> bytes:
+        dataset = self.fresh()
+        self.send(self.catalog.functions.register(dataset, self.fresh(), 4, [purpose]), by="provider")
+        return dataset
+
+    def opened_task(self, *, purpose: bytes = role("purpose"), deadline: int | None = None) -> bytes:
+        task = self.fresh()
+        until = self.now + YEAR if deadline is None else deadline
+        dataset = self.registered_dataset(purpose=purpose)
+        self.send(self.scheduler.functions.open(task, dataset, purpose, self.fresh(), until), by="requester")
+        return task
+
+    def running_task(self, *, purpose: bytes = role("purpose"), deadline: int | None = None) -> bytes:
+        task = self.opened_task(purpose=purpose, deadline=deadline)
+        self.send(self.scheduler.functions.accept(task), by="provider")
+        self.send(self.scheduler.functions.start(task), by="provider")
+        return task
+
+    def result_for(self, grant: Grant, **changes: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+        """(claimKey, resultDigest, authorizationId, subject), as `Result`."""
+        fields = {
+            "claim_key": self.fresh(),
+            "result_digest": self.fresh(),
+            "authorization_id": grant.id,
+            "subject": grant.subject,
+        } | changes
+        claim_key, result_digest, authorization_id, subject = fields.values()
+        return claim_key, result_digest, authorization_id, subject
+
+    def record(self, task: bytes, *results: tuple[bytes, bytes, bytes, bytes]) -> TxReceipt:
+        return self.send(
+            self.store.functions.recordBatch(task, list(results)), by="recorder", gas=GAS_LIMIT - 1
+        )
+
+    def preview(self, task: bytes, *results: tuple[bytes, bytes, bytes, bytes]) -> list[int]:
+        return list(self.ask(self.store.functions.preview(task, list(results)), by="recorder"))
+
+    def recorded_claim(self) -> tuple[bytes, bytes, Grant]:
+        """-> (claim key, its running task, its grant)."""
+        grant, task = self.granted(), self.running_task()
+        result = self.result_for(grant)
+        self.record(task, result)
+        return result[0], task, grant
+
+
+def _decode_log(contract: Contract, log: Any) -> Any:
+    for entry in contract.abi:
+        if entry["type"] != "event":
+            continue
+        types = ",".join(argument["type"] for argument in entry["inputs"])
+        if keccak(text=f"{entry['name']}({types})") == log["topics"][0]:
+            return contract.events[entry["name"]]().process_log(log)
+    raise AssertionError(f"an event that the ABI does not know: {log['topics'][0].hex()}")
