@@ -106,8 +106,11 @@ class Client:
     def claim(self, claim_id: str) -> Json:
         return self._get(f"/v1/claims/{claim_id}")
 
-    def decide(self, claim_id: str, action: str, reason: str) -> Json:
-        return self._post_json(f"/v1/claims/{claim_id}/decision", {"action": action, "reason": reason})
+    def decide(self, claim_id: str, action: str, reason: str, payable_fen: int | None = None) -> Json:
+        """action: pay (with payable_fen), refuse or readjudicate."""
+        ruling = {"action": action, "reason": reason, "payable_fen": payable_fen}
+        decided: Json = self._post_json(f"/v1/claims/{claim_id}/decision", ruling)
+        return decided
 
     def payouts(self, **filters: str) -> Iterator[Json]:
         return self._pages("/v1/payouts", filters)

@@ -7,6 +7,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from api.http import (
     auditors,
@@ -46,7 +47,7 @@ _ROUTERS = (hospitals, insurers, insured, auditors, operators, bank_callbacks, c
 
 def create_app(ctx: Context) -> FastAPI:
     """The HTTP face of one open context. Closing the context stays with whoever opened it."""
-    app = FastAPI(
+    app = FastAPIOffline(  # its pages need no outside server: a hospital's network has none
         title="autoclaim",
         version=__version__,
         description=_DESCRIPTION,

@@ -100,7 +100,9 @@ def decide_claim(
     actor = f"{caller.role} {caller.principal} ({caller.key_id})"
 
     def work() -> Response:
-        decided = claims.decide_claim(ctx, claim_id, ruling.action, ruling.reason, actor)
+        decided = claims.decide_claim(
+            ctx, claim_id, ruling.action, ruling.reason, actor, ruling.payable_fen
+        )
         return rendered(schemas.ClaimDetail, decided)
 
     return once(work)

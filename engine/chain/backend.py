@@ -4,6 +4,7 @@ It resumes at the last mined block, mines several transactions into one block an
 one SQL transaction, and looks receipts and logs up by index where eth-tester scans backwards.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,11 @@ from trie.hexary import HexaryTrie
 from engine.chain.errors import EXECUTION_REVERTED, SERVER_ERROR, RpcError, WrongChain
 from engine.chain.sqlite_db import LogFilter, LogRow, SqliteDB
 from engine.chain.trie_proof import proof_nodes
+
+# py-evm lifts the interpreter's limit to 100,000 frames when it is imported. That is deeper than a thread's
+# stack: nested input would end the process instead of raising RecursionError. Our contracts call each other
+# three deep; this leaves the EVM some hundred.
+sys.setrecursionlimit(10_000)
 
 _UNDECODABLE = (PyEVMError, ValidationError, BadSignature, RLPException, ValueError, TypeError, IndexError)
 ZERO_ADDRESS = Address(b"\x00" * 20)

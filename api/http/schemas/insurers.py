@@ -121,11 +121,17 @@ class ClaimDetail(ClaimSummary):
 
 
 class Ruling(Body):
-    """A person's word on a claim: run it again after what was missing was put right, or refuse it."""
+    """A person's word on a claim: pay or refuse what is in review, or run it again once it was put right."""
 
-    action: Literal["readjudicate", "refuse"]
+    action: Literal["pay", "refuse", "readjudicate"]
     reason: str = Field(
-        min_length=1, max_length=1000, examples=["drug's indication confirmed by the hospital"]
+        min_length=1,
+        max_length=1000,
+        description="stands in the evidence: name nobody",
+        examples=["heirs' certificate seen; payable to the estate"],
+    )
+    payable_fen: int | None = Field(
+        None, gt=0, lt=2**53, description="with the action pay, and with no other", examples=[2388813]
     )
 
 
