@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import select
@@ -22,6 +22,8 @@ from engine.store.database import Database
 from engine.store.vault import Vault
 from engine.store.writer import GroupCommit
 from engine.terms import Terms, terms_from_document
+
+_REGISTER_FRESH = timedelta(seconds=5)
 
 Clock = Callable[[], datetime]
 Rng = Callable[[int], bytes]
@@ -46,6 +48,7 @@ class Context:
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
     _terms: dict[str, Terms]
+    _register: tuple[datetime, HospitalRegister] | None = None
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = utc_now, rng: Rng = os.urandom) -> "Context":
@@ -93,8 +96,17 @@ class Context:
         return self._terms[product.digest]
 
     def hospital_register(self) -> HospitalRegister:
-        with self.database.reading() as session:
-            return HospitalRegister.of(_hospital(row) for row in session.exec(select(tables.Hospital)).all())
+        """The register, read again when it is older than a few seconds: other engines may add to it."""
+        now = self.clock()
+        if self._register is None or now - self._register[0] > _REGISTER_FRESH:
+            with self.database.reading() as session:
+                rows = session.exec(select(tables.Hospital)).all()
+            self._register = now, HospitalRegister.of(_hospital(row) for row in rows)
+        return self._register[1]
+
+    def forget_register(self) -> None:
+        """After a change of it by this process."""
+        self._register = None
 
 
 def _deploy(chain: ChainClient, settings: Settings) -> None:

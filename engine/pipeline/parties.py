@@ -35,6 +35,7 @@ def register_hospital(ctx: Context, hospital: Hospital, key_id: str | None, publ
         )
 
     ctx.writer.run(keep)
+    ctx.forget_register()
 
 
 def issue_key(ctx: Context, role: Role, principal: str) -> tuple[str, str]:
