@@ -14,9 +14,9 @@ CLAIM_MOVES: Mapping[str, frozenset[str]] = {
     "recorded": frozenset({"paid", "no_consent", "review", "reversed"}),
     "paid": frozenset({"confirmed", "returned", "recovery_due"}),
     "confirmed": frozenset({"returned", "recovery_due"}),
-    "returned": frozenset({"review"}),
+    "returned": frozenset({"accepted", "reversed"}),
     "reversed": frozenset(),
-    "recovery_due": frozenset(),
+    "recovery_due": frozenset({"reversed"}),
 }
 FIRST_STATE = "accepted"
 UNDER_WAY = frozenset({"accepted", "matched", "decided", "recorded", "paid"})

@@ -114,7 +114,7 @@ def decide_claim(
         raise _refused("/payable_fen", "decision.payable_fen", "goes with the action pay, and with no other")
 
     def keep(session: Session) -> None:
-        claim = known(session, claim_id)
+        claim = known(session, claim_id, lock=True)
         if action == "refuse":
             move_claim(session, claim, ClaimState.REFUSED, actor=actor, reason=reason, clock=ctx.clock)
         elif payable_fen is None:
@@ -190,8 +190,8 @@ def totals(ctx: Context) -> dict[str, Any]:
     }
 
 
-def known(session: Session, claim_id: str) -> tables.Claim:
-    claim = claims.by_name(session, claim_id)
+def known(session: Session, claim_id: str, *, lock: bool = False) -> tables.Claim:
+    claim = claims.by_name(session, claim_id, lock=lock)
     if claim is None:
         raise NotFound(f"there is no claim {claim_id}", code="claim.unknown")
     return claim

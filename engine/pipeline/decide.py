@@ -45,7 +45,7 @@ _STATE_OF = {
 def decide_batch(ctx: Context, batch_id: str) -> int:
     """Adjudicate every claim of the batch that is still matched; returns how many are payable."""
     with ctx.database.transaction() as session:
-        waiting = claims.batch(session, batch_id, ClaimState.MATCHED)
+        waiting = claims.batch(session, batch_id, ClaimState.MATCHED, lock=True)
         return sum(_decide(ctx, session, claim, settlement) for claim, settlement in waiting)
 
 

@@ -61,7 +61,7 @@ def handle_event(ctx: Context, session: Session, event: ChainEvent) -> None:
 
 
 def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
-    claim = claims.by_name(session, event.args["claimKey"])
+    claim = claims.by_name(session, event.args["claimKey"], lock=True)
     if claim is None:
         log.error("chain.foreign_result", claim_key=event.args["claimKey"], tx=event.tx_hash)
         return
@@ -137,7 +137,7 @@ def _paid_before(session: Session, claim: tables.Claim) -> int:
 
 
 def _confirmed(ctx: Context, session: Session, event: ChainEvent) -> None:
-    claim = claims.by_name(session, event.args["claimKey"])
+    claim = claims.by_name(session, event.args["claimKey"], lock=True)
     if claim is None:
         return
     payout = claims.payout_of(session, row_id(claim.id), event.args["version"])

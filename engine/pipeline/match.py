@@ -18,7 +18,7 @@ ACTOR = "engine: match"
 def match_batch(ctx: Context, batch_id: str) -> int:
     """Match every claim of the batch that is still accepted; returns how many were matched."""
     with ctx.database.transaction() as session:
-        waiting = claims.batch(session, batch_id, ClaimState.ACCEPTED)
+        waiting = claims.batch(session, batch_id, ClaimState.ACCEPTED, lock=True)
         if not waiting:
             return 0
         candidates = policies.policies_touching(

@@ -13,7 +13,7 @@ from engine.chain.contracts import Liveness
 from engine.chain.contracts import PayoutState as OnChainPayout
 from engine.evidence.documents import Payment, coverage_document, payment_document
 from engine.evidence.manifest import hex32, payout_digest
-from engine.payout.errors import BankError
+from engine.payout.errors import BankError, BankRefusedRequest
 from engine.payout.port import TransferOrder, TransferResult, TransferStatus
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import claim_salts, coverage, policy_salts
@@ -21,6 +21,8 @@ from engine.pipeline.states import PAYOUT_MOVES, ClaimState, PayoutState, move_c
 from engine.store import claims, settlements, tables
 
 ACTOR = "engine: pay"
+_NOT_AT_THE_BANK = (PayoutState.DUE, PayoutState.SUBMITTED, PayoutState.UNKNOWN)
+"""…if the bank says so."""
 OPEN = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
 _STATE_OF = {
     TransferStatus.ACCEPTED: PayoutState.ACCEPTED,
@@ -33,40 +35,54 @@ log = structlog.get_logger()
 
 
 def submit_batch(ctx: Context, batch_id: str) -> int:
-    """Send every due order of the batch; returns how many were sent. Safe to repeat at any point."""
-    orders = _take_due(ctx, batch_id)
+    """Send every due order of the batch; returns how many were sent. Safe to repeat at any point.
+
+    What an interrupted call may have sent is asked about, never sent blindly.
+    """
+    with ctx.database.reading() as session:
+        held = claims.payout_batch(session, batch_id, (PayoutState.DUE, PayoutState.SUBMITTED))
+    ask_about_open(ctx, [payout.payout_id for payout in held if payout.state == PayoutState.SUBMITTED])
+    orders = _cleared(ctx, [payout.payout_id for payout in held if payout.state == PayoutState.DUE])
     _send(ctx, orders)
     return len(orders)
 
 
-def _take_due(ctx: Context, batch_id: str) -> list[TransferOrder]:
-    """Check consent once more, then mark as submitted what may go: from here on the bank may have it."""
-    consent = _consent_now(ctx, batch_id)
+def _cleared(ctx: Context, payout_ids: Sequence[str]) -> list[TransferOrder]:
+    """Of orders that the bank does not have: those that may still go, marked as submitted before they do.
+
+    Consent is checked here, each time anew: whatever made an order wait, it may have been withdrawn since.
+    """
+    consent = _consent_now(ctx, payout_ids)
     orders = []
     with ctx.database.transaction() as session:
-        for payout in claims.payout_batch(session, batch_id, (PayoutState.DUE, PayoutState.SUBMITTED)):
-            if payout.state == PayoutState.DUE:
-                claim = session.get_one(tables.Claim, payout.claim_id)
-                if not _may_be_paid(ctx, session, claim, payout, consent[payout.payout_id]):
-                    continue
-                payout.submitted_at = ctx.clock()
+        for payout, claim in claims.payouts_with_claims(session, payout_ids, lock=True):
+            if payout.state == PayoutState.ACCEPTED:
+                log.error("bank.lost_an_order", payout_id=payout.payout_id)
+            elif payout.state not in _NOT_AT_THE_BANK:
+                continue  # its result came meanwhile
+            elif not _may_be_paid(ctx, session, claim, payout, consent[payout.payout_id]):
+                continue
+            elif payout.state != PayoutState.SUBMITTED:
+                payout.submitted_at = payout.submitted_at or ctx.clock()
                 move_payout(session, payout, PayoutState.SUBMITTED)
             orders.append(_order(ctx, payout))
     return orders
 
 
-def _consent_now(ctx: Context, batch_id: str) -> dict[str, Liveness]:
-    """What the chain says of each due payout's authorization; asked outside any transaction."""
+def _consent_now(ctx: Context, payout_ids: Sequence[str]) -> dict[str, Liveness]:
+    """What the chain says of each payout's authorization; asked outside any transaction that writes."""
+    if not payout_ids:
+        return {}
     at_s = ctx.chain.chain_time()
     with ctx.database.reading() as session:
-        due = []
-        for payout in claims.payout_batch(session, batch_id, (PayoutState.DUE,)):
-            claim = session.get_one(tables.Claim, payout.claim_id)
-            due.append((payout.payout_id, session.get_one(tables.Authorization, claim.authorization_id)))
+        asked = [
+            (payout.payout_id, session.get_one(tables.Authorization, claim.authorization_id))
+            for payout, claim in claims.payouts_with_claims(session, payout_ids)
+        ]
     registry = ctx.chain.registry
     return {
         payout_id: registry.liveness(row.authorization_id, row.scope, row.subject, at_s)
-        for payout_id, row in due
+        for payout_id, row in asked
     }
 
 
@@ -75,6 +91,10 @@ def _may_be_paid(
 ) -> bool:
     if claim.state != ClaimState.RECORDED:
         move_payout(session, payout, PayoutState.CANCELLED)
+        return False
+    if settlements.reversal_of(session, claim.settlement_id) is not None:
+        move_payout(session, payout, PayoutState.CANCELLED)
+        _never_paid(ctx, session, claim)
         return False
     if liveness is Liveness.LIVE:
         return True
@@ -92,7 +112,10 @@ def _may_be_paid(
 
 
 def ask_about_open(ctx: Context, payout_ids: Iterable[str]) -> None:
-    """Ask the bank about orders without a result; send again, under the same id, what it never got."""
+    """Ask the bank about orders without a result; send again, under the same id, what it never got.
+
+    An order that the bank never got and that must not be paid any more is cancelled instead.
+    """
     missing = []
     for payout_id in payout_ids:
         try:
@@ -104,37 +127,44 @@ def ask_about_open(ctx: Context, payout_ids: Iterable[str]) -> None:
             missing.append(payout_id)
         else:
             bank_result(ctx, result)
-    with ctx.database.reading() as session:
-        orders = [_order(ctx, session.get_one(tables.Payout, payout_id)) for payout_id in missing]
-    _send(ctx, orders)
+    _send(ctx, _cleared(ctx, missing))
 
 
 def _send(ctx: Context, orders: Sequence[TransferOrder]) -> None:
     for order, outcome in zip(orders, ctx.bank.submit_many(orders), strict=True):
-        if isinstance(outcome, BankError):
+        if isinstance(outcome, BankRefusedRequest) and _will_never_be_taken(outcome):
+            said = f"{outcome.bank_code} {outcome.field or ''}".strip()
+            bank_result(ctx, TransferResult(order.payout_id, TransferStatus.REFUSED, reason=said))
+        elif isinstance(outcome, BankError):
             # It stays submitted: the next round asks the bank what it has.
             log.warning("bank.submit_failed", payout_id=order.payout_id, error=str(outcome))
         elif outcome.status is not TransferStatus.NOT_FOUND:
             bank_result(ctx, outcome)
 
 
+def _will_never_be_taken(refusal: BankRefusedRequest) -> bool:
+    """The bank's own word that this order is malformed, not a stranger's answer and not one about our key."""
+    return refusal.http_status in (400, 422) and refusal.bank_code != "unspecified"
+
+
 def bank_result(ctx: Context, result: TransferResult) -> None:
     """Apply the bank's word on one transfer: an answer, a callback or a query. Repeats change nothing."""
     with ctx.database.transaction() as session:
-        payout = session.get(tables.Payout, result.payout_id)
-        if payout is None:
+        found = claims.payouts_with_claims(session, [result.payout_id], lock=True)
+        if not found:
             log.error("bank.unknown_payout", payout_id=result.payout_id)
             return
-        apply_result(ctx, session, payout, result)
+        _apply(ctx, session, *found[0], result)
 
 
-def apply_result(ctx: Context, session: Session, payout: tables.Payout, result: TransferResult) -> None:
+def _apply(
+    ctx: Context, session: Session, payout: tables.Payout, claim: tables.Claim, result: TransferResult
+) -> None:
     state = _STATE_OF[result.status]
     if state not in PAYOUT_MOVES[PayoutState(payout.state)]:
         return  # known already, or overtaken by a later word
     payout.bank_ref = result.bank_ref or payout.bank_ref
     payout.bank_reason = result.reason
-    claim = session.get_one(tables.Claim, payout.claim_id)
     if result.status in (TransferStatus.SETTLED, TransferStatus.RETURNED) and payout.settled_at is None:
         payout.settled_at = result.settled_at or ctx.clock()
         _keep_payment(ctx, session, claim, payout)
@@ -142,15 +172,9 @@ def apply_result(ctx: Context, session: Session, payout: tables.Payout, result: 
     move_payout(session, payout, state)
     if state is PayoutState.REFUSED:
         _claim_refused_by_bank(ctx, session, claim, result.reason)
-    elif state is PayoutState.RETURNED and claim.state in (ClaimState.PAID, ClaimState.CONFIRMED):
-        move_claim(
-            session,
-            claim,
-            ClaimState.RETURNED,
-            actor="bank",
-            reason=result.reason or "returned",
-            clock=ctx.clock,
-        )
+    elif state is PayoutState.RETURNED:
+        to = ClaimState.REVERSED if claim.state == ClaimState.RECOVERY_DUE else ClaimState.RETURNED
+        move_claim(session, claim, to, actor="bank", reason=result.reason or "returned", clock=ctx.clock)
 
 
 def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:
@@ -170,7 +194,7 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
 
 def _claim_refused_by_bank(ctx: Context, session: Session, claim: tables.Claim, reason: str | None) -> None:
     if settlements.reversal_of(session, claim.settlement_id) is not None:
-        move_claim(session, claim, ClaimState.REVERSED, actor=ACTOR, reason="never paid", clock=ctx.clock)
+        _never_paid(ctx, session, claim)
         return
     claim.reasons = [
         {
@@ -180,6 +204,10 @@ def _claim_refused_by_bank(ctx: Context, session: Session, claim: tables.Claim, 
         }
     ]
     move_claim(session, claim, ClaimState.REVIEW, actor="bank", reason=f"refused: {reason}", clock=ctx.clock)
+
+
+def _never_paid(ctx: Context, session: Session, claim: tables.Claim) -> None:
+    move_claim(session, claim, ClaimState.REVERSED, actor=ACTOR, reason="never paid", clock=ctx.clock)
 
 
 def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:

@@ -111,7 +111,7 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
     code = f"record.{refusal.name.lower()}"
     state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS else ClaimState.REVIEW
     with ctx.database.transaction() as session:
-        claim = _claim(claims.by_name(session, item.claim_id))
+        claim = _claim(claims.by_name(session, item.claim_id, lock=True))
         if claim.state != ClaimState.DECIDED:
             return  # the hospital took it back meanwhile
         claim.reasons = [

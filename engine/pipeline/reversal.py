@@ -61,8 +61,10 @@ def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
     return replace(parsed, setl_id=setl_id)
 
 
-def _held(session: Session, hospital_code: str, setl_id: str) -> tuple[tables.Settlement, tables.Claim]:
-    held = settlements.by_setl_id(session, hospital_code, setl_id)
+def _held(
+    session: Session, hospital_code: str, setl_id: str, *, lock: bool = False
+) -> tuple[tables.Settlement, tables.Claim]:
+    held = settlements.by_setl_id(session, hospital_code, setl_id, lock=lock)
     if held is None:
         raise NotFound(f"this hospital has sent no settlement {setl_id}", code="settlement.unknown")
     return held
@@ -76,7 +78,7 @@ def _refused(violations: Sequence[Violation]) -> Refused:
 def _reverse(
     ctx: Context, session: Session, hospital_code: str, setl_id: str, raw: bytes, reason: str
 ) -> Reversed:
-    _, claim = _held(session, hospital_code, setl_id)
+    _, claim = _held(session, hospital_code, setl_id, lock=True)
     reversal = settlements.reversal_of(session, claim.settlement_id)
     if reversal is not None:
         return Reversed(setl_id, claim.claim_id, claim.state, reversal.received_at, created=False)

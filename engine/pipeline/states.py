@@ -26,7 +26,7 @@ class ClaimState(StrEnum):
     PAID = "paid"  # the bank says the money is there
     CONFIRMED = "confirmed"  # the payment's confirmation is on chain
     RETURNED = "returned"  # the bank took the payment back
-    REVERSED = "reversed"  # the hospital took the settlement back before it was paid
+    REVERSED = "reversed"  # the hospital took the settlement back, and nobody has its money
     RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered
 
 
@@ -38,7 +38,7 @@ class PayoutState(StrEnum):
     SETTLED = "settled"
     CONFIRMED = "confirmed"  # on chain
     REFUSED = "refused"  # by the bank, terminally
-    CANCELLED = "cancelled"  # by us, before it was sent
+    CANCELLED = "cancelled"  # by us, while the bank does not have it
     RETURNED = "returned"
 
 
@@ -55,17 +55,17 @@ CLAIM_MOVES: dict[ClaimState, frozenset[ClaimState]] = {
     _C.RECORDED: frozenset({_C.PAID, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED}),
     _C.PAID: frozenset({_C.CONFIRMED, _C.RETURNED, _C.RECOVERY_DUE}),
     _C.CONFIRMED: frozenset({_C.RETURNED, _C.RECOVERY_DUE}),
-    _C.RETURNED: frozenset({_C.REVIEW}),
+    _C.RETURNED: frozenset({_C.ACCEPTED, _C.REVERSED}),
     _C.REVERSED: frozenset(),
-    _C.RECOVERY_DUE: frozenset(),
+    _C.RECOVERY_DUE: frozenset({_C.REVERSED}),
 }
 
 _P = PayoutState
 PAYOUT_MOVES: dict[PayoutState, frozenset[PayoutState]] = {
     _P.DUE: frozenset({_P.SUBMITTED, _P.CANCELLED}),
-    _P.SUBMITTED: frozenset({_P.ACCEPTED, _P.UNKNOWN, _P.SETTLED, _P.REFUSED, _P.RETURNED}),
-    _P.UNKNOWN: frozenset({_P.SUBMITTED, _P.ACCEPTED, _P.SETTLED, _P.REFUSED, _P.RETURNED}),
-    _P.ACCEPTED: frozenset({_P.UNKNOWN, _P.SETTLED, _P.REFUSED, _P.RETURNED}),
+    _P.SUBMITTED: frozenset({_P.ACCEPTED, _P.UNKNOWN, _P.SETTLED, _P.REFUSED, _P.RETURNED, _P.CANCELLED}),
+    _P.UNKNOWN: frozenset({_P.SUBMITTED, _P.ACCEPTED, _P.SETTLED, _P.REFUSED, _P.RETURNED, _P.CANCELLED}),
+    _P.ACCEPTED: frozenset({_P.SETTLED, _P.REFUSED, _P.RETURNED}),
     _P.SETTLED: frozenset({_P.CONFIRMED, _P.RETURNED}),
     _P.CONFIRMED: frozenset({_P.RETURNED}),
     _P.REFUSED: frozenset(),

@@ -1,4 +1,8 @@
-"""Claims, their moves, payouts, and the chain's tasks and cursor: every query."""
+"""Claims, their moves, payouts, and the chain's tasks and cursor: every query.
+
+`lock`: whoever goes on to move a claim, or a payout of it, holds the claim's row first, so that of two that
+would move it one waits and then sees what the other did. (SQLite has one writer; there it changes nothing.)
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -17,10 +21,11 @@ from engine.store.tables import (
 )
 
 
-def by_name(session: Session, name: str) -> Claim | None:
+def by_name(session: Session, name: str, *, lock: bool = False) -> Claim | None:
     """By claim_id (`clm_…`) or by claim_key (0x…)."""
     column = Claim.claim_key if name.startswith("0x") else Claim.claim_id
-    return session.exec(select(Claim).where(column == name)).one_or_none()
+    query = select(Claim).where(column == name)
+    return session.exec(query.with_for_update() if lock else query).one_or_none()
 
 
 def by_keys(session: Session, claim_keys: Iterable[str]) -> dict[str, Claim]:
@@ -40,7 +45,9 @@ def unbatched(session: Session, states: Iterable[str], limit: int) -> Sequence[C
     return session.exec(query).all()
 
 
-def batch(session: Session, batch_id: str, state: str) -> Sequence[tuple[Claim, Settlement]]:
+def batch(
+    session: Session, batch_id: str, state: str, *, lock: bool = False
+) -> Sequence[tuple[Claim, Settlement]]:
     """A batch's claims that are still in `state`, in order of settlement time."""
     query = (
         select(Claim, Settlement)
@@ -48,7 +55,7 @@ def batch(session: Session, batch_id: str, state: str) -> Sequence[tuple[Claim, 
         .where(Claim.batch_id == batch_id, Claim.state == state)
         .order_by(col(Settlement.settled_at), col(Settlement.reference))
     )
-    return session.exec(query).all()
+    return session.exec(query.with_for_update(of=Claim) if lock else query).all()
 
 
 def open_batches(session: Session, states: Iterable[str]) -> Sequence[str]:
@@ -124,6 +131,14 @@ def payouts_in(session: Session, states: Iterable[str], limit: int) -> Sequence[
 def payout_batch(session: Session, batch_id: str, states: Iterable[str]) -> Sequence[Payout]:
     query = select(Payout).where(Payout.batch_id == batch_id, col(Payout.state).in_(list(states)))
     return session.exec(query.order_by(col(Payout.payout_id))).all()
+
+
+def payouts_with_claims(
+    session: Session, payout_ids: Iterable[str], *, lock: bool = False
+) -> Sequence[tuple[Payout, Claim]]:
+    query = select(Payout, Claim).join(Claim, col(Claim.id) == col(Payout.claim_id))
+    query = query.where(col(Payout.payout_id).in_(list(payout_ids))).order_by(col(Payout.payout_id))
+    return session.exec(query.with_for_update() if lock else query).all()
 
 
 def payout_of(session: Session, claim_id: int, version: int) -> Payout | None:

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, or_, select, update
 
-from engine.store.tables import Claim, Quarantined, Reversal, Settlement
+from engine.store.tables import Claim, Payout, Quarantined, Reversal, Settlement
 
 
-def by_setl_id(session: Session, hospital_code: str, setl_id: str) -> tuple[Settlement, Claim] | None:
+def by_setl_id(
+    session: Session, hospital_code: str, setl_id: str, *, lock: bool = False
+) -> tuple[Settlement, Claim] | None:
+    """A hospital's settlement with its claim; `lock` as in the claims' queries."""
     query = (
         select(Settlement, Claim)
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
         .where(Settlement.hospital_code == hospital_code, Settlement.setl_id == setl_id)
     )
-    return session.exec(query).one_or_none()
+    return session.exec(query.with_for_update(of=Claim) if lock else query).one_or_none()
 
 
 def page(session: Session, hospital_code: str, after: int, limit: int) -> Sequence[tuple[Settlement, Claim]]:
@@ -62,14 +65,20 @@ def mark_corrected(session: Session, hospital_code: str, setl_id: str, settlemen
 
 
 def reversed_on_record(session: Session, limit: int) -> Sequence[tuple[Claim, Reversal]]:
-    """Claims taken back after their result was put on chain, where the chain does not say so yet."""
+    """Claims taken back after a result was put on chain, where the chain does not say so yet.
+
+    Of a later version an earlier one stands there. What is paid is confirmed first: a reversed version
+    takes no confirmation any more.
+    """
+    unconfirmed = select(Payout.claim_id).where(Payout.state == "settled")
     query = (
         select(Claim, Reversal)
         .join(Reversal, col(Reversal.settlement_id) == col(Claim.settlement_id))
         .where(
             col(Claim.state).in_(("reversed", "recovery_due")),
-            col(Claim.record_tx).is_not(None),
+            or_(col(Claim.record_tx).is_not(None), col(Claim.version) > 1),
             col(Claim.reverse_tx).is_(None),
+            col(Claim.id).not_in(unconfirmed),
         )
         .limit(limit)
     )

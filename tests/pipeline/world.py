@@ -315,16 +315,15 @@ class World:
 
     def debits(self, claim_id: str) -> list[int]:
         """What the bank's own book took from the pool for this claim, fen."""
-        rows = self._bank_rows("SELECT amount_fen FROM postings WHERE kind = 'payment' AND", claim_id)
-        return [amount for (amount,) in rows]
+        sql = "SELECT amount_fen FROM postings WHERE kind = 'payment' AND payout_id = ?"
+        return [
+            amount for payout in self.payouts(claim_id) for (amount,) in self.bank.rows(sql, payout.payout_id)
+        ]
 
     def orders(self, claim_id: str) -> int:
         """How many orders the bank holds for this claim's payouts."""
-        return len(self._bank_rows("SELECT 1 FROM transfers WHERE", claim_id))
-
-    def _bank_rows(self, select_where: str, claim_id: str) -> list[tuple[Any, ...]]:
-        ids = json.dumps([payout.payout_id for payout in self.payouts(claim_id)])
-        return self.bank.rows(f"{select_where} payout_id IN (SELECT value FROM json_each(?))", ids)
+        sql = "SELECT 1 FROM transfers WHERE payout_id = ?"
+        return sum(len(self.bank.rows(sql, payout.payout_id)) for payout in self.payouts(claim_id))
 
     def _payout(self, session: Session, claim_id: str) -> tables.Payout:
         claim = claims.known(session, claim_id)
