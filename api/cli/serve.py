@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -39,6 +40,9 @@ def serve(
     The first start makes the keys, deploys the contracts and issues an operator's API key.
     """
     _log_as_json()
+    # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda _number, _frame: sys.exit(0))
     settings = Settings()
     settings.home, settings.host = home or settings.home, host or settings.host
     settings.port = settings.port if port is None else port
