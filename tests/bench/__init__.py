@@ -65,21 +65,28 @@ def load(name: str) -> Callable[[], Sequence[Row]]:
     return run
 
 
-def write_result(name: str, rows: Sequence[Row], folder: Path) -> Path:
-    """Write <folder>/<name>.json; the same keys every time, so that runs can be compared."""
+def write_result(name: str, rows: Sequence[Row], folder: Path, measured_on: str | None = None) -> Path:
+    """Write <folder>/<name>.json; the same keys every time, so that runs can be compared.
+
+    measured_on: `machine()` from before the run, so that the load in it is that of others.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    result = {"name": name, "machine": machine(), "rows": [row.document() for row in rows]}
+    result = {"name": name, "machine": measured_on or machine(), "rows": [row.document() for row in rows]}
     path.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return path
 
 
 def machine() -> str:
-    """What the figures were measured on, in one line: '<cpu>, 2 cores, 8 GiB, Linux 6.1, Python 3.11.7'."""
+    """What the figures are measured on: '<cpu>, 2 cores, 8 GiB, Linux 6.1, Python 3.11.7, load 0.3'.
+
+    load: processes that wanted a core over the last minute, on average.
+    """
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {memory_gib:.0f} GiB, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f}"
     )
 
 

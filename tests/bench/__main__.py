@@ -10,10 +10,11 @@ from tests import bench
 from tests.support.process import REPOSITORY
 
 FOLDER = REPOSITORY / "build" / "bench"
+_WIDTH_OF_A_FILE = 180
 
 
 def main(arguments: Sequence[str]) -> int:
-    talk, data = Console(stderr=True), Console()
+    talk, data = Console(stderr=True), Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
     wanted = [argument.removeprefix("ONLY=") for argument in arguments] or bench.names()
     if not wanted:
         talk.print("no benches yet: add tests/bench/bench_<name>.py with `def run() -> list[Row]`")
@@ -23,11 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     except bench.UnknownBench as error:
         talk.print(str(error))
         return 2
-    talk.print(bench.machine())
     for name, run in runs:
-        talk.print(f"measuring {name} …")
+        machine = bench.machine()
+        talk.print(f"measuring {name} on {machine} …")
         rows = run()
-        path = bench.write_result(name, rows, FOLDER)
+        path = bench.write_result(name, rows, FOLDER, machine)
         data.print(_table(name, rows))
         talk.print(f"written to {path.relative_to(REPOSITORY)}")
     return 0

@@ -1,0 +1,68 @@
+"""Fair samples on a machine that others use: what is compared is measured by turns, and the median taken."""
+
+import os
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+Measure = Callable[[], float]
+"""Does its work once; one figure."""
+
+
+def interleaved(variants: Mapping[str, Measure], rounds: int) -> dict[str, float]:
+    """The median figure of each variant over `rounds` of A B A B …, after one round to warm up."""
+    samples: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds + 1):
+        for name, measure in variants.items():
+            figure = measure()
+            if number:
+                samples[name].append(figure)
+    return {name: median(figures) for name, figures in samples.items()}
+
+
+def rate_of_a_core(work: Callable[[], object], units: int, at_least_s: float = 0.15) -> float:
+    """Units a second of processor time, `work` doing `units` of them: what others run does not count."""
+    done, started = 0, time.thread_time()
+    while (spent := time.thread_time() - started) < at_least_s:
+        work()
+        done += units
+    return done / spent
+
+
+class ProcessorTime:
+    """What another process has spent, looked at ten times a second: on a busy machine, truer than a clock."""
+
+    _EVERY_S = 0.1
+
+    def __init__(self, pid: int) -> None:
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._samples: list[tuple[datetime, float]] = []
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self._thread.join()
+
+    def spent_s(self, since: datetime, until: datetime) -> float:
+        """Seconds of processor, user and system, between two moments of the time looked at."""
+        moments = [moment for moment, _ in self._samples]
+        first = max(bisect_right(moments, since) - 1, 0)
+        last = min(bisect_left(moments, until), len(moments) - 1)
+        return self._samples[last][1] - self._samples[first][1]
+
+    def _sample(self) -> None:
+        ticks_a_s = os.sysconf("SC_CLK_TCK")
+        while not self._leaving.wait(self._EVERY_S):
+            # The name of the program, in brackets, may hold spaces: utime and stime count from behind it.
+            fields = self._stat.read_text().rpartition(")")[2].split()
+            self._samples.append((datetime.now(UTC), (int(fields[11]) + int(fields[12])) / ticks_a_s))
