@@ -158,7 +158,7 @@ def ensure_node_modules() -> None:
             return
         command, environment = _npm()
         done = subprocess.run(  # noqa: S603 - our own command, no outside input in it
-            [*command, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            [*command, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"],
             cwd=CONTRACTS,
             env=environment,
             stdout=subprocess.PIPE,

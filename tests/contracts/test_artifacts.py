@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shutil
+from enum import IntEnum
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,14 @@ def test_the_committed_artifacts_are_what_the_sources_compile_to() -> None:
 @pytest.mark.timeout(300)
 def test_a_machine_without_node_compiles_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The wheel's node and npm, with none on the PATH, into an empty node_modules."""
+    wallet = ["contracts/test/OneKeyWallet.sol"]
+    with_any_node = compiler.compile_sources(wallet)
     found = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name in ("node", "npm") else found(name))
     for name in ("package.json", "package-lock.json", "solc-node.js"):
         shutil.copy(compiler.CONTRACTS / name, tmp_path / name)
     monkeypatch.setattr(compiler, "CONTRACTS", tmp_path)
-    assert compiler.differences(compiler.artifacts()) == []
+    assert compiler.compile_sources(wallet) == with_any_node
 
 
 def test_check_says_which_artifact_differs(
@@ -104,7 +107,7 @@ def test_every_external_function_names_a_test_that_exists(name: str) -> None:
         match
         for path in [SOURCES / f"{name}.sol"]
         for match in re.findall(
-            r"^    function ([a-z]\w*)\([^{;]*\b(?:external|public)\b", path.read_text(), re.M
+            r"^    function ([a-z]\w*)\([^{;]*\b(?:external|public)\b", path.read_text(), re.MULTILINE
         )
     }
     documented = {
@@ -127,10 +130,10 @@ def test_every_external_function_names_a_test_that_exists(name: str) -> None:
         ("ITaskScheduler", model.TaskState),
     ],
 )
-def test_the_enums_agree_value_by_value(file: str, enum: type[model.IntEnum]) -> None:
+def test_the_enums_agree_value_by_value(file: str, enum: type[IntEnum]) -> None:
     """Off-chain code reads these numbers; an inserted value would silently shift the rest."""
     text = (SOURCES / "interfaces" / f"{file}.sol").read_text()
-    body = re.search(rf"^enum {enum.__name__} \{{(.*?)^\}}", text, re.M | re.S)
+    body = re.search(rf"^enum {enum.__name__} \{{(.*?)^\}}", text, re.MULTILINE | re.DOTALL)
     assert body is not None
-    names = re.findall(r"^    (\w+)", body[1], re.M)
+    names = re.findall(r"^    (\w+)", body[1], re.MULTILINE)
     assert [name.upper() for name in names] == [member.name.replace("_", "") for member in enum]

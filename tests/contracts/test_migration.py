@@ -1,5 +1,7 @@
 """A line of stores: a successor knows what its predecessors recorded, and takes over from them."""
 
+from collections.abc import Iterator
+
 import pytest
 from web3.contract import Contract
 
@@ -18,7 +20,7 @@ def succeed(world: World, predecessor: Contract, *, hand_over: bool = True) -> C
 
 
 @pytest.fixture
-def first(world: World):  # type: ignore[no-untyped-def]
+def first(world: World) -> Iterator[Contract]:
     store = world.store
     yield store
     world.store = store

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -15,7 +16,6 @@ from tests.contracts.model import (
     Liveness,
     PayoutRefusal,
     PayoutState,
-    Refusal,
 )
 from tests.contracts.world import YEAR, Refused, World, role
 
@@ -243,15 +243,11 @@ class Lives(RuleBasedStateMachine):
         self.ledger.consents[grant.id] = Consent(grant.scope, grant.subject, granted, grant.expires, revoked)
 
     def _expect_refusal(self, function: Any, by: str, error: str) -> tuple[object, ...]:
-        try:
+        with pytest.raises(Refused) as refused:
             self.world.send(function, by=by)
-        except Refused as refused:
-            assert refused.args[0] == error, refused.args
-            return refused.args
-        raise AssertionError(f"{function.fn_name} was taken where the model says {error}")
+        assert refused.value.args[0] == error, refused.value.args
+        return refused.value.args
 
-
-assert Refusal.AUTHORIZATION_OTHER_SUBJECT == Liveness.OTHER_SUBJECT.value
 
 Lives.TestCase.settings = settings(
     max_examples=12, stateful_step_count=25, suppress_health_check=list(HealthCheck), deadline=None

@@ -1,6 +1,10 @@
 """An enrolment of many at once: one root on chain, a leaf brought out when it is first needed."""
 
+from typing import Any
+
 import pytest
+from web3.contract.contract import ContractFunction
+from web3.types import TxReceipt
 
 from engine.chain.eip712 import Grant, MerkleTree, wave_leaf
 from tests.contracts.model import GrantRefusal, Liveness
@@ -21,7 +25,7 @@ class Wave:
         self.receipt = world.send(self.granting(world), by="enrolment")
         self.granted_at = world.now
 
-    def granting(self, world: World, **changes: object):  # type: ignore[no-untyped-def]
+    def granting(self, world: World, **changes: object) -> ContractFunction:
         arguments = {
             "root": self.tree.root,
             "count": self.count,
@@ -35,11 +39,11 @@ class Wave:
         return self.tree.root, leaf.as_tuple(), self.tree.proof(wave_leaf(leaf))
 
 
-def materialize(world: World, wave: Wave, leaf: Grant, by: str = "stranger"):  # type: ignore[no-untyped-def]
+def materialize(world: World, wave: Wave, leaf: Grant, by: str = "stranger") -> TxReceipt:
     return world.send(world.registry.functions.materialize(*wave.arguments(leaf)), by=by)
 
 
-def revoke_inside(world: World, wave: Wave, leaf: Grant, by: str = "insured"):  # type: ignore[no-untyped-def]
+def revoke_inside(world: World, wave: Wave, leaf: Grant, by: str = "insured") -> TxReceipt:
     _, deadline, signature = world.signed_revocation(leaf.id, by=by)
     return world.send(
         world.registry.functions.revokeUnmaterialized(*wave.arguments(leaf), deadline, signature),
@@ -207,7 +211,7 @@ def test_a_changed_leaf_is_not_in_the_wave(world: World, field: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"scope": role("another purpose")}, {"expires": 2**48 - 1}])
-def test_a_leaf_that_outgrows_its_wave_is_not_in_it(world: World, changes: dict[str, object]) -> None:
+def test_a_leaf_that_outgrows_its_wave_is_not_in_it(world: World, changes: dict[str, Any]) -> None:
     """The wave's scope and last expiry are what was announced, whatever was put into the tree."""
     leaf = world.new_grant(**changes)
     wave = Wave(world, leaves=[leaf, world.new_grant()])

@@ -11,13 +11,14 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_tester import EthereumTester, PyEVMBackend
-from eth_tester.exceptions import TransactionFailed
-from eth_utils import keccak
+from eth_tester import EthereumTester, PyEVMBackend  # type: ignore[import-untyped]
+from eth_tester.exceptions import TransactionFailed  # type: ignore[import-untyped]
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 from web3 import EthereumTesterProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
-from web3.types import TxReceipt
+from web3.types import TxParams, TxReceipt
 
 from engine.chain.compile import ARTIFACTS
 from engine.chain.eip712 import Grant, grant_typed_data, revoke_typed_data, sign
@@ -101,14 +102,16 @@ class World:
         source = compiled or artifact(name)
         factory = self.w3.eth.contract(abi=source["abi"], bytecode=source["bytecode"])
         self._learn_errors(source["abi"])
-        transaction = {"from": self.people["deployer"], "gas": GAS_LIMIT // 2}
+        transaction: TxParams = {"from": self.people["deployer"], "gas": GAS_LIMIT // 2}
         receipt = self.w3.eth.get_transaction_receipt(factory.constructor(*arguments).transact(transaction))
         if receipt["status"] != 1:
             try:
                 factory.constructor(*arguments).estimate_gas(transaction)
             except TransactionFailed as failure:
                 raise self._decoded(failure) from failure
-        return self.w3.eth.contract(address=receipt["contractAddress"], abi=source["abi"])
+        address = receipt["contractAddress"]
+        assert address is not None
+        return self.w3.eth.contract(to_checksum_address(address), abi=source["abi"])
 
     def deploy_store(self, predecessor: str = NOBODY) -> Contract:
         return self.deploy(
@@ -128,7 +131,7 @@ class World:
 
     def send(self, function: ContractFunction, *, by: str, gas: int = GAS_OF_ONE) -> TxReceipt:
         """Mine one transaction. Raises Refused, after checking that a refusal left no event behind."""
-        transaction = {"from": self.people[by], "gas": gas}
+        transaction: TxParams = {"from": self.people[by], "gas": gas}
         receipt = self.w3.eth.get_transaction_receipt(function.transact(transaction))
         if receipt["status"] == 1:
             return receipt
@@ -191,14 +194,14 @@ class World:
 
     # ---------------------------------------------------------------- consent
 
-    def new_grant(self, *, by: str = "insured", **changes: Any) -> Grant:
+    def new_grant(self, **changes: Any) -> Grant:
         """A grant that the registry takes, unless `changes` spoil it."""
         fields: dict[str, Any] = {
             "id": self.fresh(),
             "subject": self.fresh(),
             "scope": role("purpose"),
             "consent_digest": self.fresh(),
-            "insured": self.people[by],
+            "insured": self.people["insured"],
             "expires": self.now + YEAR,
         }
         return Grant(**(fields | changes))
