@@ -135,6 +135,11 @@ class Records:
         for payout in self.payouts:
             self.payouts_of_claim[payout.claim_id].append(payout)
 
+    def name_of(self, claim_key: str) -> str:
+        """The claim_id of a key on chain, or the key itself where no claim has it."""
+        claim = self.claim_of_key.get(claim_key)
+        return claim.claim_id if claim is not None else claim_key
+
 
 @contextmanager
 def reading(url: str) -> Iterator[Connection]:

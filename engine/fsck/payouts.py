@@ -68,10 +68,11 @@ def check_confirmations(records: Records, chain: Chain, findings: Findings) -> N
     """PayoutConfirmed on chain against payouts here, both ways."""
     confirmed = {event.result: event for event in chain.events("PayoutConfirmed")}
     reversed_ = {event.result for event in chain.events("ResultReversed")}
-    for result, count in Counter(event.result for event in chain.events("PayoutConfirmed")).items():
+    for (key, version), count in Counter(event.result for event in chain.events("PayoutConfirmed")).items():
         if count > 1:
-            detail = f"version {result[1]} is confirmed {count} times"
-            findings.differ(Code.CONFIRMATION_TWICE, result[0], detail)
+            findings.differ(
+                Code.CONFIRMATION_TWICE, records.name_of(key), f"version {version} is confirmed {count} times"
+            )
     for event in chain.known_before("PayoutConfirmed"):
         if not any(p.state in beliefs.PAID_OUT for p in _payouts_of(records, event)):
             findings.differ(

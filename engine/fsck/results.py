@@ -62,7 +62,7 @@ def check_results(records: Records, chain: Chain, findings: Findings) -> None:
     for (key, version), count in times.items():
         if count > 1:
             findings.differ(
-                Code.RESULT_TWICE, _name(records, key), f"version {version} is recorded {count} times"
+                Code.RESULT_TWICE, records.name_of(key), f"version {version} is recorded {count} times"
             )
     for event in chain.known_before("ResultRecorded"):
         _check_known(event, records, findings)
@@ -188,10 +188,10 @@ def _check_standing(records: Records, chain: Chain, findings: Findings) -> None:
         if state != told:
             standing = _STANDING[state] if state < len(_STANDING) else str(state)
             detail = f"the store says {standing}, its events say {_STANDING[told]}"
-            findings.differ(Code.CHAIN_PAYOUT_STATE, _name(records, key), detail)
+            findings.differ(Code.CHAIN_PAYOUT_STATE, records.name_of(key), detail)
         if committed != commitment(newest[key]):
             detail = f"the store commits to {committed}, not to the result of {newest[key].place}"
-            findings.differ(Code.RESULT_COMMITMENT, _name(records, key), detail)
+            findings.differ(Code.RESULT_COMMITMENT, records.name_of(key), detail)
 
 
 def _newest(recorded: dict[tuple[str, int], Event]) -> dict[str, int]:
@@ -199,11 +199,6 @@ def _newest(recorded: dict[tuple[str, int], Event]) -> dict[str, int]:
     for key, version in recorded:
         versions[key] = max(version, versions.get(key, 0))
     return versions
-
-
-def _name(records: Records, claim_key: str) -> str:
-    claim = records.claim_of_key.get(claim_key)
-    return claim.claim_id if claim is not None else claim_key
 
 
 def _digest(document: Any) -> str:
