@@ -5,6 +5,7 @@ whose fate is unknown is asked about; it is sent again only under the same id.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import structlog
 from sqlmodel import Session
@@ -21,6 +22,8 @@ from engine.pipeline.states import PAYOUT_MOVES, ClaimState, PayoutState, move_c
 from engine.store import claims, settlements, tables
 
 ACTOR = "engine: pay"
+_LOOK_PAST = 10
+"""Of so many batches of payouts whose confirmation waits for its depth, the next is still sent."""
 _NOT_AT_THE_BANK = (PayoutState.DUE, PayoutState.SUBMITTED, PayoutState.UNKNOWN)
 """…if the bank says so."""
 OPEN = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
@@ -231,15 +234,17 @@ def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: t
 
 
 def confirm_settled(ctx: Context, limit: int) -> int:
-    """Put the confirmation of settled payouts on chain; returns how many were sent."""
+    """Put the confirmation of settled payouts on chain, at most `limit`; returns how many were sent."""
     with ctx.database.reading() as session:
-        waiting = [
+        settled = [
             (_raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, _raw(p.payout_digest))
-            for p in claims.payouts_in(session, (PayoutState.SETTLED,), limit)
+            for p in claims.payouts_in(session, (PayoutState.SETTLED,), _LOOK_PAST * limit)
         ]
-    waiting = [
-        item for item in waiting if ctx.chain.results.payout_state_of(item[0]) is OnChainPayout.RECORDED
-    ]
+    # Some were sent before and wait for their depth: the chain knows which.
+    to_send = (
+        item for item in settled if ctx.chain.results.payout_state_of(item[0]) is OnChainPayout.RECORDED
+    )
+    waiting = list(islice(to_send, limit))
     if waiting:
         keys, versions, digests = zip(*waiting, strict=True)
         ctx.chain.results.confirm_payouts(list(keys), list(versions), list(digests))
