@@ -1,12 +1,24 @@
 """What the client needs of a chain, and the chain that is reached over HTTP."""
 
-import itertools
 from collections.abc import Sequence
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-import httpx
+import requests
+from web3 import HTTPProvider
+from web3.providers.rpc.utils import ExceptionRetryConfiguration
+from web3.types import RPCEndpoint
 
 from engine.chain.errors import ChainUnavailable, RpcError
+from engine.chain.rpc import READ_METHODS
+
+# web3's own list has eth_sendRawTransaction in it: whether to send again is for the sender to find out.
+_TRIED_AGAIN = [*sorted(READ_METHODS), "eth_estimateGas"]
+_ATTEMPTS = 3
+_SHOWN = 200
+"""Characters of a failure that go into the message: web3 quotes the whole of an answer it cannot read."""
 
 
 class Chain(Protocol):
@@ -31,28 +43,56 @@ class Chain(Protocol):
 
 
 class HttpChain:
-    """Any EVM node over JSON-RPC. Thread-safe; `timeout_s` bounds one request."""
+    """Any EVM node over JSON-RPC. Thread-safe.
+
+    `timeout_s` bounds one attempt; a read whose connection broke is attempted again, anything else never.
+    """
 
     checks_before_sending = False
 
     def __init__(self, url: str, timeout_s: float = 10.0) -> None:
         self._url = url
-        self._http = httpx.Client(timeout=timeout_s)
-        self._ids = itertools.count(1)
+        self._closed = False
+        # One session for all threads, so that it can be closed: web3's own are one a thread, and stay open.
+        self._session = requests.Session()
+        # No node needs cookies, and they are what threads that share a session would trip over.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        # A proxy that the environment names must not stand between the engine and its own machine.
+        self._session.trust_env = not _on_this_machine(url)
+        self._provider = HTTPProvider(
+            url,
+            request_kwargs={"timeout": timeout_s, "allow_redirects": False},
+            session=self._session,
+            exception_retry_configuration=ExceptionRetryConfiguration(
+                errors=[requests.ConnectionError], retries=_ATTEMPTS, method_allowlist=_TRIED_AGAIN
+            ),
+        )
 
     def request(self, method: str, params: list[Any]) -> Any:
-        call = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        if self._closed:
+            raise ChainUnavailable(f"{self._url}: {method}: the connection is closed")
         try:
-            response = self._http.post(self._url, json=call)
-            answer = response.json()
-        except (httpx.HTTPError, ValueError, RuntimeError) as error:
-            # RuntimeError: the client was closed by another thread.
-            raise ChainUnavailable(f"{self._url}: {method}: {type(error).__name__}: {error}") from error
-        if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
-            raise ChainUnavailable(f"{self._url}: {method}: HTTP {response.status_code}, no JSON-RPC answer")
-        if answer.get("error") is not None:
+            answer = self._exchange(method, params)
+        except (OSError, ValueError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {str(error)[:_SHOWN]}"
+            raise ChainUnavailable(f"{self._url}: {method}: {reason}") from error
+        if isinstance(answer, dict) and answer.get("error") is not None:
             raise _error(answer["error"])
+        if not isinstance(answer, dict) or "result" not in answer:
+            raise ChainUnavailable(f"{self._url}: {method}: no JSON-RPC answer: {str(answer)[:_SHOWN]}")
         return answer["result"]
+
+    def _exchange(self, method: str, params: list[Any]) -> Any:
+        try:
+            return self._provider.make_request(RPCEndpoint(method), params)
+        except requests.HTTPError as error:
+            # Some nodes put a JSON-RPC error under an HTTP status of 400 or 500.
+            if error.response is None:
+                raise
+            try:
+                return self._provider.decode_rpc_response(error.response.content)
+            except ValueError:
+                raise error from None
 
     def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
         outcomes: list[str | RpcError] = []
@@ -68,7 +108,16 @@ class HttpChain:
         return 0.0
 
     def close(self) -> None:
-        self._http.close()
+        self._closed = True
+        self._session.close()
+
+
+def _on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _error(error: Any) -> RpcError:

@@ -99,7 +99,7 @@ def test_a_deployment_over_http_is_finished_after_any_transaction(
     chain_settings = settings(tmp_path, Clock(), anvil_url)
     object.__setattr__(chain_settings, "rng", _fresh_keys(allowed))
     with opened(chain_settings) as client:
-        fund(client)
+        fund(anvil_url, client.roles.values())
         client.chain.close()
         dying = DyingHttp(anvil_url)
         dying.allowed = allowed

@@ -106,4 +106,4 @@ def test_an_account_without_gas_money_is_told_by_the_node(anvil_url: str, tmp_pa
         client.request("anvil_setBalance", [client.roles["deployer"], "0x0"])
         with pytest.raises(Exception, match=r"(?i)insufficient funds"):
             client._senders["deployer"].send(Call(None, b"\x00"))
-        fund(client)
+        fund(anvil_url, client.roles.values())
