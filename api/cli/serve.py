@@ -7,21 +7,19 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 import uvicorn
 
 from api.cli.processes import Child, ChildFailed, free_port
-from api.http.app import create_app
 from engine.chain.errors import ChainError
 from engine.evidence.anchors import TrustStore
-from engine.pipeline import parties
-from engine.pipeline.context import Context
-from engine.pipeline.dispatcher import Dispatcher
 from engine.pipeline.settings import Settings
-from engine.store.api_keys import Role
+
+if TYPE_CHECKING:
+    from engine.pipeline.context import Context
 
 EXIT_CANNOT = 2
 
@@ -86,6 +84,10 @@ def bank_process(home: Path, port: int, callback_url: str, secret_file: Path) ->
 
 
 def _run(settings: Settings, as_json: bool) -> None:
+    from api.http.app import create_app
+    from engine.pipeline.context import Context
+    from engine.pipeline.dispatcher import Dispatcher
+
     ctx = Context.open(settings)
     dispatcher = Dispatcher(ctx)
     try:
@@ -122,8 +124,11 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def _operator_key(ctx: Context) -> Path:
+def _operator_key(ctx: "Context") -> Path:
     """The operator's API key, issued at the first start into a file that only its owner reads."""
+    from engine.pipeline import parties
+    from engine.store.api_keys import Role
+
     path = ctx.settings.in_home("operator.key")
     if not path.exists():
         _, token = parties.issue_key(ctx, Role.OPERATOR, "operator")

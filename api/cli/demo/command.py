@@ -4,18 +4,12 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.demo.evidence import collect_and_verify
-from api.cli.demo.outcome import Outcome, bank_duplicates, summarise
-from api.cli.demo.play import Play
-from api.cli.demo.screen import Screen
-from api.cli.demo.stage import Stage
-from api.cli.processes import ChildFailed
-from api.client import ApiError
-from engine.sandbox.population import generate
+if TYPE_CHECKING:
+    from api.cli.demo.outcome import Outcome
 
 EXIT_NO, EXIT_CANNOT = 1, 2
 _SETTLEMENTS = 66
@@ -37,6 +31,15 @@ def demo(
     it stopped. Exits 1 when a claim was not paid exactly once with evidence that verifies, 2 when it
     could not run.
     """
+    from api.cli.demo.evidence import collect_and_verify
+    from api.cli.demo.outcome import bank_duplicates, summarise
+    from api.cli.demo.play import Play
+    from api.cli.demo.screen import Screen
+    from api.cli.demo.stage import Stage
+    from api.cli.processes import ChildFailed
+    from api.client import ApiError
+    from engine.sandbox.population import generate
+
     screen = Screen(talk=not as_json)
     population = generate(max(_FEWEST_POLICIES, settlements * _POLICIES_A_SETTLEMENT), settlements)
     started = time.monotonic()
@@ -57,5 +60,5 @@ def demo(
         raise typer.Exit(EXIT_NO)
 
 
-def _as_promised(outcome: Outcome) -> bool:
+def _as_promised(outcome: "Outcome") -> bool:
     return outcome.duplicate_payouts == 0 and outcome.evidence_verified == outcome.paid
