@@ -5,12 +5,9 @@ it is taken, whose times are mostly waiting for those before; then a few claims,
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from statistics import median, quantiles
-from tempfile import TemporaryDirectory
 
 from api.cli.demo.evidence import PAID
 from api.cli.demo.outcome import bank_duplicates, summarise
@@ -23,7 +20,7 @@ from engine.sandbox.population import Discharge, generate
 from engine.settlement import load_register
 from tests.bench import Row
 from tests.bench.sampling import ProcessorTime
-from tests.support.process import REPOSITORY
+from tests.bench.stage import staged
 
 _BURST = 400
 _ALONE = 15
@@ -33,9 +30,9 @@ _ONE_WITHIN_S = 60.0
 
 
 def run() -> list[Row]:
-    with _stage() as stage:
+    with staged("load") as stage:
         play = Play(stage, generate(_POLICIES, _BURST), Screen(talk=False))
-        with ProcessorTime(stage.engine.pid or 0) as engine:
+        with ProcessorTime(stage.engine.pid) as engine:
             claims = play.run()
         outcome = summarise(stage, claims, {}, bank_duplicates(stage))
         if outcome.duplicate_payouts:
@@ -48,18 +45,6 @@ def run() -> list[Row]:
         *_times("with the line to itself", alone),
         Row("recorded and confirmed, in the burst", "gas a claim", outcome.chain["gas_per_claim"]),
     ]
-
-
-@contextmanager
-def _stage() -> Iterator[Stage]:
-    """On the repository's disk: a temporary folder may be memory, where a commit costs nothing."""
-    build = REPOSITORY / "build"
-    build.mkdir(exist_ok=True)
-    with (
-        TemporaryDirectory(prefix="load-", dir=build) as folder,
-        Stage(Path(folder) / "run", _BURST) as stage,
-    ):
-        yield stage
 
 
 def _one_by_one(stage: Stage, play: Play) -> Iterator[Claim]:

@@ -34,14 +34,25 @@ def rate_of_a_core(work: Callable[[], object], units: int, at_least_s: float = 0
     return done / spent
 
 
+def processor_s(pid: int | None) -> float:
+    """Seconds of processor, user and system, that a process has spent. Raises ProcessLookupError."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError as error:
+        raise ProcessLookupError(f"there is no process {pid}") from error
+    # The program's name, in brackets, may hold spaces: utime and stime are counted from behind it.
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class ProcessorTime:
-    """What another process has spent, looked at ten times a second: on a busy machine, truer than a clock."""
+    """What a process spends over time, looked at ten times a second."""
 
     _EVERY_S = 0.1
 
-    def __init__(self, pid: int) -> None:
-        self._stat = Path(f"/proc/{pid}/stat")
-        self._samples: list[tuple[datetime, float]] = []
+    def __init__(self, pid: int | None) -> None:
+        self._pid = pid
+        self._samples = [(datetime.now(UTC), processor_s(pid))]
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
@@ -54,15 +65,12 @@ class ProcessorTime:
         self._thread.join()
 
     def spent_s(self, since: datetime, until: datetime) -> float:
-        """Seconds of processor, user and system, between two moments of the time looked at."""
+        """Seconds of processor between two moments of the time looked at."""
         moments = [moment for moment, _ in self._samples]
         first = max(bisect_right(moments, since) - 1, 0)
         last = min(bisect_left(moments, until), len(moments) - 1)
         return self._samples[last][1] - self._samples[first][1]
 
     def _sample(self) -> None:
-        ticks_a_s = os.sysconf("SC_CLK_TCK")
         while not self._leaving.wait(self._EVERY_S):
-            # The name of the program, in brackets, may hold spaces: utime and stime count from behind it.
-            fields = self._stat.read_text().rpartition(")")[2].split()
-            self._samples.append((datetime.now(UTC), (int(fields[11]) + int(fields[12])) / ticks_a_s))
+            self._samples.append((datetime.now(UTC), processor_s(self._pid)))

@@ -1,0 +1,150 @@
+"""How many settlements are durably accepted a second: over HTTP, and by the service inside it.
+
+Over HTTP the engine is a process of its own, and the clients another; every request is signed (RFC 9421)
+before the clock starts. Nobody in these settlements is insured, so that of the line behind the intake
+only the match runs beside it. Group commit is measured against one transaction a call, in one process.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from statistics import median, quantiles
+from typing import TypeVar
+
+from sqlmodel import Session
+
+from engine.pipeline import intake, parties
+from engine.pipeline.context import Context
+from engine.sandbox.population import PAYING_HOSPITALS, generate
+from engine.settlement import load_register
+from engine.store.database import Database
+from engine.store.writer import GroupCommit
+from tests.api.world import opened
+from tests.bench import Row
+from tests.bench.hospital import Hospital
+from tests.bench.sampling import Measure, interleaved, processor_s
+from tests.bench.stage import folder, staged
+
+T = TypeVar("T")
+_HOSPITAL = PAYING_HOSPITALS[0]
+_CALLERS = 32
+_FEW, _MANY = 30, 200
+"""Settlements a round: of one caller, and of many or of a batch."""
+_ROUNDS = 3
+_RATE = "settlements/s"
+
+
+def run() -> list[Row]:
+    bodies = _bodies()
+    return [*_over_http(bodies), *_in_process(bodies), _disk()]
+
+
+def _bodies() -> Iterator[bytes]:
+    """Native settlements without end, of 15 to 40 detail lines, each with a number of its own."""
+    for discharge in generate(40, 1_000_000).settlements():
+        if discharge.outcome in ("paid", "nothing"):
+            native = discharge.body
+            native["setlinfo"]["fixmedins_code"] = _HOSPITAL
+            yield json.dumps(native, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _over_http(bodies: Iterator[bytes]) -> list[Row]:
+    latencies_ms: list[float] = []
+    processor_ms: list[float] = []
+    with staged("intake") as stage, Hospital(stage, _HOSPITAL) as hospital:
+
+        def one() -> float:
+            answers = hospital.post(list(islice(bodies, _FEW)), 1)
+            hospital.wait_for_the_line()
+            return _FEW / answers.elapsed_s
+
+        def many() -> float:
+            before_s = processor_s(stage.engine.pid)
+            answers = hospital.post(list(islice(bodies, _MANY)), _CALLERS)
+            processor_ms.append((processor_s(stage.engine.pid) - before_s) * 1000 / _MANY)
+            latencies_ms.extend(answers.latencies_ms)
+            hospital.wait_for_the_line()
+            return _MANY / answers.elapsed_s
+
+        def batch() -> float:
+            answers = hospital.post_batch(list(islice(bodies, _MANY)))
+            hospital.wait_for_the_line()
+            return _MANY / answers.elapsed_s
+
+        rates = interleaved({"one": one, "many": many, "batch": batch}, _ROUNDS)
+    by_many = f"posted one a request by {_CALLERS} clients"
+    return [
+        Row("posted one a request by 1 client", _RATE, rates["one"]),
+        Row(by_many, _RATE, rates["many"], rates["one"], "1 client, this run"),
+        Row(f"{by_many}: p50", "ms", median(latencies_ms)),
+        Row(f"{by_many}: p99", "ms", quantiles(latencies_ms, n=100, method="inclusive")[-1]),
+        Row(f"{by_many}: the engine's processor time", "ms a settlement", median(processor_ms)),
+        Row(f"posted {_MANY} a request", _RATE, rates["batch"], rates["many"], f"{by_many}, this run"),
+    ]
+
+
+def _in_process(bodies: Iterator[bytes]) -> list[Row]:
+    """`accept_settlement` without HTTP: the same calls into a group, and each into its own transaction."""
+    with folder("intake") as home, opened(home / "engine") as (grouped, _):
+        parties.register_hospital(grouped, load_register().hospitals[_HOSPITAL], None, None)
+        alone = replace(grouped, writer=_OneCommitACall(grouped.database))
+        figures = interleaved(
+            {
+                "one grouped": _accepting(grouped, bodies, _FEW, 1),
+                "one alone": _accepting(alone, bodies, _FEW, 1),
+                "many grouped": _accepting(grouped, bodies, _MANY, _CALLERS),
+                "many alone": _accepting(alone, bodies, _MANY, _CALLERS),
+            },
+            _ROUNDS,
+        )
+    peer = "one transaction a call, this run"
+    return [
+        Row(
+            f"service called by {who}, group commit",
+            _RATE,
+            figures[f"{n} grouped"],
+            figures[f"{n} alone"],
+            peer,
+        )
+        for n, who in (("one", "1 thread"), ("many", f"{_CALLERS} threads"))
+    ]
+
+
+def _accepting(ctx: Context, bodies: Iterator[bytes], number: int, callers: int) -> Measure:
+    def measure() -> float:
+        raws = list(islice(bodies, number))
+        with ThreadPoolExecutor(callers) as pool:
+            started = time.perf_counter()
+            accepted = list(pool.map(partial(intake.accept_settlement, ctx, _HOSPITAL), raws))
+            return len(accepted) / (time.perf_counter() - started)
+
+    return measure
+
+
+class _OneCommitACall(GroupCommit):
+    """What group commit is measured against: the caller's own transaction, in the caller's thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        with self._database.transaction() as session:
+            return work(session)
+
+
+def _disk() -> Row:
+    """What every durable commit waits for at least: it says how far figures of two machines compare."""
+    samples_ms = []
+    with folder("intake") as home, Path(home / "probe").open("wb", buffering=0) as probe:
+        for _ in range(100):
+            started = time.perf_counter()
+            probe.write(bytes(4096))
+            os.fsync(probe.fileno())
+            samples_ms.append((time.perf_counter() - started) * 1000)
+    return Row("4 KiB written and fsynced on this disk: p50", "ms", median(samples_ms))
