@@ -5,17 +5,19 @@ batch after another: that keeps each person's order. The other follows the chain
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import structlog
 from sqlmodel import Session
 
-from engine.chain.errors import ChainUnavailable, TransactionUnknown
 from engine.pipeline import feed, pay, reversal, tasks, workflows
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.store import claims, tables
+from engine.store.ownership import Ownership
 
 log = structlog.get_logger()
 _ASK_FIRST_S, _ASK_LAST_S = 2, 300
@@ -34,14 +36,21 @@ class Dispatcher:
         self._executor_id = executor_id
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._ownership: Ownership | None = None
         self._closed_before: date | None = None
+        self._left: deque[str] = deque()
+        """Batches to run before new claims are taken: interrupted ones, and the parts of failed ones."""
+        self._unsure = True
+        """Whether a batch may be between two states without standing in `_left`."""
         self._asked: dict[str, int] = {}
         """payout id -> seconds between its last two questions to the bank."""
 
     def start(self) -> None:
+        """Raises Unavailable when another engine works on this database."""
+        self._ownership = Ownership.take(self._ctx.database)
         workflows.launch(self._ctx, self._executor_id)
-        for name, loop in (("claims", self._claims_round), ("payouts", self._payouts_round)):
-            thread = threading.Thread(target=self._run, args=(loop,), name=name, daemon=True)
+        for name, loop in (("claims", self._claims), ("payouts", self._payouts)):
+            thread = threading.Thread(target=loop, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -50,30 +59,36 @@ class Dispatcher:
         for thread in self._threads:
             thread.join()
         workflows.shut_down()
+        if self._ownership is not None:
+            self._ownership.release()
 
-    def _run(self, one_round: Callable[[], bool]) -> None:
-        if one_round == self._claims_round:
-            workflows.wait_for_resumed()
-            for batch_id in self._interrupted():
-                self._run_batch(batch_id)
-        while not self._stopping.is_set():
-            try:
-                busy = one_round()
-            except Exception:
-                log.exception("dispatcher.round_failed", loop=threading.current_thread().name)
-                self._stopping.wait(_PAUSE_AFTER_FAILURE_S)
-                continue
-            if not busy:
-                self._stopping.wait(self._ctx.settings.tick_s)
+    def _attempt(self, part: Callable[[], Any]) -> bool:
+        """Whether it had something to do. One that fails is logged and tried again, after a pause."""
+        try:
+            return bool(part())
+        except Exception:
+            log.exception("dispatcher.round_failed", part=part.__name__)
+            self._stopping.wait(_PAUSE_AFTER_FAILURE_S)
+            return False
 
     # Claims
+
+    def _claims(self) -> None:
+        workflows.wait_for_resumed()
+        while not self._stopping.is_set():
+            if not self._attempt(self._claims_round):
+                self._stopping.wait(self._ctx.settings.tick_s)
 
     def _claims_round(self) -> bool:
         if self._ctx.chain.ahead_s() > _MOST_AHEAD_S:
             return False  # the claims gather meanwhile: the next batch is larger, and needs fewer blocks
-        batch_id = self._take_claims()
+        if self._unsure:
+            self._left = deque(self._interrupted())
+        self._unsure = True
+        batch_id = self._left.popleft() if self._left else self._take_claims()
         if batch_id is not None:
             self._run_batch(batch_id)
+        self._unsure = False
         return batch_id is not None
 
     def _take_claims(self) -> str | None:
@@ -88,7 +103,7 @@ class Dispatcher:
         return batch_id
 
     def _interrupted(self) -> list[str]:
-        """Batches whose claims a crash left between two states."""
+        """Batches whose claims a crash, or a failure, left between two states."""
         with self._ctx.database.reading() as session:
             return list(claims.open_batches(session, _UNFINISHED))
 
@@ -102,24 +117,24 @@ class Dispatcher:
             log.info("batch.done", batch_id=batch_id, **done)
 
     def _set_aside(self, batch_id: str, error: Exception) -> None:
-        """Find what a batch fails on: each claim goes on alone, and one that fails alone to review."""
-        transient = isinstance(error, ChainUnavailable | TransactionUnknown)
-        if transient:
-            self._stopping.wait(_PAUSE_AFTER_FAILURE_S)
+        """Wait for what passes by itself; else each claim goes on alone, one that fails alone to review."""
+        passing = workflows.will_pass(error)
+        together = self._ctx.rng(8).hex()
         again = []
         with self._ctx.database.transaction() as session:
-            stuck = [c for state in _UNFINISHED for c, _ in claims.batch(session, batch_id, state)]
+            stuck = [c for state in _UNFINISHED for c, _ in claims.batch(session, batch_id, state, lock=True)]
             stuck = [claim for claim in stuck if claim.record_tx is None]
             for claim in stuck:
-                if len(stuck) == 1 and not transient:
+                if len(stuck) == 1 and not passing:
                     self._give_up(session, claim, error)
                     continue
-                claim.batch_id = self._ctx.rng(8).hex()
+                # A new name, because a workflow that ended under the old one is not run again.
+                claim.batch_id = together if passing else self._ctx.rng(8).hex()
                 session.add(claim)
                 again.append(claim.batch_id)
-        for single in again:
-            if not self._stopping.is_set():
-                self._run_batch(single)
+        self._left.extend(dict.fromkeys(again))
+        if passing:
+            self._stopping.wait(_PAUSE_AFTER_FAILURE_S)
 
     def _give_up(self, session: Session, claim: tables.Claim, error: Exception) -> None:
         code = "pipeline.failed"
@@ -141,15 +156,22 @@ class Dispatcher:
 
     # Payouts
 
-    def _payouts_round(self) -> bool:
-        ctx = self._ctx
-        handled = feed.read_events(ctx)
-        sent = self._send_due()
-        self._ask()
-        confirmed = pay.confirm_settled(ctx, ctx.settings.batch_size)
-        reversed_ = reversal.reverse_on_chain(ctx, ctx.settings.batch_size)
-        self._close_past_tasks()
-        return bool(handled or sent or confirmed or reversed_)
+    def _payouts(self) -> None:
+        """Each part by itself: what keeps one from its work keeps no other."""
+        parts = (self._read, self._send_due, self._ask, self._confirm, self._reverse, self._close_past_tasks)
+        while not self._stopping.is_set():
+            busy = [self._attempt(part) for part in parts]
+            if not any(busy):
+                self._stopping.wait(self._ctx.settings.tick_s)
+
+    def _read(self) -> int:
+        return feed.read_events(self._ctx)
+
+    def _confirm(self) -> int:
+        return pay.confirm_settled(self._ctx, self._ctx.settings.batch_size)
+
+    def _reverse(self) -> int:
+        return reversal.reverse_on_chain(self._ctx, self._ctx.settings.batch_size)
 
     def _close_past_tasks(self) -> None:
         """Once a day, and once after a start."""

@@ -91,6 +91,8 @@ class Screen:
             f"accepted to paid: p50 {o.p50_ms / 1000:.2f} s, p99 {o.p99_ms / 1000:.2f} s; "
             f"{o.settlements_per_s} paid a second; {o.chain['gas_per_claim']} gas to record and confirm one"
         )
+        if o.engine_restarts:
+            self._out.print(f"the engine was killed and started again {o.engine_restarts} time(s) on the way")
         self._out.print(
             f"evidence verified: {o.evidence_verified} of {o.paid}; paid twice, by the bank's statement: "
             f"{o.duplicate_payouts}; {seconds:.0f} s in all"
