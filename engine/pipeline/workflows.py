@@ -4,15 +4,19 @@ A workflow handles a micro-batch, because its bookkeeping costs the same for one
 Every step is also safe to run twice: DBOS repeats the step that was under way when the process died.
 """
 
+import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import error as dbos_error
+from sqlalchemy.exc import OperationalError
 
-from engine.chain.errors import ChainUnavailable
+from engine.chain.errors import ChainUnavailable, TransactionUnknown
 from engine.pipeline import decide, match, pay, record
 from engine.pipeline.context import Context
 
 APPLICATION_VERSION = "1"
 """Pinned: an interrupted batch is resumed by the next release too. Raise it when steps change."""
 _NAME = "autoclaim"
+log = structlog.get_logger()
 
 
 class _Bound:
@@ -27,8 +31,11 @@ class _Bound:
         return cls.context
 
 
-def _worth_retrying(error: BaseException) -> bool:
-    return isinstance(error, ChainUnavailable | OSError)
+def will_pass(error: BaseException) -> bool:
+    """Whether something outside is away for now: the chain, the database, the network."""
+    if isinstance(error, dbos_error.DBOSMaxStepRetriesExceeded):
+        return all(will_pass(one) for one in error.errors)
+    return isinstance(error, ChainUnavailable | TransactionUnknown | OperationalError | OSError)
 
 
 @DBOS.step()
@@ -41,7 +48,7 @@ def decide_step(batch_id: str) -> int:
     return decide.decide_batch(_Bound.get(), batch_id)
 
 
-@DBOS.step(retries_allowed=True, max_attempts=8, interval_seconds=0.5, should_retry=_worth_retrying)
+@DBOS.step(retries_allowed=True, max_attempts=3, interval_seconds=0.5, should_retry=will_pass)
 def record_step(batch_id: str) -> int:
     return record.record_batch(_Bound.get(), batch_id)
 
@@ -81,9 +88,13 @@ def launch(ctx: Context, executor_id: str) -> None:
 
 
 def wait_for_resumed() -> None:
-    """Until the workflows that a crash interrupted have ended: nothing new starts beside them."""
+    """Until the workflows that a crash interrupted have ended, well or not: nothing starts beside them."""
     for status in DBOS.list_workflows(status="PENDING"):
-        DBOS.retrieve_workflow(status.workflow_id).get_result()
+        try:
+            DBOS.retrieve_workflow(status.workflow_id).get_result()
+        except Exception:
+            # What it left undone is found in the claims' states, and set aside from there.
+            log.exception("workflow.failed", workflow_id=status.workflow_id)
 
 
 def run_claims(batch_id: str) -> dict[str, int]:
