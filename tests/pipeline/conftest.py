@@ -1,5 +1,6 @@
 """A world a test: a copy of a home that is built once, beside a real sandbox bank."""
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -7,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.payout.bank_process import BankProcess
 from tests.pipeline.world import World, build_home, copy_rows, opened
+
+# What goes wrong here goes wrong on purpose; drawing each traceback for the log takes seconds.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 OpenWorld = Callable[..., World]
 

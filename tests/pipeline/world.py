@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -109,8 +110,8 @@ def enrol(ctx: Context, indexes: range) -> None:
     )
 
 
-def build_home(home: Path, bank: BankProcess, count: int = PEOPLE, **settings: Any) -> None:
-    """Two hospitals, one product, `count` people; closed again when this returns."""
+def build_home(home: Path, bank: BankProcess, people_count: int = PEOPLE, **settings: Any) -> None:
+    """Two hospitals, one product, `people_count` people; closed again when this returns."""
     home.mkdir()
     (home / "passphrase").write_text("correct horse")
     # What costs 40 ms a key at every opening guards nothing here.
@@ -123,7 +124,7 @@ def build_home(home: Path, bank: BankProcess, count: int = PEOPLE, **settings: A
             parties.register_hospital(ctx, register[code], None, None)
         source = REPOSITORY / "seeds" / "products" / f"huhuibao-{EDITION}.yaml"
         enrolment.load_product(ctx, source.read_bytes(), source.name)
-        enrol(ctx, range(count))
+        enrol(ctx, range(people_count))
     finally:
         ctx.close()
 
@@ -144,11 +145,11 @@ def copy_rows(home: Path, url: str) -> None:
 class World:
     """The engine's steps under short names, and what came of them."""
 
-    def __init__(self, ctx: Context, clock: Clock, bank: BankProcess) -> None:
+    def __init__(self, ctx: Context, clock: Clock, bank: BankProcess, first_number: int) -> None:
         self.ctx = ctx
         self.clock = clock
         self.bank = bank
-        self._numbers = iter(range(1, 10_000))
+        self._numbers = count(first_number)
 
     # Settlements
 
@@ -334,13 +335,14 @@ class World:
 
 
 @contextmanager
-def opened(home: Path, bank: BankProcess, **settings: Any) -> Iterator[World]:
+def opened(home: Path, bank: BankProcess, first_number: int = 1, **settings: Any) -> Iterator[World]:
+    """`first_number`: of the settlements it makes, above those that the home holds."""
     clock = Clock()
     ctx = Context.open(Settings(home=home, bank_url=bank.url, **settings), clock=clock)
     ctx.bank.close()
     ctx.bank = bank.client(clock=clock)
     try:
-        yield World(ctx, clock, bank)
+        yield World(ctx, clock, bank, first_number)
     finally:
         ctx.close()
 
