@@ -100,9 +100,7 @@ def decide_claim(
     actor = f"{caller.role} {caller.principal} ({caller.key_id})"
 
     def work() -> Response:
-        decided = claims.decide_claim(
-            ctx, claim_id, ruling.action, ruling.reason, actor, ruling.payable_fen
-        )
+        decided = claims.decide_claim(ctx, claim_id, ruling.action, ruling.reason, actor, ruling.payable_fen)
         return rendered(schemas.ClaimDetail, decided)
 
     return once(work)

@@ -117,7 +117,7 @@ def _deploy(chain: ChainClient, settings: Settings) -> None:
             raise
         accounts = ", ".join(f"{role} {address}" for role, address in sorted(chain.roles.items()))
         raise Unavailable(
-            f"the role keys have nothing to pay gas with on this chain; fund them, then start again: {accounts}",
+            f"the role keys have nothing to pay gas with here; fund them, then start again: {accounts}",
             code="chain.no_funds",
         ) from error
 
