@@ -133,11 +133,14 @@ class Chain:
         numbers = sorted(set(blocks))
         calls = [("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
         answers = self._rpc.call_many(calls)
-        return {n: _quantity(block["timestamp"]) for n, block in zip(numbers, answers, strict=True)}
+        return {
+            number: _quantity(block.get("timestamp") if isinstance(block, dict) else block)
+            for number, block in zip(numbers, answers, strict=True)
+        }
 
     def payout_states(self, claim_keys: Sequence[str]) -> list[int]:
         """The store's payoutStateOf, at the head that was read."""
-        return [int(word, 16) for word in self._ask_store("payoutStateOf(bytes32)", claim_keys)]
+        return [_quantity(word) for word in self._ask_store("payoutStateOf(bytes32)", claim_keys)]
 
     def commitments(self, claim_keys: Sequence[str]) -> list[str]:
         """The store's commitmentOf, at the head that was read; 0x-hex."""
@@ -177,7 +180,10 @@ class Chain:
                     raise
                 span = (last - first + 1) // 2
                 continue
-            yield from filter(None, map(self._event, logs))
+            try:
+                yield from filter(None, map(self._event, logs))
+            except (KeyError, IndexError, TypeError, AttributeError) as error:
+                raise CannotCheck(f"the chain answered eth_getLogs with no log: {error!r}") from error
             first = last + 1
 
     def _event(self, log: Mapping[str, Any]) -> Event | None:

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC
 
 import rfc8785
 
@@ -98,7 +97,7 @@ def check_access_log(entries: Iterable[database.AccessEntry], findings: Findings
 
 
 def _digest(entry: database.AccessEntry) -> str:
-    at = database.in_utc(entry.at).astimezone(UTC).isoformat(timespec="microseconds")
+    at = database.in_utc(entry.at).isoformat(timespec="microseconds")
     names = ("seq", "request_id", "key_id", "role", "principal", "method", "path", "status", "remote")
     chained = {name: getattr(entry, name) for name in (*names, "previous_digest")} | {"at": at}
     return "0x" + hashlib.sha256(rfc8785.dumps(chained)).hexdigest()

@@ -119,12 +119,13 @@ def _check_recorded(claim: Claim, recorded: dict[tuple[str, int], Event], findin
 def _check_tasks(records: Records, chain: Chain, findings: Findings) -> None:
     opened = {event.words["taskId"]: event for event in chain.events("TaskOpened")}
     for task_id in sorted({event.words["taskId"] for event in chain.known_before("ResultRecorded")}):
-        task = records.tasks.get(task_id)
-        if task is None:
+        task, event = records.tasks.get(task_id), opened.get(task_id)
+        if task is None or event is None:
+            where = "here" if task is None else "on chain"
             findings.differ(
-                Code.TASK_CONTENT, task_id, "results are recorded under it, and it is not kept here"
+                Code.TASK_CONTENT, task_id, f"results are recorded under it; it is unknown {where}"
             )
-        elif opened[task_id].words["termsDigest"] != task.terms_root:
+        elif event.words["termsDigest"] != task.terms_root:
             findings.differ(Code.TASK_CONTENT, task_id, "it was opened under other terms than are kept here")
 
 

@@ -135,6 +135,15 @@ def test_a_result_after_a_withdrawal_is_named(inspect: Inspect, built: Built, ch
     }
 
 
+def test_a_task_that_the_chain_never_opened_is_named(
+    inspect: Inspect, built: Built, chain: Transport
+) -> None:
+    opened = topic("TaskOpened(bytes32,bytes32,address,bytes32,bytes32,uint48)")
+    task = built.event("ResultRecorded", "confirmed").args["taskId"]
+    lost = with_logs(chain, drop(opened, bytes.fromhex(task[2:])))
+    assert ("task.content", task) in named(inspect(over_chain=lost))
+
+
 def test_results_after_their_consents_had_expired_are_named(
     inspect: Inspect, built: Built, chain: Transport
 ) -> None:
@@ -194,9 +203,11 @@ def test_a_store_that_contradicts_its_events_is_named(
         ("eth_chainId", "0x1", "the chain has id 1"),
         ("eth_getBlockByNumber", {"hash": "0x00"}, "another first block"),
         ("eth_blockNumber", "soon", "'soon' where a quantity belongs"),
+        ("eth_getLogs", [{}], "no log"),
+        ("eth_call", "0x", "'0x' where a quantity belongs"),
     ],
 )
-def test_another_chain_is_not_compared_at_all(
+def test_a_chain_that_is_another_or_none_is_not_compared_at_all(
     method: str, answer: Any, said: str, inspect: Inspect, chain: Transport
 ) -> None:
     with pytest.raises(CannotCheck, match=said):
