@@ -171,7 +171,7 @@ def test_a_node_that_keeps_silent_is_not_waited_for_for_ever() -> None:
     with serving(Silent()) as url:
         chain = HttpChain(url, timeout_s=0.05)
         try:
-            with pytest.raises(ChainUnavailable, match="ReadTimeout"):
+            with pytest.raises(ChainUnavailable, match=r"read timeout=0\.05"):
                 chain.request("eth_chainId", [])
         finally:
             silent.set()
