@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,20 +56,24 @@ class Context:
         """Create what is missing (home, keys, schema, contracts), then open. Safe to repeat after a crash."""
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         vault = Vault.open(settings.in_home("master.key"), rng)
-        database = Database(settings.database)
-        database.migrate()
-        chain = ChainClient.open(
-            ChainSettings(
-                rpc_url=settings.chain_rpc_url,
-                embedded_path=settings.in_home("chain.db"),
-                confirmations=settings.confirmations,
-                keystore_dir=settings.in_home("keys"),
-                passphrase=settings.passphrase(rng),
-                clock=clock,
-            )
-        )
-        _deploy(chain, settings)
         credentials = BankCredentials.load(settings.bank_secret)
+        with ExitStack() as on_failure:
+            database = Database(settings.database)
+            on_failure.callback(database.close)
+            database.migrate()
+            chain = ChainClient.open(
+                ChainSettings(
+                    rpc_url=settings.chain_rpc_url,
+                    embedded_path=settings.in_home("chain.db"),
+                    confirmations=settings.confirmations,
+                    keystore_dir=settings.in_home("keys"),
+                    passphrase=settings.passphrase(rng),
+                    clock=clock,
+                )
+            )
+            on_failure.callback(chain.close)
+            _deploy(chain, settings)
+            on_failure.pop_all()
         return cls(
             settings=settings,
             database=database,

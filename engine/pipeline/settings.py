@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.store.secret_file import read_or_make
+
 
 class Settings(BaseSettings):
     """One deployment of the engine. `home` holds everything it keeps unless a URL points elsewhere."""
@@ -52,8 +54,4 @@ class Settings(BaseSettings):
 
     def passphrase(self, rng: Callable[[int], bytes]) -> str:
         """What opens the role keystores; made at first start."""
-        path = self.passphrase_file or self.in_home("passphrase")
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(rng(24).hex())
-        return path.read_text().strip()
+        return read_or_make(self.passphrase_file or self.in_home("passphrase"), lambda: rng(24).hex())

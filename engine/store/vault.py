@@ -15,6 +15,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from engine.store.secret_file import read_or_make
+
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 
@@ -39,16 +41,7 @@ class Vault:
     def open(cls, path: Path, rng: Rng = os.urandom) -> "Vault":
         """Read the master key, or make it at first start. Raises VaultError."""
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as handle:
-                handle.write(rng(_KEY_BYTES).hex())
-                handle.flush()
-                os.fsync(handle.fileno())
-        try:
-            return cls(bytes.fromhex(path.read_text().strip()), rng)
+            return cls(bytes.fromhex(read_or_make(path, lambda: rng(_KEY_BYTES).hex())), rng)
         except ValueError as error:
             raise VaultError(f"{path} is not a master key: 64 hexadecimal digits are expected") from error
 
