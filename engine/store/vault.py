@@ -63,7 +63,7 @@ class Vault:
         """Raises VaultError when the value was altered, moved, or sealed under another key."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
             raise VaultError(f"the value at {place} does not open under this master key") from error
 
     def seal_json(self, value: Any, place: str) -> bytes:

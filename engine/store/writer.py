@@ -25,13 +25,21 @@ class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queue: queue.Queue[_Work | None] = queue.Queue()
+        self._closing = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[Session], T]) -> "Future[T]":
-        """Queue `work`; the future resolves after the commit that holds it, or with its exception."""
+        """Queue `work`; the future resolves after the commit that holds it, or with its exception.
+
+        Cancelled before its turn, the work is not done. Raises RuntimeError after `close`.
+        """
         future: Future[T] = Future()
-        self._queue.put((work, future))
+        with self._closing:
+            if self._closed:
+                raise RuntimeError("the writer is closed: nothing more is kept")
+            self._queue.put((work, future))
         return future
 
     def run(self, work: Callable[[Session], T]) -> T:
@@ -39,13 +47,18 @@ class GroupCommit:
         return self.submit(work).result()
 
     def close(self) -> None:
-        """Finish what is queued, then stop."""
-        self._queue.put(None)
+        """Finish what is queued, then stop. Idempotent."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         while True:
             group, last = self._next_group()
+            # From here on a caller can no longer cancel: its answer would have nowhere to go.
+            group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
             if group:
                 self._commit(group)
             if last:

@@ -1,0 +1,105 @@
+"""The migrations make the schema that the tables state, and what is append-only the database itself holds."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Executable, delete, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlmodel import SQLModel, select
+
+from engine.store import access_log, tables
+from engine.store.access_log import Call
+from engine.store.database import Database
+
+NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+def test_upgraded_from_nothing_it_is_what_the_tables_state(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_migrating_again_changes_nothing_and_keeps_what_is_there(database: Database) -> None:
+    with database.transaction() as session:
+        session.add(tables.ChainCursor(name="kept", next_block=7))
+    database.migrate()
+    with database.reading() as session:
+        assert session.get_one(tables.ChainCursor, "kept").next_block == 7
+
+
+def _log_entry(database: Database) -> None:
+    with database.transaction() as session:
+        access_log.append(session, Call(NOW, "req", None, None, None, "GET", "/healthz", 200, "127.0.0.1"))
+
+
+def _transition(database: Database) -> None:
+    statements = (
+        "INSERT INTO hospital (code, name, grade, area, kind, wards) VALUES ('H', 'H', 3, '31', 'o', '[]')",
+        (
+            "INSERT INTO settlement (id, hospital_code, setl_id, reference, content_digest, body_sealed,"
+            " document_sealed, admitted_on, discharged_on, settled_at, received_at)"
+            " VALUES (1, 'H', 'S', 'E', '', '', '', '2026-01-01', '2026-01-01', '2026-01-01', '2026-01-01')"
+        ),
+        (
+            "INSERT INTO claim (id, claim_id, settlement_id, hospital_code, state, version, payable_fen, reasons,"
+            " salts_sealed, created_at, updated_at)"
+            " VALUES (1, 'clm', 1, 'H', 'accepted', 1, 0, '[]', '', '2026-01-01', '2026-01-01')"
+        ),
+        (
+            "INSERT INTO claim_transition (claim_id, to_state, actor, reason, at)"
+            " VALUES (1, 'accepted', 'a', 'r', '2026-01-01')"
+        ),
+    )
+    with database.transaction() as session:
+        for statement in statements:
+            session.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "fill"),
+    [(tables.AccessEntry, "path", _log_entry), (tables.ClaimTransition, "reason", _transition)],
+)
+def test_what_is_append_only_is_never_changed_or_taken_away(
+    database: Database, table: type[SQLModel], column: str, fill: Callable[[Database], None]
+) -> None:
+    fill(database)
+    changes: list[Executable] = [update(table).values({column: "other"}), delete(table)]
+    if database.engine.dialect.name == "postgresql":
+        changes.append(text(f"TRUNCATE {table.__tablename__} CASCADE"))
+    for change in changes:
+        with pytest.raises(DBAPIError, match="append-only"), database.transaction() as session:
+            session.execute(change)
+    with database.reading() as session:
+        (kept,) = session.exec(select(table)).all()
+    assert getattr(kept, column) != "other"
+
+
+def test_times_come_back_as_they_went_in_and_aware(database: Database) -> None:
+    _log_entry(database)
+    with database.reading() as session:
+        (entry,) = access_log.page(session, 0, 10)
+    assert entry.at == NOW
+    assert entry.at.tzinfo is UTC
+
+
+def test_a_time_without_its_zone_is_refused(database: Database) -> None:
+    naive = NOW.replace(tzinfo=None)
+    with pytest.raises(Exception, match="without its zone"), database.transaction() as session:
+        session.add(tables.ApiKey(key_id="k", key_digest="d", role="r", principal="p", created_at=naive))
+
+
+def test_a_row_that_refers_to_nothing_is_refused(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.transaction() as session:
+        session.add(tables.Reversal(settlement_id=404, body_sealed=b"", reason_digest="", received_at=NOW))
+
+
+def test_what_is_changed_while_reading_is_not_kept(database: Database) -> None:
+    with database.reading() as session:
+        session.add(tables.ChainCursor(name="lost", next_block=1))
+        session.flush()
+    with database.reading() as session:
+        assert session.get(tables.ChainCursor, "lost") is None
