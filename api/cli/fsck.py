@@ -24,6 +24,19 @@ EXIT_NO, EXIT_CANNOT = 1, 2
 _HOMES = (Path(".autoclaim/engine"), Path(".autoclaim/demo/engine"))
 _TIMEOUT_S = 30.0
 _ENDS_WITHIN_S = 20
+_LABELS = {
+    "accepted": "settlements accepted",
+    "recorded": "results on chain",
+    "paid": "payouts made",
+    "confirmed": "payouts confirmed on chain",
+    "returned": "payouts returned",
+    "blocks": "blocks read",
+    "access_log": "access log entries",
+    "database_fen": "paid, says the database",
+    "bank_fen": "paid, says the bank",
+    "bank_ahead_fen": "paid for claims in flight",
+    "confirmed_fen": "confirmed",
+}
 
 
 def fsck(
@@ -233,9 +246,9 @@ def _render(report: "Report") -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
-    for name, count in report.counts.items():
-        shown = f"{format_yuan(count)} yuan" if name.endswith("_fen") else str(count)
-        table.add_row(name.removesuffix("_fen").replace("_", " "), shown)
+    for name, label in _LABELS.items():
+        count = report.counts[name]
+        table.add_row(label, f"{format_yuan(count)} yuan" if name.endswith("_fen") else str(count))
     for state, count in report.claims_by_state.items():
         table.add_row(f"  claims {state.replace('_', ' ')}", str(count))
     table.add_row("in flight", str(len(report.in_flight)))
