@@ -45,8 +45,8 @@ def _transition(database: Database) -> None:
             " VALUES (1, 'H', 'S', 'E', '', '', '', '2026-01-01', '2026-01-01', '2026-01-01', '2026-01-01')"
         ),
         (
-            "INSERT INTO claim (id, claim_id, settlement_id, hospital_code, state, version, payable_fen, reasons,"
-            " salts_sealed, created_at, updated_at)"
+            "INSERT INTO claim (id, claim_id, settlement_id, hospital_code, state, version, payable_fen,"
+            " reasons, salts_sealed, created_at, updated_at)"
             " VALUES (1, 'clm', 1, 'H', 'accepted', 1, 0, '[]', '', '2026-01-01', '2026-01-01')"
         ),
         (
