@@ -30,7 +30,7 @@ PAYOUT_OF: Mapping[str, frozenset[str]] = {
     "paid": frozenset({"settled"}),
     "confirmed": frozenset({"confirmed"}),
     "returned": frozenset({"returned"}),
-    "recovery_due": frozenset({"settled", "confirmed", "returned"}),
+    "recovery_due": frozenset({"settled", "confirmed"}),
 }
 """Claim state -> where the payout of its present version may stand. Such a claim has one."""
 PAYOUT_OF_OTHERS = frozenset({"refused", "cancelled", "returned"})

@@ -161,7 +161,7 @@ def _check_reversals(
             continue
         if (claim.claim_key, version) in reversed_:
             continue
-        if claim.record_tx is not None and claim.reverse_tx is None:
+        if claim.reverse_tx is None:
             findings.under_way(claim.claim_id, "its reversal is not on chain yet")
         else:
             detail = f"{claim.state} here, and version {version} still stands on chain"
