@@ -155,6 +155,16 @@ class HttpBank:
             raise
         return _answer_about(payout_id, None, body)
 
+    def query_many(self, payout_ids: Sequence[str]) -> list[TransferResult | BankError]:
+        """See `BankPort.query_many`."""
+        return list(self._workers.map(self._query_caught, payout_ids))
+
+    def _query_caught(self, payout_id: str) -> TransferResult | BankError:
+        try:
+            return self.query(payout_id)
+        except BankError as error:
+            return error
+
     def statement(self, date_from: date, date_to: date) -> list[StatementLine]:
         """See `BankPort.statement`. The days are the bank's own (a Chinese bank: UTC+8).
 

@@ -133,5 +133,8 @@ class BankPort(Protocol):
         Raises BankUnavailable, BankAnswerInvalid, BankUnauthorized, BankRefusedRequest.
         """
 
+    def query_many(self, payout_ids: Sequence[str]) -> list[TransferResult | BankError]:
+        """`query` for each, one outcome an id, in order; one failure never hides another."""
+
     def statement(self, date_from: date, date_to: date) -> list[StatementLine]:
         """All bookings of the bank days from..to, both included, in booking order. Raises as `query`."""

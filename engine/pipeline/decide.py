@@ -46,6 +46,7 @@ def decide_batch(ctx: Context, batch_id: str) -> int:
     """Adjudicate every claim of the batch that is still matched; returns how many are payable."""
     with ctx.database.transaction() as session:
         waiting = claims.batch(session, batch_id, ClaimState.MATCHED, lock=True)
+        _held = policies.held_by_claims(session, (claim for claim, _ in waiting))
         return sum(_decide(ctx, session, claim, settlement) for claim, settlement in waiting)
 
 
@@ -71,7 +72,6 @@ def _decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tab
         return False
     past = {"decisions": [_past_decision(ctx, c) for c, _ in others if c.state in COUNTED]}
     claim.history_sealed = seal_history(ctx.vault, claim, past)
-    session.flush()
     documents = inputs(ctx, session, claim, settlement)
     decided = adjudicate(
         ctx.terms(product_of(session, claim)),
@@ -97,7 +97,6 @@ def settle_decision(
     claim.decision_sealed = seal_decision(ctx.vault, claim, decided)
     claim.payable_fen = payable_of(decided)
     claim.reasons = decided["reasons"]
-    session.flush()
     salts = claim_salts(ctx.vault, claim)
     documents = documents_of(ctx, session, claim, settlement)
     claim.result_digest = hex32(result_digest(manifest_of(documents, salts), salts))

@@ -5,6 +5,7 @@ whose fate is unknown is asked about; it is sent again only under the same id.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -114,35 +115,45 @@ def _may_be_paid(
     return False
 
 
-def ask_about_open(ctx: Context, payout_ids: Iterable[str]) -> None:
+def ask_about_open(ctx: Context, payout_ids: Sequence[str]) -> None:
     """Ask the bank about orders without a result; send again, under the same id, what it never got.
 
     An order that the bank never got and that must not be paid any more is cancelled instead.
     """
-    missing = []
-    for payout_id in payout_ids:
-        try:
-            result = ctx.bank.query(payout_id)
-        except BankError as error:
-            log.warning("bank.query_failed", payout_id=payout_id, error=str(error))
-            continue
-        if result.status is TransferStatus.NOT_FOUND:
+    missing, results = [], []
+    for payout_id, outcome in zip(payout_ids, ctx.bank.query_many(payout_ids), strict=True):
+        if isinstance(outcome, BankError):
+            log.warning("bank.query_failed", payout_id=payout_id, error=str(outcome))
+        elif outcome.status is TransferStatus.NOT_FOUND:
             missing.append(payout_id)
         else:
-            bank_result(ctx, result)
-    _send(ctx, _cleared(ctx, missing))
+            results.append(outcome)
+    _keep_results(ctx, results)
+    if missing:
+        _send(ctx, _cleared(ctx, missing))
 
 
 def _send(ctx: Context, orders: Sequence[TransferOrder]) -> None:
+    results = []
     for order, outcome in zip(orders, ctx.bank.submit_many(orders), strict=True):
         if isinstance(outcome, BankRefusedRequest) and _will_never_be_taken(outcome):
             said = f"{outcome.bank_code} {outcome.field or ''}".strip()
-            bank_result(ctx, TransferResult(order.payout_id, TransferStatus.REFUSED, reason=said))
+            results.append(TransferResult(order.payout_id, TransferStatus.REFUSED, reason=said))
         elif isinstance(outcome, BankError):
             # It stays submitted: the next round asks the bank what it has.
             log.warning("bank.submit_failed", payout_id=order.payout_id, error=str(outcome))
         elif outcome.status is not TransferStatus.NOT_FOUND:
-            bank_result(ctx, outcome)
+            results.append(outcome)
+    _keep_results(ctx, results)
+
+
+def _keep_results(ctx: Context, results: Iterable[TransferResult]) -> None:
+    """Each for itself, all in as few commits as may be. What cannot be kept now is asked about again."""
+    kept = [(result.payout_id, ctx.writer.submit(partial(_apply, ctx, result))) for result in results]
+    for payout_id, future in kept:
+        error = future.exception()
+        if error is not None:
+            log.error("bank.result_not_kept", payout_id=payout_id, exc_info=error)
 
 
 def _will_never_be_taken(refusal: BankRefusedRequest) -> bool:
@@ -151,18 +162,16 @@ def _will_never_be_taken(refusal: BankRefusedRequest) -> bool:
 
 
 def bank_result(ctx: Context, result: TransferResult) -> None:
-    """Apply the bank's word on one transfer: an answer, a callback or a query. Repeats change nothing."""
-    with ctx.database.transaction() as session:
-        found = claims.payouts_with_claims(session, [result.payout_id], lock=True)
-        if not found:
-            log.error("bank.unknown_payout", payout_id=result.payout_id)
-            return
-        _apply(ctx, session, *found[0], result)
+    """Apply the bank's word on one transfer; returns after the commit. Repeats change nothing."""
+    ctx.writer.run(partial(_apply, ctx, result))
 
 
-def _apply(
-    ctx: Context, session: Session, payout: tables.Payout, claim: tables.Claim, result: TransferResult
-) -> None:
+def _apply(ctx: Context, result: TransferResult, session: Session) -> None:
+    found = claims.payouts_with_claims(session, [result.payout_id], lock=True)
+    if not found:
+        log.error("bank.unknown_payout", payout_id=result.payout_id)
+        return
+    payout, claim = found[0]
     state = _STATE_OF[result.status]
     if state not in PAYOUT_MOVES[PayoutState(payout.state)]:
         return  # known already, or overtaken by a later word

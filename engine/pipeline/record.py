@@ -1,7 +1,7 @@
 """Record: a batch's payable results on chain, commitments only, each enforced by the contract.
 
-Sent, then killed before our commit? The chain is asked first, so nothing is recorded twice. What the
-contract refuses is named by its own preview, and goes its own way without holding up the rest.
+Sent, then killed before our commit? The contract takes nothing twice, and its event does the rest. What it
+refuses is named by its own preview, and goes its own way without holding up the others.
 """
 
 from collections.abc import Sequence
@@ -37,13 +37,17 @@ class _Item:
 
 def record_batch(ctx: Context, batch_id: str) -> int:
     """Put every decided claim of the batch on chain; returns how many this call recorded."""
-    waiting = [item for item in _waiting(ctx, batch_id) if not _is_recorded(ctx, item)]
+    waiting = _waiting(ctx, batch_id)
     recorded = 0
     for product in sorted({item.product for item in waiting}):
         task = ensure_task(ctx, product)
         mine = [item for item in waiting if item.product == product]
         first = _record_first(ctx, task.task_id, [item for item in mine if item.version == 1])
-        later = [item for item in mine if item.version > 1 and _supersede(ctx, task.task_id, item)]
+        later = [
+            item
+            for item in mine
+            if item.version > 1 and not _is_recorded(ctx, item) and _supersede(ctx, task.task_id, item)
+        ]
         recorded += len(first) + len(later)
     return recorded
 
@@ -102,7 +106,9 @@ def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal])
     for item, refusal in zip(items, refusals, strict=True):
         if refusal is Refusal.NONE:
             admitted.append(item)
-        else:
+        elif (
+            refusal is not Refusal.ALREADY_RECORDED
+        ):  # …by a call that was killed: the event feed does the rest
             _turn_away(ctx, item, refusal)
     return admitted
 

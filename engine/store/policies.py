@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
-from engine.store.tables import Authorization, Policy, Product
+from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product
 
 
 def product(session: Session, name: str, edition: str) -> Product | None:
@@ -23,6 +23,24 @@ def policy_by_no(session: Session, policy_no: str) -> Policy | None:
 def policies_by_no(session: Session, policy_nos: Iterable[str]) -> dict[str, Policy]:
     rows = session.exec(select(Policy).where(col(Policy.policy_no).in_(list(policy_nos)))).all()
     return {row.policy_no: row for row in rows}
+
+
+def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
+    """All products and consent texts, and these claims' policies and authorizations, in four queries.
+
+    A session answers `get` from the rows it knows for as long as somebody holds them: a batch that goes on
+    claim by claim holds this list.
+    """
+    held = list(claims)
+    policy_ids = {claim.policy_id for claim in held}
+    authorization_ids = {claim.authorization_id for claim in held}
+    queries = (
+        select(Product),
+        select(ConsentText),
+        select(Policy).where(col(Policy.id).in_(policy_ids)),
+        select(Authorization).where(col(Authorization.authorization_id).in_(authorization_ids)),
+    )
+    return [row for query in queries for row in session.scalars(query)]
 
 
 def policies_page(session: Session, after: int, limit: int) -> Sequence[Policy]:

@@ -1,32 +1,46 @@
 """Two that would move the same claim at the same moment: one waits, and sees what the other did."""
 
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from engine.payout.port import TransferStatus
-from engine.pipeline import feed, record
+from engine.pipeline import claims, feed, record
+from engine.store.writer import GroupCommit
 from tests.payout.bank_process import eventually
 from tests.pipeline.world import World
 
 
 class Held:
-    """A clock that stops the first thread that reads it in a transaction, until it is let go."""
+    """A clock that stops whoever reads it first, which is inside a transaction, until it is let go."""
 
-    def __init__(self, world: World, thread_name: str) -> None:
+    def __init__(self, world: World) -> None:
         self._clock = world.ctx.clock
-        self._name = thread_name
+        self._lock = threading.Lock()
         self.reached, self.released = threading.Event(), threading.Event()
         world.ctx.clock = self
 
     def __call__(self) -> datetime:
-        if threading.current_thread().name.startswith(self._name) and not self.reached.is_set():
+        with self._lock:
+            first = not self.reached.is_set()
             self.reached.set()
+        if first:
             assert self.released.wait(20)
         return self._clock()
+
+
+@pytest.fixture
+def beside(on_postgres: World) -> Iterator[World]:
+    """Another process on the same database: the same engine, with a writer of its own."""
+    writer = GroupCommit(on_postgres.ctx.database)
+    yield World(replace(on_postgres.ctx, writer=writer), on_postgres.clock, on_postgres.bank, 500)
+    writer.close()
 
 
 def someone_waits_or(done: "Future[Any]", world: World) -> None:
@@ -40,42 +54,46 @@ def someone_waits_or(done: "Future[Any]", world: World) -> None:
     eventually(waits)
 
 
-def at_once(world: World, first: Any, second: Any) -> None:
+def at_once(world: World, first: Callable[[], object], second: Callable[[], object]) -> None:
     """`first` reads the claim and is held before it writes; `second` begins meanwhile."""
-    held = Held(world, "held")
-    with ThreadPoolExecutor(1, "held") as one, ThreadPoolExecutor(1) as other:
-        holding = one.submit(first)
+    held = Held(world)
+    with ThreadPoolExecutor(2) as pool:
+        holding = pool.submit(first)
         assert held.reached.wait(20)
-        waiting = other.submit(second)
+        waiting = pool.submit(second)
         someone_waits_or(waiting, world)
         held.released.set()
         holding.result()
         waiting.result()
 
 
-def test_the_chains_event_and_the_hospitals_reversal(on_postgres: World) -> None:
-    world = on_postgres
-    claim = world.accepted(0)
-    record.record_batch(world.ctx, world.decided(claim))
-    at_once(world, lambda: feed.read_events(world.ctx), lambda: world.reverse(claim))
-    assert world.state(claim) == "reversed"
-    assert [payout.state for payout in world.payouts(claim)] == ["cancelled"]
+def test_the_chains_event_and_the_hospitals_reversal(on_postgres: World, beside: World) -> None:
+    claim = on_postgres.accepted(0)
+    record.record_batch(on_postgres.ctx, on_postgres.decided(claim))
+    at_once(on_postgres, lambda: feed.read_events(on_postgres.ctx), lambda: beside.reverse(claim))
+    assert beside.state(claim) == "reversed"
+    assert [payout.state for payout in beside.payouts(claim)] == ["cancelled"]
 
 
-def test_the_banks_word_and_the_hospitals_reversal(on_postgres: World) -> None:
-    world = on_postgres
-    claim = world.accepted(0)
-    world.submitted(claim)
-    settled = lambda: world.bank_says(claim, TransferStatus.SETTLED)  # noqa: E731
-    at_once(world, settled, lambda: world.reverse(claim))
-    assert world.state(claim) == "recovery_due"
-    assert world.payout(claim).state == "settled"
+def test_the_banks_word_and_the_hospitals_reversal(on_postgres: World, beside: World) -> None:
+    claim = on_postgres.accepted(0)
+    on_postgres.submitted(claim)
+    at_once(
+        on_postgres,
+        lambda: on_postgres.bank_says(claim, TransferStatus.SETTLED),
+        lambda: beside.reverse(claim),
+    )
+    assert (beside.state(claim), beside.payout(claim).state) == ("recovery_due", "settled")
 
 
-def test_the_banks_word_twice_at_once(on_postgres: World) -> None:
-    world = on_postgres
-    claim = world.accepted(0)
-    world.submitted(claim)
-    settled = lambda: world.bank_says(claim, TransferStatus.SETTLED)  # noqa: E731
-    at_once(world, settled, settled)
-    assert (world.state(claim), world.payout(claim).state) == ("paid", "settled")
+def test_the_banks_word_twice_at_once(on_postgres: World, beside: World) -> None:
+    claim = on_postgres.accepted(0)
+    on_postgres.submitted(claim)
+    at_once(
+        on_postgres,
+        lambda: on_postgres.bank_says(claim, TransferStatus.SETTLED),
+        lambda: beside.bank_says(claim, TransferStatus.SETTLED),
+    )
+    assert (beside.state(claim), beside.payout(claim).state) == ("paid", "settled")
+    moves = [move["to"] for move in claims.get_claim(beside.ctx, claim)["transitions"]]
+    assert moves.count("paid") == 1

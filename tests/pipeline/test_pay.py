@@ -8,7 +8,7 @@ import pytest
 from engine.chain.contracts import PayoutState as OnChain
 from engine.errors import Conflict
 from engine.payout.http_bank import HttpBank
-from engine.payout.port import TransferOrder, TransferResult, TransferStatus
+from engine.payout.port import TransferResult, TransferStatus
 from engine.pipeline import claims, feed, pay
 from engine.pipeline.context import Context
 from tests.payout.bank_process import QUICK, eventually
@@ -27,8 +27,8 @@ def killed(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def killed_before_sending(_ctx: Context, orders: Sequence[TransferOrder]) -> None:
-    if orders:
+def killed_with_any(_ctx: Context, items: Sequence[object]) -> None:
+    if items:
         raise KeyboardInterrupt
 
 
@@ -66,7 +66,7 @@ def test_killed_after_marking_and_before_sending_it_is_paid_once(
     claim = either.accepted(0)
     either.recorded(claim)
     with monkeypatch.context() as patch:
-        patch.setattr(pay, "_send", killed_before_sending)
+        patch.setattr(pay, "_send", killed_with_any)
         with pytest.raises(KeyboardInterrupt):
             either.pay(claim)
     assert (either.payout(claim).state, either.orders(claim)) == ("submitted", 0)
@@ -84,7 +84,7 @@ def test_killed_after_sending_and_before_the_answer_is_kept_it_is_paid_once(
     claim = paying.accepted(0)
     paying.recorded(claim)
     with monkeypatch.context() as patch:
-        patch.setattr(pay, "bank_result", killed)
+        patch.setattr(pay, "_keep_results", killed_with_any)
         with pytest.raises(KeyboardInterrupt):
             paying.pay(claim)
     assert (paying.payout(claim).state, paying.orders(claim)) == ("submitted", 1)
@@ -101,7 +101,7 @@ def test_an_order_that_never_left_is_not_sent_after_consent_is_withdrawn(
     claim = world.accepted(0)
     world.recorded(claim)
     with monkeypatch.context() as patch:
-        patch.setattr(pay, "_send", killed_before_sending)
+        patch.setattr(pay, "_send", killed_with_any)
         with pytest.raises(KeyboardInterrupt):
             world.pay(claim)
     world.revoke(0)
