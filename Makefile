@@ -33,10 +33,11 @@ serve: $(VENV)/.run ## start the engine and the sandbox bank on loopback
 # ------------------------------------------------------------------------------------------- build
 
 # Lint and tests both run even when the first fails: one run tells everything. pytest speaks last.
+# Two at once, a file to one: most tests wait for a process they started.
 test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 	@status=0; \
 	$(MAKE) --no-print-directory --keep-going lint || status=1; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS) || status=1; \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
 lint: style types floors ## the three below
