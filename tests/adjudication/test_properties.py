@@ -206,7 +206,8 @@ AMOUNT = st.integers(-(10**12), 10**12).map(Fen)
             "visit_type": ODD_TEXT,
             "ward_type": ODD_TEXT,
             "insured_area": ODD_TEXT,
-            "hospital_code": ODD_TEXT,
+            # A settlement always names its hospital, and a decision is recognised by it.
+            "hospital_code": ODD_TEXT.filter(bool),
             "discharge_way": ODD_TEXT,
             "main_diagnosis": st.none() | ODD_TEXT,
             "hospital_grade": st.integers(-1, 9),

@@ -13,10 +13,16 @@ import structlog
 from tests.payout.bank_process import BankProcess
 from tests.pipeline.world import World, build_home, copy_rows, opened
 
-# What goes wrong here goes wrong on purpose; drawing each traceback for the log takes seconds.
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
 OpenWorld = Callable[..., World]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def quiet() -> Iterator[None]:
+    """What goes wrong here goes wrong on purpose; drawing each traceback for the log takes seconds."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
