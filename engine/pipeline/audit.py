@@ -14,6 +14,7 @@ from engine.pipeline.context import Context
 from engine.pipeline.decide import documents_of
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import claim_salts
+from engine.pipeline.values import raw, stored
 from engine.store import access_log as access
 from engine.store import claims, tables
 
@@ -24,7 +25,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
     """The bundle of a claim whose payment is confirmed on chain. Raises NotFound, Conflict."""
     with ctx.database.reading() as session:
         claim = known(session, claim_id)
-        payout = claims.payout_of(session, claim.id or 0, claim.version)
+        payout = claims.payout_of(session, stored(claim.id), claim.version)
         if payout is None or payout.confirm_tx is None or payout.payment_document is None:
             raise Conflict(
                 f"claim {claim_id} is {claim.state}: evidence exists once its payment is confirmed on chain",
@@ -34,10 +35,10 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
         authorization = session.get_one(tables.Authorization, claim.authorization_id)
         task = session.get_one(tables.ProcessingTask, claim.task_id)
         on_chain = ClaimOnChain(
-            claim_key=_raw(claim.claim_key),
+            claim_key=raw(claim.claim_key),
             version=claim.version,
-            authorization_id=_raw(claim.authorization_id),
-            task_id=_raw(claim.task_id),
+            authorization_id=raw(claim.authorization_id),
+            task_id=raw(claim.task_id),
             record_tx=str(claim.record_tx),
             confirm_tx=payout.confirm_tx,
         )
@@ -139,11 +140,5 @@ def trigger_event(ctx: Context, tx_hash: str, log_index: int) -> dict[str, Any]:
 
 def _payout(session: Session, event: ChainEvent) -> dict[str, Any] | None:
     claim = claims.by_name(session, event.args.get("claimKey", "0x"))
-    payout = claims.payout_of(session, claim.id or 0, claim.version) if claim else None
+    payout = claims.payout_of(session, stored(claim.id), claim.version) if claim else None
     return {"payout_id": payout.payout_id, "state": payout.state} if payout else None
-
-
-def _raw(text: str | None) -> bytes:
-    if text is None:
-        raise LookupError("a paid claim lacks its key")
-    return bytes.fromhex(text.removeprefix("0x"))

@@ -11,6 +11,7 @@ from engine.pipeline.decide import settle_decision
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import claim_salts, decision, seal_claim_salts, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
+from engine.pipeline.values import stored
 from engine.settlement import Settlement
 from engine.store import claims, tables
 
@@ -56,8 +57,8 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
     with ctx.database.reading() as session:
         claim = known(session, claim_id)
         policy = session.get(tables.Policy, claim.policy_id) if claim.policy_id else None
-        moves = claims.transitions(session, claim.id or 0)
-        payouts = claims.payouts_of(session, claim.id or 0)
+        moves = claims.transitions(session, stored(claim.id))
+        payouts = claims.payouts_of(session, stored(claim.id))
     return {
         **_summary(claim, policy),
         "reasons": claim.reasons,
@@ -156,7 +157,7 @@ def _rule(
 
 def _begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
     """Ready to be batched again; what was recorded stays on chain, unpaid, and is superseded."""
-    payouts = claims.payouts_of(session, claim.id or 0)
+    payouts = claims.payouts_of(session, stored(claim.id))
     if any(payout.state in _PAID for payout in payouts):
         raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
     if claim.record_tx is not None:

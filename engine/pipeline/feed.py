@@ -16,6 +16,7 @@ from engine.pipeline.context import Context
 from engine.pipeline.decide import claim_policy_id
 from engine.pipeline.sealed import coverage
 from engine.pipeline.states import ClaimState, PayoutState, move_claim, move_payout
+from engine.pipeline.values import stored
 from engine.store import claims, tables
 
 ACTOR = "chain event"
@@ -95,7 +96,7 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
     session.add(
         tables.Payout(
             payout_id=payout_id,
-            claim_id=row_id(claim.id),
+            claim_id=stored(claim.id),
             policy_id=claim_policy_id(claim),
             settlement_id=claim.settlement_id,
             version=version,
@@ -133,14 +134,14 @@ def _order(ctx: Context, session: Session, claim: tables.Claim, amount: int) -> 
 
 def _paid_before(session: Session, claim: tables.Claim) -> int:
     kept = (PayoutState.SETTLED, PayoutState.CONFIRMED)
-    return sum(p.amount_fen for p in claims.payouts_of(session, row_id(claim.id)) if p.state in kept)
+    return sum(p.amount_fen for p in claims.payouts_of(session, stored(claim.id)) if p.state in kept)
 
 
 def _confirmed(ctx: Context, session: Session, event: ChainEvent) -> None:
     claim = claims.by_name(session, event.args["claimKey"], lock=True)
     if claim is None:
         return
-    payout = claims.payout_of(session, row_id(claim.id), event.args["version"])
+    payout = claims.payout_of(session, stored(claim.id), event.args["version"])
     if payout is None or payout.state != PayoutState.SETTLED:
         return
     payout.confirm_tx = event.tx_hash
@@ -165,9 +166,3 @@ def _to_review(ctx: Context, session: Session, claim: tables.Claim, code: str) -
         }
     ]
     move_claim(session, claim, ClaimState.REVIEW, actor=ACTOR, reason=code, clock=ctx.clock)
-
-
-def row_id(value: int | None) -> int:
-    if value is None:
-        raise LookupError("the row is not stored")
-    return value

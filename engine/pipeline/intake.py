@@ -18,6 +18,7 @@ from engine.pipeline.context import Context
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import seal_claim_salts
 from engine.pipeline.states import ClaimState
+from engine.pipeline.values import stored
 from engine.settlement import (
     BodyRefused,
     SettlementInvalid,
@@ -124,7 +125,7 @@ def _keep(ctx: Context, session: Session, raw: bytes, submission: Submission) ->
     session.flush()
     claim = tables.Claim(
         claim_id=claim_id,
-        settlement_id=_row(settlement.id),
+        settlement_id=stored(settlement.id),
         hospital_code=read.hospital_code,
         state=ClaimState.ACCEPTED,
         reasons=_identity_reason(submission.identity_missing),
@@ -136,7 +137,7 @@ def _keep(ctx: Context, session: Session, raw: bytes, submission: Submission) ->
     session.flush()
     session.add(
         tables.ClaimTransition(
-            claim_id=_row(claim.id),
+            claim_id=stored(claim.id),
             from_state=None,
             to_state=ClaimState.ACCEPTED,
             actor=f"hospital {read.hospital_code}",
@@ -144,7 +145,7 @@ def _keep(ctx: Context, session: Session, raw: bytes, submission: Submission) ->
             at=now,
         )
     )
-    settlements.mark_corrected(session, read.hospital_code, read.setl_id, _row(settlement.id))
+    settlements.mark_corrected(session, read.hospital_code, read.setl_id, stored(settlement.id))
     return Accepted(read.setl_id, claim_id, claim.state, now, created=True)
 
 
@@ -179,7 +180,7 @@ def _quarantine(
     def keep(session: Session) -> int:
         same = settlements.quarantined_same(session, hospital_code, digest)
         if same is not None:
-            return _row(same.id)
+            return stored(same.id)
         row = tables.Quarantined(
             hospital_code=hospital_code,
             setl_id=setl_id,
@@ -190,7 +191,7 @@ def _quarantine(
         )
         session.add(row)
         session.flush()
-        return _row(row.id)
+        return stored(row.id)
 
     return Refused(
         "settlement.invalid",
@@ -249,9 +250,3 @@ def _view(settlement: tables.Settlement, claim: tables.Claim) -> dict[str, Any]:
         "received_at": settlement.received_at,
         "updated_at": claim.updated_at,
     }
-
-
-def _row(row_id: int | None) -> int:
-    if row_id is None:
-        raise ValueError("the row has not been stored yet")
-    return row_id

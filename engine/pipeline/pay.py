@@ -20,6 +20,7 @@ from engine.payout.port import TransferOrder, TransferResult, TransferStatus
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import claim_salts, coverage, policy_salts
 from engine.pipeline.states import PAYOUT_MOVES, ClaimState, PayoutState, move_claim, move_payout
+from engine.pipeline.values import raw
 from engine.store import claims, settlements, tables
 
 ACTOR = "engine: pay"
@@ -226,7 +227,7 @@ def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: t
     policy = session.get_one(tables.Policy, payout.policy_id)
     authorization = session.get_one(tables.Authorization, claim.authorization_id)
     covered = coverage_document(
-        coverage(ctx.vault, policy), policy_salts(ctx.vault, policy), _raw(authorization.subject)
+        coverage(ctx.vault, policy), policy_salts(ctx.vault, policy), raw(authorization.subject)
     )
     if payout.settled_at is None or payout.bank_ref is None:
         raise LookupError(f"payout {payout.payout_id} is settled without a time or the bank's reference")
@@ -246,7 +247,7 @@ def confirm_settled(ctx: Context, limit: int) -> int:
     """Put the confirmation of settled payouts on chain, at most `limit`; returns how many were sent."""
     with ctx.database.reading() as session:
         settled = [
-            (_raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, _raw(p.payout_digest))
+            (raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, raw(p.payout_digest))
             for p in claims.payouts_in(session, (PayoutState.SETTLED,), _LOOK_PAST * limit)
         ]
     # Some were sent before and wait for their depth: the chain knows which.
@@ -265,9 +266,3 @@ def _order(ctx: Context, payout: tables.Payout) -> TransferOrder:
     if order.body_digest().hex() != payout.order_digest:
         raise LookupError(f"the order of payout {payout.payout_id} is not the one that was first sent")
     return order
-
-
-def _raw(text: str | None) -> bytes:
-    if text is None:
-        raise LookupError("a digest or key is missing")
-    return bytes.fromhex(text.removeprefix("0x"))

@@ -12,6 +12,7 @@ from engine.chain.errors import ContractRefused
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
+from engine.pipeline.values import raw
 from engine.store import claims, tables
 
 ACTOR = "engine: record"
@@ -58,10 +59,10 @@ def _waiting(ctx: Context, batch_id: str) -> list[_Item]:
         for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED):
             authorization = session.get_one(tables.Authorization, claim.authorization_id)
             result = Result(
-                claim_key=_raw(claim.claim_key),
-                result_digest=_raw(claim.result_digest),
-                authorization_id=_raw(claim.authorization_id),
-                subject=_raw(authorization.subject),
+                claim_key=raw(claim.claim_key),
+                result_digest=raw(claim.result_digest),
+                authorization_id=raw(claim.authorization_id),
+                subject=raw(authorization.subject),
             )
             items.append(_Item(claim.claim_id, authorization.product, claim.version, result))
         return items
@@ -142,9 +143,3 @@ def _claim(row: tables.Claim | None) -> tables.Claim:
     if row is None:
         raise LookupError("a claim of the batch is gone")
     return row
-
-
-def _raw(text: str | None) -> bytes:
-    if text is None:
-        raise LookupError("a decided claim lacks its key or digest")
-    return bytes.fromhex(text.removeprefix("0x"))

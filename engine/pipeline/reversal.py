@@ -14,6 +14,7 @@ from engine.evidence.manifest import hex32
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import settlement_document
 from engine.pipeline.states import CLAIM_MOVES, ClaimState, PayoutState, move_claim, move_payout
+from engine.pipeline.values import stored
 from engine.settlement import (
     BodyRefused,
     Reversal,
@@ -96,7 +97,7 @@ def _reverse(
 
 
 def _stop(ctx: Context, session: Session, claim: tables.Claim, actor: str) -> None:
-    payouts = claims.payouts_of(session, claim.id or 0)
+    payouts = claims.payouts_of(session, stored(claim.id))
     if any(payout.state in _IN_FLIGHT for payout in payouts):
         return  # the bank holds the order: its result decides between reversed and recovery_due
     for payout in payouts:

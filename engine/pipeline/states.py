@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlmodel import Session
 
 from engine.errors import Conflict
+from engine.pipeline.values import stored
 from engine.store.tables import Claim, ClaimTransition, Payout
 
 
@@ -88,7 +89,7 @@ def move_claim(
     now = clock()
     session.add(
         ClaimTransition(
-            claim_id=_stored(claim.id),
+            claim_id=stored(claim.id),
             from_state=claim.state,
             to_state=to,
             actor=actor,
@@ -107,9 +108,3 @@ def move_payout(session: Session, payout: Payout, to: PayoutState) -> None:
         raise Conflict(f"a payout that is {payout.state} cannot become {to}", code="payout.transition")
     payout.state = to
     session.add(payout)
-
-
-def _stored(row_id: int | None) -> int:
-    if row_id is None:
-        raise ValueError("the claim has not been stored yet")
-    return row_id

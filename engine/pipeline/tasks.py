@@ -16,6 +16,7 @@ from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
 from engine.pipeline.context import Context
+from engine.pipeline.values import raw
 from engine.store import claims, policies, tables
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -105,11 +106,11 @@ def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask
 
 def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
     dataset = _ensure_dataset(ctx, row.product)
-    task_id, scheduler = _raw(row.task_id), ctx.chain.scheduler
+    task_id, scheduler = raw(row.task_id), ctx.chain.scheduler
     state = scheduler.state_of(task_id)
     if state < TaskState.OPEN:
-        scope, deadline = _raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
-        scheduler.open(task_id, dataset, scope, _raw(row.terms_root), deadline)
+        scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
+        scheduler.open(task_id, dataset, scope, raw(row.terms_root), deadline)
     if state < TaskState.ACCEPTED:
         scheduler.accept(task_id)
     if state < TaskState.RUNNING:
@@ -120,10 +121,6 @@ def _ensure_dataset(ctx: Context, product: str) -> bytes:
     dataset = digest({"dataset": "discharge settlements", "product": product})
     if int(ctx.chain.catalog.provider_of(dataset), 16) == 0:
         ctx.chain.catalog.register(
-            dataset, digest({"kind": "settlement"}), _SENSITIVE_PERSONAL, [_raw(scope_id(ctx, product))]
+            dataset, digest({"kind": "settlement"}), _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))]
         )
     return dataset
-
-
-def _raw(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
