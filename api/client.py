@@ -162,6 +162,11 @@ class Client:
     def register_hospital(self, entry: Mapping[str, Any]) -> Json:
         return self._post_json("/v1/hospitals", entry)
 
+    def revoke_for(self, authorization_id: str) -> Json:
+        """Withdraw consent for somebody who did so on paper."""
+        revoked: Json = self._post_json(f"/v1/authorizations/{authorization_id}:revoke", None)
+        return revoked
+
     def trigger(self, tx_hash: str, log_index: int) -> Json:
         """Have one chain event handled again."""
         answer: Json = self._post_json(f"/v1/chain/events/{tx_hash}/{log_index}:trigger", None)

@@ -11,7 +11,8 @@ from api.http.deps import Bytes32, Ctx, KeyId, LogIndex, rendered
 from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
 from api.http.schemas import operators as schemas
-from engine.pipeline import audit, claims, parties
+from api.http.schemas.insured import Authorization
+from engine.pipeline import audit, claims, consent, parties
 from engine.settlement.hospitals import Hospital
 
 router = APIRouter(prefix="/v1", tags=["operators"])
@@ -62,6 +63,17 @@ def register_hospital(ctx: Ctx, entry: schemas.HospitalEntry, once: OnceIfKeyed)
         return rendered(schemas.HospitalEntry, entry, 201)
 
     return once(work)
+
+
+@router.post(
+    "/authorizations/{authorization_id}:revoke",
+    response_model=Authorization,
+    responses=documented(401, 403, 404, 409, 422),
+    dependencies=[OPERATOR_ONLY],
+)
+def revoke_for_the_insured(ctx: Ctx, authorization_id: Bytes32) -> Response:
+    """Withdraw consent for an insured person who did so on paper, or by a court's order; for good."""
+    return rendered(Authorization, consent.revoke_for(ctx, authorization_id))
 
 
 @router.post(

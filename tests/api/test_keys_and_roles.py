@@ -41,6 +41,7 @@ MATRIX: dict[str, frozenset[str]] = {
     "POST /v1/keys": frozenset({_O}),
     "DELETE /v1/keys/{key_id}": frozenset({_O}),
     "POST /v1/hospitals": frozenset({_O}),
+    "POST /v1/authorizations/{authorization_id}:revoke": frozenset({_O}),
     "POST /v1/chain/events/{tx_hash}/{log_index}:trigger": frozenset({_O}),
     "GET /v1/totals": frozenset({_A, _I, _O}),
     "POST /v1/bank/callback": _EVERYBODY,
