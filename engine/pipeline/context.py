@@ -56,7 +56,7 @@ class Context:
         """Create what is missing (home, keys, schema, contracts), then open. Safe to repeat after a crash."""
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         vault = Vault.open(settings.in_home("master.key"), rng)
-        credentials = BankCredentials.load(settings.bank_secret)
+        credentials = _bank_credentials(settings)
         with ExitStack() as on_failure:
             database = Database(settings.database)
             on_failure.callback(database.close)
@@ -112,6 +112,17 @@ class Context:
     def forget_register(self) -> None:
         """After a change of it by this process."""
         self._register = None
+
+
+def _bank_credentials(settings: Settings) -> BankCredentials:
+    try:
+        return BankCredentials.load(settings.bank_secret)
+    except FileNotFoundError as error:
+        raise Unavailable(
+            f"there are no bank credentials at {settings.bank_secret}: put there what the bank issued, "
+            "name another file with AUTOCLAIM_BANK_KEY_FILE, or try it with `serve --sandbox-bank`",
+            code="bank.no_credentials",
+        ) from error
 
 
 def _deploy(chain: ChainClient, settings: Settings) -> None:
