@@ -107,9 +107,8 @@ def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal])
     for item, refusal in zip(items, refusals, strict=True):
         if refusal is Refusal.NONE:
             admitted.append(item)
-        elif (
-            refusal is not Refusal.ALREADY_RECORDED
-        ):  # …by a call that was killed: the event feed does the rest
+        elif refusal is not Refusal.ALREADY_RECORDED:
+            # Already recorded is by a call that was killed before its commit: the event feed does the rest.
             _turn_away(ctx, item, refusal)
     return admitted
 

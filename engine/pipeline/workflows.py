@@ -16,6 +16,8 @@ from engine.pipeline.context import Context
 APPLICATION_VERSION = "1"
 """Pinned: an interrupted batch is resumed by the next release too. Raise it when steps change."""
 _NAME = "autoclaim"
+_UNFINISHED = ["PENDING", "ENQUEUED"]
+"""A restart puts what was pending into DBOS's own queue before it goes on with it."""
 log = structlog.get_logger()
 
 
@@ -89,7 +91,7 @@ def launch(ctx: Context, executor_id: str) -> None:
 
 def wait_for_resumed() -> None:
     """Until the workflows that a crash interrupted have ended, well or not: nothing starts beside them."""
-    for status in DBOS.list_workflows(status="PENDING"):
+    for status in DBOS.list_workflows(status=_UNFINISHED):
         try:
             DBOS.retrieve_workflow(status.workflow_id).get_result()
         except Exception:

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dbos import DBOS
 
 from engine.adjudication import adjudicate
 from engine.chain.errors import ChainUnavailable
@@ -39,11 +41,12 @@ def at_rest(world: World, claims: list[str], *rest: str) -> None:
     eventually(lambda: states(world, claims), lambda seen: set(seen) <= (set(rest) or RESTING))
 
 
-def fails_for(monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
-    """The adjudication of that one settlement raises."""
+def fails_for(monkeypatch: pytest.MonkeyPatch, reference: str, after: threading.Event | None = None) -> None:
+    """The adjudication of that one settlement raises, once `after` has happened."""
 
     def poisoned(terms: Any, coverage: Any, history: Any, settlement: Any) -> Any:
         if settlement.setl_id == reference:
+            assert after is None or after.wait(20)
             raise ZeroDivisionError
         return adjudicate(terms, coverage, history, settlement)
 
@@ -146,7 +149,17 @@ def test_killed_in_a_batch_with_a_claim_that_fails_the_rest_go_on_after_a_restar
         text=True,
     )
     assert killed.returncode == 9, killed.stderr
-    fails_for(monkeypatch, reference)
+    waited_for = threading.Event()
+    list_workflows = DBOS.list_workflows
+
+    def listed(**wanted: Any) -> Any:
+        pending = list_workflows(**wanted)
+        assert [status.workflow_id for status in pending] == [f"claims/{batch}"]
+        waited_for.set()
+        return pending
+
+    monkeypatch.setattr(DBOS, "list_workflows", listed)
+    fails_for(monkeypatch, reference, waited_for)
     with opened(tmp_path / "home", slow_bank, first_number=100) as restarted:
         assert set(states(restarted, claims)) == {"matched"}
         with running(restarted):
