@@ -6,8 +6,9 @@ import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProo
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {AuthorizationRecord, packRecord} from "./base/AuthorizationRecord.sol";
+import {Result} from "./base/Result.sol";
 import {RoleHolder, SeparateRoles} from "./base/SeparateRoles.sol";
-import {Grant, GrantRefusal, IAuthorizationRegistry, Liveness} from "./interfaces/IAuthorizationRegistry.sol";
+import {Grant, GrantRefusal, IAuthorizationRegistry, Liveness, WaveLeaf} from "./interfaces/IAuthorizationRegistry.sol";
 
 /// @title 授权存证: who has consented to what, until when.
 /// @notice An authorization lives once: granted directly or out of a wave, perhaps renewed while it is live, then
@@ -98,23 +99,33 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_a_leaf_of_a_wave_is_materialized_once_by_anyone
     function materialize(bytes32 root, Grant calldata leaf, bytes32[] calldata proof) external whenNotPaused {
-        Wave memory wave = _knownWave(root);
-        _materialize(0, root, wave, leaf, proof);
+        Wave memory wave = _knownWave(root, leaf.scope);
+        _materialize(0, root, wave, leaf, proof, root);
         _countTaken(root, wave, 1);
     }
 
     /// @inheritdoc IAuthorizationRegistry
-    /// @custom:invariant test_one_bad_leaf_reverts_the_batch_and_is_named
-    function materializeBatch(bytes32 root, Grant[] calldata leaves, bytes32[][] calldata proofs)
+    /// @dev A sibling is taken as a node of the tree once the proof that it is part of has led to the root.
+    /// @custom:invariant test_leaves_of_a_wave_are_materialized_together_by_one_joint_proof
+    function materializeBatch(bytes32 root, bytes32 scope, WaveLeaf[] calldata leaves, bytes32[] calldata siblings)
         external
         whenNotPaused
     {
         if (leaves.length == 0) revert EmptyBatch();
-        if (leaves.length != proofs.length) revert LengthMismatch(leaves.length, proofs.length);
-        Wave memory wave = _knownWave(root);
+        Wave memory wave = _knownWave(root, scope);
+        Grant memory g;
+        g.scope = scope;
+        uint256 from;
         for (uint256 i = 0; i < leaves.length; ++i) {
-            _materialize(i, root, wave, leaves[i], proofs[i]);
+            WaveLeaf calldata leaf = leaves[i];
+            (g.subject, g.consentDigest) = (leaf.subject, leaf.consentDigest);
+            (g.insured, g.guardian, g.expires) = (leaf.insured, leaf.guardian, leaf.expires);
+            if (leaf.joins > from) revert JoinsAhead(root, i, leaf.joins);
+            uint256 to = from + leaf.siblings;
+            _materialize(i, root, wave, g, siblings[from:to], leaf.joins == 0 ? root : siblings[leaf.joins - 1]);
+            from = to;
         }
+        if (from != siblings.length) revert SiblingsLeftOver(root, from, siblings.length);
         _countTaken(root, wave, leaves.length);
     }
 
@@ -187,6 +198,16 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     }
 
     /// @inheritdoc IAuthorizationRegistry
+    /// @custom:invariant test_a_batch_is_live_when_each_of_it_is
+    function areLive(uint16 scopeNumber, Result[] calldata results) external view returns (bool) {
+        for (uint256 i = 0; i < results.length; ++i) {
+            Result calldata r = results[i];
+            if (!_records[r.authorizationId].isLive(scopeNumber, r.subject, uint40(block.timestamp))) return false;
+        }
+        return true;
+    }
+
+    /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_the_record_is_the_stated_word_in_the_stated_slot
     function recordOf(bytes32 id) external view returns (AuthorizationRecord) {
         return _records[id];
@@ -206,8 +227,13 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
 
     /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_an_id_is_the_hash_of_its_grant
-    function idOf(Grant calldata g) public pure returns (bytes32) {
-        return keccak256(bytes.concat(keccak256(abi.encode(g))));
+    function idOf(Grant memory g) public pure returns (bytes32 id) {
+        // keccak256(bytes.concat(keccak256(abi.encode(g)))): a struct of six words lies in memory as abi.encode would
+        // copy it, and copying costs more than hashing.
+        assembly ("memory-safe") {
+            mstore(0, keccak256(g, 192))
+            id := keccak256(0, 32)
+        }
     }
 
     /// @inheritdoc IAuthorizationRegistry
@@ -220,9 +246,11 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
         if (block.timestamp > deadline) revert SignatureExpired(deadline, block.timestamp);
     }
 
-    function _knownWave(bytes32 root) private view returns (Wave memory wave) {
+    /// All leaves of a wave have its scope.
+    function _knownWave(bytes32 root, bytes32 scope) private view returns (Wave memory wave) {
         wave = _waves[root];
         if (wave.count == 0) revert WaveUnknown(root);
+        if (wave.scopeNumber != _scopeNumbers[scope]) revert OtherScope(root, scope);
     }
 
     /// Nothing is taken out of a wave beyond what it promised.
@@ -232,24 +260,22 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
         _waves[root].taken = uint64(taken);
     }
 
-    function _requireInWave(bytes32 root, Wave memory wave, Grant calldata leaf, bytes32 id, bytes32[] calldata proof)
-        private
-        view
-    {
-        if (
-            _scopeNumbers[leaf.scope] != wave.scopeNumber || leaf.expires > wave.expires
-                || !MerkleProof.verifyCalldata(proof, root, id)
-        ) revert NotInWave(root, id);
+    /// `end` is the root, or a node that has already been led there.
+    function _requireInWave(
+        bytes32 root,
+        Wave memory wave,
+        uint40 expires,
+        bytes32 id,
+        bytes32[] calldata proof,
+        bytes32 end
+    ) private pure {
+        if (expires > wave.expires || !MerkleProof.verifyCalldata(proof, end, id)) revert NotInWave(root, id);
     }
 
-    /// The number of the grant's scope. What a grant and a leaf must both be before they are kept.
-    function _requireGrantable(uint256 index, bytes32 id, Grant calldata g) private view returns (uint16 scopeNumber) {
+    /// What a grant and a leaf must both be before they are kept.
+    function _requireGrantable(uint256 index, bytes32 id, Grant memory g, uint16 scopeNumber) private view {
         GrantRefusal refusal;
-        scopeNumber = _scopeNumbers[g.scope];
-        if (
-            g.subject == 0 || g.scope == 0 || g.consentDigest == 0
-                || (g.insured == address(0) && g.guardian == address(0))
-        ) {
+        if (g.subject == 0 || g.consentDigest == 0 || (g.insured == address(0) && g.guardian == address(0))) {
             refusal = GrantRefusal.ZeroField;
         } else if (g.insured == g.guardian) {
             refusal = GrantRefusal.GuardianIsInsured;
@@ -260,14 +286,15 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
         } else if (g.expires <= block.timestamp) {
             refusal = GrantRefusal.ExpiryPassed;
         } else {
-            return scopeNumber;
+            return;
         }
         revert GrantRefused(index, id, refusal);
     }
 
     function _grantSigned(uint256 index, Grant calldata g, uint256 deadline, bytes calldata signature) private {
         bytes32 id = idOf(g);
-        uint16 scopeNumber = _requireGrantable(index, id, g);
+        uint16 scopeNumber = _scopeNumbers[g.scope];
+        _requireGrantable(index, id, g, scopeNumber);
         address signer = g.guardian == address(0) ? g.insured : g.guardian;
         bytes32 structHash = keccak256(abi.encode(GRANT_TYPEHASH, g, _useNonce(signer), deadline));
         if (!_signedBy(signer, structHash, signature)) revert GrantRefused(index, id, GrantRefusal.BadSignature);
@@ -279,12 +306,13 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
         uint256 index,
         bytes32 root,
         Wave memory wave,
-        Grant calldata leaf,
-        bytes32[] calldata proof
+        Grant memory leaf,
+        bytes32[] calldata proof,
+        bytes32 end
     ) private {
         bytes32 id = idOf(leaf);
-        _requireGrantable(index, id, leaf);
-        _requireInWave(root, wave, leaf, id, proof);
+        _requireGrantable(index, id, leaf, wave.scopeNumber);
+        _requireInWave(root, wave, leaf.expires, id, proof, end);
         _records[id] = packRecord(wave.granted, leaf.expires, wave.scopeNumber, leaf.subject);
         emit AuthorizationMaterialized(
             id, leaf.subject, root, leaf.insured, leaf.guardian, leaf.expires, leaf.consentDigest
@@ -306,8 +334,8 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     {
         id = idOf(leaf);
         if (!_records[id].isKnown()) {
-            Wave memory wave = _knownWave(root);
-            _requireInWave(root, wave, leaf, id, proof);
+            Wave memory wave = _knownWave(root, leaf.scope);
+            _requireInWave(root, wave, leaf.expires, id, proof, root);
             _countTaken(root, wave, 1);
             _records[id] = packRecord(wave.granted, leaf.expires, wave.scopeNumber, leaf.subject);
         }

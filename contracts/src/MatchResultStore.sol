@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {AuditCheckpoints} from "./base/AuditCheckpoints.sol";
 import {ClaimLife, MAX_VERSIONS} from "./base/ClaimLife.sol";
+import {Result} from "./base/Result.sol";
 import {RoleHolder, SeparateRoles} from "./base/SeparateRoles.sol";
 import {Checkpoint} from "./interfaces/IAuditCheckpoints.sol";
 import {IAuthorizationRegistry} from "./interfaces/IAuthorizationRegistry.sol";
@@ -12,8 +14,7 @@ import {
     IMatchResultStore,
     PayoutRefusal,
     PayoutState,
-    Refusal,
-    Result
+    Refusal
 } from "./interfaces/IMatchResultStore.sol";
 import {ITaskScheduler} from "./interfaces/ITaskScheduler.sol";
 
@@ -31,14 +32,20 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
 
     uint32 private constant FIRST_VERSION = 1;
 
+    /// A claim, begun when its first commitment is written. Commitments are
+    /// keccak256(keccak256(resultDigest, authorizationId), keccak256(taskId, version)).
+    struct Claim {
+        bytes32 first;
+        ClaimLife life;
+        mapping(uint32 version => bytes32 commitment) later;
+    }
+
     IAuthorizationRegistry public immutable registry;
     ITaskScheduler public immutable scheduler;
     /// Zero for the first store.
     IMatchResultStore public immutable predecessor;
 
-    /// keccak256(abi.encode(resultDigest, authorizationId, taskId, version)); offline verifiers read this slot.
-    mapping(bytes32 claimKey => mapping(uint32 version => bytes32 commitment)) private _commitments;
-    mapping(bytes32 claimKey => ClaimLife) private _lives;
+    mapping(bytes32 claimKey => Claim) private _claims;
     /// @inheritdoc IMatchResultStore
     address public successor;
 
@@ -57,15 +64,22 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     }
 
     /// @inheritdoc IMatchResultStore
+    /// @dev Each item is looked at once for whether it is good; why it is not is worked out only on the way to the
+    /// revert.
     /// @custom:invariant test_a_batch_is_recorded_whole_or_not_at_all
     function recordBatch(bytes32 taskId, Result[] calldata results) external onlyRole(RECORDER_ROLE) {
         _requireInOffice();
         uint16 scopeNumber = _scopeOf(taskId, results.length);
+        if (!registry.areLive(scopeNumber, results)) _revertFirstRefused(results, scopeNumber);
+        bytes32 under = _under(taskId, FIRST_VERSION);
         for (uint256 i = 0; i < results.length; ++i) {
             Result calldata r = results[i];
-            Refusal refusal = _refusalOfNew(results, i, scopeNumber);
-            if (refusal != Refusal.None) revert ItemRefused(i, r.claimKey, refusal);
-            _write(taskId, r, FIRST_VERSION);
+            Claim storage claim = _claims[r.claimKey];
+            if (r.claimKey == 0 || r.resultDigest == 0 || claim.first != 0 || _inPredecessor(r.claimKey)) {
+                revert ItemRefused(i, r.claimKey, _refusalOfNew(results, i, scopeNumber));
+            }
+            claim.first = _commitment(r, under);
+            emit ResultRecorded(r.claimKey, r.authorizationId, taskId, r.resultDigest);
         }
     }
 
@@ -76,12 +90,7 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     /// @custom:invariant test_preview_and_recordBatch_agree
     function preview(bytes32 taskId, Result[] calldata results) external view returns (Refusal[] memory refusals) {
         _requireInOffice();
-        uint16 scopeNumber = _scopeOf(taskId, results.length);
-        refusals = new Refusal[](results.length);
-        for (uint256 i = 0; i < results.length; ++i) {
-            bool repeated = !_hasZero(results[i]) && _repeats(results, i);
-            refusals[i] = repeated ? Refusal.RepeatedInBatch : _refusalOfNew(results, i, scopeNumber);
-        }
+        return _refusals(results, _scopeOf(taskId, results.length));
     }
 
     /// @inheritdoc IMatchResultStore
@@ -95,9 +104,12 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
             _requireAscending(results, i);
             Refusal refusal = _refusalOfNext(taskId, r, scopeNumber);
             if (refusal != Refusal.None) revert ItemRefused(i, r.claimKey, refusal);
-            ClaimLife life = _lives[r.claimKey].superseded();
-            _lives[r.claimKey] = life;
-            _write(taskId, r, life.latest());
+            Claim storage claim = _claims[r.claimKey];
+            ClaimLife life = claim.life.superseded();
+            uint32 version = life.latest();
+            claim.life = life;
+            claim.later[version] = _commitment(r, _under(taskId, version));
+            emit ResultSuperseded(r.claimKey, r.authorizationId, taskId, r.resultDigest, version);
         }
     }
 
@@ -122,9 +134,10 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
         if (confirmations.length == 0) revert EmptyBatch();
         for (uint256 i = 0; i < confirmations.length; ++i) {
             Confirmation calldata c = confirmations[i];
-            PayoutRefusal refusal = _refusalOfPayout(c.claimKey, c.version, c.payoutDigest);
+            Claim storage claim = _claims[c.claimKey];
+            PayoutRefusal refusal = _refusalOfPayout(claim, c.version, c.payoutDigest);
             if (refusal != PayoutRefusal.None) revert PayoutRefused(i, c.claimKey, c.version, refusal);
-            _lives[c.claimKey] = _lives[c.claimKey].paid();
+            claim.life = claim.life.paid();
             emit PayoutConfirmed(c.claimKey, c.version, c.payoutDigest);
         }
     }
@@ -132,11 +145,12 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     /// @inheritdoc IMatchResultStore
     /// @custom:invariant test_a_reversed_version_is_never_paid
     function reverse(bytes32 claimKey, uint32 version, bytes32 reasonDigest) external onlyRole(RECORDER_ROLE) {
-        PayoutRefusal refusal = _refusalOfPayout(claimKey, version, reasonDigest);
+        Claim storage claim = _claims[claimKey];
+        PayoutRefusal refusal = _refusalOfPayout(claim, version, reasonDigest);
         if (refusal != PayoutRefusal.None && refusal != PayoutRefusal.AlreadyPaid) {
             revert PayoutRefused(0, claimKey, version, refusal);
         }
-        _lives[claimKey] = _lives[claimKey].reversed();
+        claim.life = claim.life.reversed();
         emit ResultReversed(claimKey, version, reasonDigest);
     }
 
@@ -151,27 +165,29 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
 
     /// @inheritdoc IMatchResultStore
     /// @custom:invariant test_the_commitment_is_the_stated_hash_in_the_stated_slot
-    function commitmentOf(bytes32 claimKey, uint32 version) external view returns (bytes32) {
-        return _commitments[claimKey][version];
+    function commitmentOf(bytes32 claimKey, uint32 version) public view returns (bytes32) {
+        Claim storage claim = _claims[claimKey];
+        return version == FIRST_VERSION ? claim.first : claim.later[version];
     }
 
     /// @inheritdoc IMatchResultStore
     /// @custom:invariant test_the_chain_of_versions_stays_readable
     function payoutStateOf(bytes32 claimKey, uint32 version) external view returns (PayoutState) {
-        if (_commitments[claimKey][version] == 0) return PayoutState.None;
-        return _stateOf(_lives[claimKey], version);
+        if (commitmentOf(claimKey, version) == 0) return PayoutState.None;
+        return _stateOf(_claims[claimKey].life, version);
     }
 
     /// @inheritdoc IMatchResultStore
     /// @custom:invariant test_superseding_raises_the_version_and_opens_a_new_payout
     function versionOf(bytes32 claimKey) external view returns (uint32) {
-        return _isHere(claimKey) ? _lives[claimKey].latest() : 0;
+        Claim storage claim = _claims[claimKey];
+        return claim.first == 0 ? 0 : claim.life.latest();
     }
 
     /// @inheritdoc IMatchResultStore
     /// @custom:invariant test_a_claim_of_any_predecessor_cannot_be_recorded_again
     function isRecorded(bytes32 claimKey) public view returns (bool) {
-        return _isHere(claimKey) || _inPredecessor(claimKey);
+        return _claims[claimKey].first != 0 || _inPredecessor(claimKey);
     }
 
     /// The scope that every item's authorization must have. Reverts where no item at all could be taken.
@@ -180,11 +196,27 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
         return registry.scopeNumberOf(scheduler.requireRecordable(taskId));
     }
 
+    function _refusals(Result[] calldata results, uint16 scopeNumber) private view returns (Refusal[] memory refusals) {
+        refusals = new Refusal[](results.length);
+        for (uint256 i = 0; i < results.length; ++i) {
+            bool repeated = !_hasZero(results[i]) && _repeats(results, i);
+            refusals[i] = repeated ? Refusal.RepeatedInBatch : _refusalOfNew(results, i, scopeNumber);
+        }
+    }
+
+    /// At least one item is known to be refused.
+    function _revertFirstRefused(Result[] calldata results, uint16 scopeNumber) private view {
+        Refusal[] memory refusals = _refusals(results, scopeNumber);
+        uint256 i = 0;
+        while (refusals[i] == Refusal.None) ++i;
+        revert ItemRefused(i, results[i].claimKey, refusals[i]);
+    }
+
     /// Why item `i` is no new result. A claim key written by this very batch is RepeatedInBatch.
     function _refusalOfNew(Result[] calldata results, uint256 i, uint16 scopeNumber) private view returns (Refusal) {
         Result calldata r = results[i];
         if (_hasZero(r)) return Refusal.ZeroField;
-        if (_isHere(r.claimKey)) {
+        if (_claims[r.claimKey].first != 0) {
             return _repeats(results, i) ? Refusal.RepeatedInBatch : Refusal.AlreadyRecorded;
         }
         if (_inPredecessor(r.claimKey)) return Refusal.RecordedInPredecessor;
@@ -194,11 +226,13 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     /// Why `r` is no next version of its claim.
     function _refusalOfNext(bytes32 taskId, Result calldata r, uint16 scopeNumber) private view returns (Refusal) {
         if (_hasZero(r)) return Refusal.ZeroField;
-        if (!_isHere(r.claimKey)) return Refusal.ClaimUnknown;
-        uint32 version = _lives[r.claimKey].latest();
-        if (_commitment(taskId, r, version) == _commitments[r.claimKey][version]) return Refusal.ResultUnchanged;
-        if (version == MAX_VERSIONS) return Refusal.VersionsExhausted;
-        return _refusalOfConsent(r, scopeNumber);
+        Claim storage claim = _claims[r.claimKey];
+        if (claim.first == 0) return Refusal.ClaimUnknown;
+        uint32 version = claim.life.latest();
+        if (_commitment(r, _under(taskId, version)) == commitmentOf(r.claimKey, version)) {
+            return Refusal.ResultUnchanged;
+        }
+        return version == MAX_VERSIONS ? Refusal.VersionsExhausted : _refusalOfConsent(r, scopeNumber);
     }
 
     /// Refusal 0..6 are Liveness, value by value.
@@ -224,15 +258,14 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
         if (i != 0 && results[i].claimKey <= results[i - 1].claimKey) revert KeysNotAscending(i, results[i].claimKey);
     }
 
-    function _write(bytes32 taskId, Result calldata r, uint32 version) private {
-        _commitments[r.claimKey][version] = _commitment(taskId, r, version);
-        emit ResultRecorded(r.claimKey, r.authorizationId, taskId, r.resultDigest, version);
-    }
-
-    function _refusalOfPayout(bytes32 claimKey, uint32 version, bytes32 digest) private view returns (PayoutRefusal) {
+    function _refusalOfPayout(Claim storage claim, uint32 version, bytes32 digest)
+        private
+        view
+        returns (PayoutRefusal)
+    {
         if (digest == 0) return PayoutRefusal.ZeroField;
-        if (!_isHere(claimKey)) return PayoutRefusal.ClaimUnknown;
-        ClaimLife life = _lives[claimKey];
+        if (claim.first == 0) return PayoutRefusal.ClaimUnknown;
+        ClaimLife life = claim.life;
         if (life.latest() != version) return PayoutRefusal.NotTheCurrentVersion;
         PayoutState state = _stateOf(life, version);
         if (state == PayoutState.Paid) return PayoutRefusal.AlreadyPaid;
@@ -242,10 +275,6 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     /// PayoutState 1..3 are the codes of a life, and one.
     function _stateOf(ClaimLife life, uint32 version) private pure returns (PayoutState) {
         return PayoutState(life.codeOf(version) + 1);
-    }
-
-    function _isHere(bytes32 claimKey) private view returns (bool) {
-        return _commitments[claimKey][FIRST_VERSION] != 0;
     }
 
     /// New claims are taken by exactly one store of a line: the one that was not handed over, whose predecessor was.
@@ -273,7 +302,12 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
         if (account.code.length == 0) revert NotAContract(account);
     }
 
-    function _commitment(bytes32 taskId, Result calldata r, uint32 version) private pure returns (bytes32) {
-        return keccak256(abi.encode(r.resultDigest, r.authorizationId, taskId, version));
+    /// The part of a commitment that all items of a batch share.
+    function _under(bytes32 taskId, uint32 version) private pure returns (bytes32) {
+        return Hashes.efficientKeccak256(taskId, bytes32(uint256(version)));
+    }
+
+    function _commitment(Result calldata r, bytes32 under) private pure returns (bytes32) {
+        return Hashes.efficientKeccak256(Hashes.efficientKeccak256(r.resultDigest, r.authorizationId), under);
     }
 }

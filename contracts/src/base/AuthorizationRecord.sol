@@ -15,7 +15,7 @@ import {Liveness} from "../interfaces/IAuthorizationRegistry.sol";
 /// another subject with the same bits takes 2^159 tries to find, two subjects with the same bits 2^79.
 type AuthorizationRecord is uint256;
 
-using {isKnown, isRevoked, revoked, expires, renewed, liveness} for AuthorizationRecord global;
+using {isKnown, isRevoked, revoked, expires, renewed, isLive, liveness} for AuthorizationRecord global;
 
 uint256 constant REVOKED = 1 << 255;
 uint256 constant GRANTED_SHIFT = 215;
@@ -24,6 +24,7 @@ uint256 constant SCOPE_SHIFT = 159;
 uint256 constant SECONDS_MASK = (1 << 40) - 1;
 uint256 constant SCOPE_MASK = (1 << 16) - 1;
 uint256 constant SUBJECT_MASK = (1 << SCOPE_SHIFT) - 1;
+uint256 constant BINDING_MASK = (1 << EXPIRES_SHIFT) - 1;
 
 function packRecord(uint40 granted, uint40 expires_, uint16 scopeNumber, bytes32 subject)
     pure
@@ -55,6 +56,15 @@ function revoked(AuthorizationRecord record) pure returns (AuthorizationRecord) 
 function renewed(AuthorizationRecord record, uint40 until) pure returns (AuthorizationRecord) {
     uint256 word = AuthorizationRecord.unwrap(record) & ~(SECONDS_MASK << EXPIRES_SHIFT);
     return AuthorizationRecord.wrap(word | uint256(until) << EXPIRES_SHIFT);
+}
+
+/// Whether it is live at `time` under this scope for this subject, in one look: an unknown record has expired, and
+/// a revoked one was granted after all time. `liveness` says why not (check_isLive_is_liveness_Live).
+function isLive(AuthorizationRecord record, uint16 scopeNumber, bytes32 subject, uint40 time) pure returns (bool) {
+    uint256 word = AuthorizationRecord.unwrap(record);
+    uint256 binding = uint256(scopeNumber) << SCOPE_SHIFT | uint256(subject) & SUBJECT_MASK;
+    return word & BINDING_MASK == binding && word >> GRANTED_SHIFT <= time
+        && time < (word >> EXPIRES_SHIFT & SECONDS_MASK);
 }
 
 /// Why the record is not live at `time` under this scope for this subject, or Live.

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {AuthorizationRecord} from "../base/AuthorizationRecord.sol";
+import {Result} from "../base/Result.sol";
 
 /// Why an authorization is not live. The order is the order of the checks.
 enum Liveness {
@@ -24,6 +25,19 @@ struct Grant {
     address insured; // may revoke; zero where only a guardian has a key
     address guardian; // signs in the insured's place and may revoke; zero where the insured signs
     uint40 expires; // seconds; live while now < expires
+}
+
+/// A grant of a wave, without the scope that all of them have, and its proof: the next `siblings` of those given
+/// with the batch lead from its id to the wave's root, or to the sibling numbered `joins` (from 1), which an earlier
+/// proof of the batch has already led there. Leaves that stand near each other share most of their way.
+struct WaveLeaf {
+    bytes32 subject;
+    bytes32 consentDigest;
+    address insured;
+    address guardian;
+    uint40 expires;
+    uint16 siblings;
+    uint32 joins; // zero: the root
 }
 
 /// Why a grant is refused. The order is the order of the checks.
@@ -67,12 +81,15 @@ interface IAuthorizationRegistry {
     /// `index` is the place in the batch, 0 outside one.
     error GrantRefused(uint256 index, bytes32 id, GrantRefusal reason);
     error SignatureExpired(uint256 deadline, uint256 time);
-    error LengthMismatch(uint256 grants, uint256 others);
+    error LengthMismatch(uint256 grants, uint256 signatures);
+    error SiblingsLeftOver(bytes32 root, uint256 used, uint256 given);
     error EmptyBatch();
     error ScopeRefused(bytes32 scope, GrantRefusal reason);
     error WaveRefused(bytes32 root, GrantRefusal reason);
     error WaveUnknown(bytes32 root);
     error WaveExhausted(bytes32 root, uint64 count);
+    error OtherScope(bytes32 root, bytes32 scope);
+    error JoinsAhead(bytes32 root, uint256 index, uint32 joins);
     error NotInWave(bytes32 root, bytes32 id);
     error NotLive(bytes32 id, Liveness reason);
     error ExpiryNotLater(bytes32 id, uint40 expires, uint40 wanted);
@@ -93,8 +110,9 @@ interface IAuthorizationRegistry {
     function grantWave(bytes32 root, uint64 count, bytes32 scope, uint40 expires, bytes32 consentTextDigest) external;
     /// By anyone: brings one grant out of its wave, live since the wave was granted.
     function materialize(bytes32 root, Grant calldata leaf, bytes32[] calldata proof) external;
-    /// By anyone; one bad item reverts all, named by its index or its id.
-    function materializeBatch(bytes32 root, Grant[] calldata leaves, bytes32[][] calldata proofs) external;
+    /// By anyone: many at once; one bad item reverts all, named by its index or its id.
+    function materializeBatch(bytes32 root, bytes32 scope, WaveLeaf[] calldata leaves, bytes32[] calldata siblings)
+        external;
     /// Extends a live authorization without a gap. By the signature of the insured or the guardian over
     /// (id, expires, consentDigest, nonce, deadline), relayed by anyone.
     function renew(
@@ -124,11 +142,14 @@ interface IAuthorizationRegistry {
     function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) external view returns (Liveness);
     /// Reverts with NotLive unless Live.
     function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) external view;
-    /// The packed word, for a contract that judges many in one go.
+    /// Whether every result's authorization is live now, for the result's own subject, under one scope, given by its
+    /// number. `liveness` tells of each why not.
+    function areLive(uint16 scopeNumber, Result[] calldata results) external view returns (bool);
+    /// The packed word.
     function recordOf(bytes32 id) external view returns (AuthorizationRecord);
     /// The number that records carry for a scope; zero: not admitted.
     function scopeNumberOf(bytes32 scope) external view returns (uint16);
-    function idOf(Grant calldata g) external pure returns (bytes32);
+    function idOf(Grant memory g) external pure returns (bytes32);
     /// The nonce that the signer's next signature, of any kind, must carry.
     function nonces(address signer) external view returns (uint256);
 }

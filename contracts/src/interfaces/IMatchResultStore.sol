@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Result} from "../base/Result.sol";
 import {IAuditCheckpoints} from "./IAuditCheckpoints.sol";
-
-struct Result {
-    bytes32 claimKey; // salted commitment to (hospital, settlement, policy)
-    bytes32 resultDigest; // salted commitment to the decision and its inputs
-    bytes32 authorizationId;
-    bytes32 subject; // must be the authorization's
-}
 
 struct Confirmation {
     bytes32 claimKey;
@@ -52,8 +46,12 @@ enum PayoutState {
 }
 
 interface IMatchResultStore is IAuditCheckpoints {
-    /// The payout trigger. `version` is 1 for a first result.
+    /// The payout trigger: the claim's first version.
     event ResultRecorded(
+        bytes32 indexed claimKey, bytes32 indexed authorizationId, bytes32 indexed taskId, bytes32 resultDigest
+    );
+    /// The payout trigger of every later version.
+    event ResultSuperseded(
         bytes32 indexed claimKey,
         bytes32 indexed authorizationId,
         bytes32 indexed taskId,
@@ -79,7 +77,7 @@ interface IMatchResultStore is IAuditCheckpoints {
     /// One code an item, in order; None where recordBatch would record it.
     function preview(bytes32 taskId, Result[] calldata results) external view returns (Refusal[] memory);
     /// RECORDER_ROLE. New results for claims that have one (a retroactive top-up), in ascending order of their keys,
-    /// each enforced like a first result; emits ResultRecorded with the next version.
+    /// each enforced like a first result.
     function supersedeBatch(bytes32 taskId, Result[] calldata results) external;
     /// One code an item, in order; None where supersedeBatch would take it.
     function previewSupersession(bytes32 taskId, Result[] calldata results) external view returns (Refusal[] memory);
@@ -90,7 +88,8 @@ interface IMatchResultStore is IAuditCheckpoints {
     /// DEFAULT_ADMIN_ROLE, once: new claims are refused here from now on, and the successor starts to take them.
     function handOver(address successor) external;
     function successor() external view returns (address);
-    /// keccak256(abi.encode(resultDigest, authorizationId, taskId, version)), or zero; every version stays readable.
+    /// keccak256(keccak256(resultDigest, authorizationId), keccak256(taskId, version)), each of 32-byte words, or
+    /// zero; every version stays readable.
     function commitmentOf(bytes32 claimKey, uint32 version) external view returns (bytes32);
     /// How the version stands or how it ended; only the latest one is still open to anything.
     function payoutStateOf(bytes32 claimKey, uint32 version) external view returns (PayoutState);
