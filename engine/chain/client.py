@@ -16,7 +16,7 @@ from engine.chain.contracts import (
     MatchResultStore,
     TaskScheduler,
 )
-from engine.chain.deploy import Deployer, Deployment, verify
+from engine.chain.deploy import Appointed, Deployer, Deployment, verify
 from engine.chain.embedded import EmbeddedChain
 from engine.chain.errors import DeploymentInvalid, WrongChain
 from engine.chain.events import ChainEvent, read_events
@@ -28,7 +28,6 @@ EMBEDDED_CHAIN_ID = 0x6175746F
 """A number of our own ("auto"), so that no wallet takes the embedded chain for a public one."""
 
 _C = TypeVar("_C", bound=Contract)
-_CONTRACTS: tuple[type[Contract], ...] = (AuthorizationRegistry, DataCatalog, TaskScheduler, MatchResultStore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class ChainSettings:
     rpc_url: an EVM JSON-RPC endpoint; None for the embedded chain in the file `embedded_path`.
     confirmations: blocks on top of an event before it counts; 0 where nothing is ever reorganised.
     clock: aware time; the embedded chain stamps its blocks with it. rng(n): n random bytes, for new keys.
+    appointed: who else holds roles from the deployment on; later changes are announced and take two days.
     chain_id: demanded of the endpoint; None accepts any there, and means EMBEDDED_CHAIN_ID embedded.
     """
 
@@ -51,6 +51,7 @@ class ChainSettings:
     chain_id: int | None = None
     scrypt_n: int = 2**14
     send_policy: SendPolicy = field(default_factory=SendPolicy)
+    appointed: Appointed = field(default_factory=dict)
 
 
 class ChainClient:
@@ -100,7 +101,8 @@ class ChainClient:
             verify(self.chain, self.chain_id, self._roles, deployment)
         else:
             send = self._senders[DEPLOYER].send_group
-            deployment = Deployer(self.chain, self.chain_id, self._roles, send, self._contract_at).run()
+            appointed = self._settings.appointed
+            deployment = Deployer(self.chain, self.chain_id, self._roles, send, appointed).run()
             deployment.write(manifest_path)
         self._deployment = deployment
         self.registry = self._bind(AuthorizationRegistry, deployment)
@@ -179,10 +181,6 @@ class ChainClient:
 
     def _send(self, role: str, call: Call) -> TxRef:
         return self._senders[role].send(call)
-
-    def _contract_at(self, name: str, address: str) -> Contract:
-        (kind,) = (kind for kind in _CONTRACTS if kind.name == name)
-        return kind(address, self.chain, self._send)
 
     def _bind(self, kind: type[_C], deployment: Deployment) -> _C:
         return kind(deployment.addresses[kind.name], self.chain, self._send)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.fsck import beliefs, database
 from engine.fsck.bank import Bank, Line
-from engine.fsck.chain import Chain, Transport
+from engine.fsck.chain import RECORDED, Chain, Transport
 from engine.fsck.claims import check_access_log, check_claims
 from engine.fsck.payouts import check_bank, check_confirmations, check_payouts, statement_lacks_some
 from engine.fsck.report import Code, Difference, Findings, Report
@@ -84,7 +84,7 @@ def _report(
         in_flight=findings.in_flight,
         counts={
             "accepted": len(records.settlements),
-            "recorded": len(chain.events("ResultRecorded")),
+            "recorded": len(chain.events(*RECORDED)),
             "paid": sum(states[state] for state in beliefs.KEPT),
             "confirmed": len(chain.events("PayoutConfirmed")),
             "returned": states["returned"],

@@ -38,6 +38,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
             claim_key=raw(claim.claim_key),
             version=claim.version,
             authorization_id=raw(claim.authorization_id),
+            scope=raw(authorization.scope),
             task_id=raw(claim.task_id),
             record_tx=str(claim.record_tx),
             confirm_tx=payout.confirm_tx,

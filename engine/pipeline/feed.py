@@ -20,6 +20,8 @@ from engine.pipeline.values import stored
 from engine.store import claims, tables
 
 ACTOR = "chain event"
+RECORDED = ("ResultRecorded", "ResultSuperseded")
+"""The two events that trigger a payout: of a claim's first version, and of every later one."""
 _CURSOR = "payouts"
 _BLOCKS_AT_ONCE = 500
 _REWIND_BLOCKS = 64
@@ -55,7 +57,7 @@ def _still_canonical(ctx: Context, cursor: tables.ChainCursor) -> bool:
 
 def handle_event(ctx: Context, session: Session, event: ChainEvent) -> None:
     """Idempotent: an event handled before changes nothing."""
-    if event.name == "ResultRecorded":
+    if event.name in RECORDED:
         _recorded(ctx, session, event)
     elif event.name == "PayoutConfirmed":
         _confirmed(ctx, session, event)
@@ -66,7 +68,7 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
     if claim is None:
         log.error("chain.foreign_result", claim_key=event.args["claimKey"], tx=event.tx_hash)
         return
-    version = event.args["version"]
+    version = event.args.get("version", 1)  # a first recording names none
     if version != claim.version:
         return  # superseded since: what this version was is not what the claim is now
     claim.record_tx, claim.task_id = event.tx_hash, event.args["taskId"]
@@ -90,7 +92,7 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
         claim,
         ClaimState.RECORDED,
         actor=ACTOR,
-        reason=f"ResultRecorded in {event.tx_hash}",
+        reason=f"{event.name} in {event.tx_hash}",
         clock=ctx.clock,
     )
     session.add(

@@ -11,7 +11,7 @@ from itertools import islice
 import structlog
 from sqlmodel import Session
 
-from engine.chain.contracts import Liveness
+from engine.chain.contracts import Confirmation, Liveness
 from engine.chain.contracts import PayoutState as OnChainPayout
 from engine.evidence.documents import Payment, coverage_document, payment_document
 from engine.evidence.manifest import hex32, payout_digest
@@ -247,17 +247,17 @@ def confirm_settled(ctx: Context, limit: int) -> int:
     """Put the confirmation of settled payouts on chain, at most `limit`; returns how many were sent."""
     with ctx.database.reading() as session:
         settled = [
-            (raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, raw(p.payout_digest))
+            Confirmation(
+                raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, raw(p.payout_digest)
+            )
             for p in claims.payouts_in(session, (PayoutState.SETTLED,), _LOOK_PAST * limit)
         ]
     # Some were sent before and wait for their depth: the chain knows which.
-    to_send = (
-        item for item in settled if ctx.chain.results.payout_state_of(item[0]) is OnChainPayout.RECORDED
-    )
+    standing = ctx.chain.results.payout_state_of
+    to_send = (item for item in settled if standing(item.claim_key, item.version) is OnChainPayout.RECORDED)
     waiting = list(islice(to_send, limit))
     if waiting:
-        keys, versions, digests = zip(*waiting, strict=True)
-        ctx.chain.results.confirm_payouts(list(keys), list(versions), list(digests))
+        ctx.chain.results.confirm_payouts(waiting)
     return len(waiting)
 
 

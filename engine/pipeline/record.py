@@ -4,11 +4,12 @@ Sent, then killed before our commit? The contract takes nothing twice, and its e
 refuses is named by its own preview, and goes its own way without holding up the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.chain.contracts import Refusal, Result
 from engine.chain.errors import ContractRefused
+from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
@@ -28,6 +29,10 @@ _CONSENT_REFUSALS = frozenset(
 )
 
 
+_Send = Callable[[str, Sequence[Result]], TxRef]
+_Preview = Callable[[str, Sequence[Result]], list[Refusal]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     claim_id: str
@@ -43,13 +48,11 @@ def record_batch(ctx: Context, batch_id: str) -> int:
     for product in sorted({item.product for item in waiting}):
         task = ensure_task(ctx, product)
         mine = [item for item in waiting if item.product == product]
-        first = _record_first(ctx, task.task_id, [item for item in mine if item.version == 1])
-        later = [
-            item
-            for item in mine
-            if item.version > 1 and not _is_recorded(ctx, item) and _supersede(ctx, task.task_id, item)
-        ]
-        recorded += len(first) + len(later)
+        first = [item for item in mine if item.version == 1]
+        later = [item for item in mine if item.version > 1 and not _is_recorded(ctx, item)]
+        results = ctx.chain.results
+        recorded += _record(ctx, task.task_id, first, results.record_batch, results.preview)
+        recorded += _record(ctx, task.task_id, later, results.supersede_batch, results.preview_supersession)
     return recorded
 
 
@@ -73,33 +76,21 @@ def _is_recorded(ctx: Context, item: _Item) -> bool:
     return ctx.chain.results.version_of(item.result.claim_key) >= item.version
 
 
-def _record_first(ctx: Context, task_id: str, items: Sequence[_Item]) -> Sequence[_Item]:
-    """Record first versions in one transaction, without those that the contract refuses."""
+def _record(ctx: Context, task_id: str, items: Sequence[_Item], send: _Send, preview: _Preview) -> int:
+    """Put the items on chain together, without those that the contract refuses; returns how many."""
     if not items:
-        return items
+        return 0
+    results = [item.result for item in items]
     try:
-        sent = ctx.chain.results.record_batch(task_id, [item.result for item in items])
+        sent = send(task_id, results)
     except ContractRefused as error:
         if error.error_name != "ItemRefused":
             raise
         # Asking for every item's fate costs more than recording: it is asked only when one is refused.
-        refusals = ctx.chain.results.preview(task_id, [item.result for item in items])
-        return _record_first(ctx, task_id, _admitted(ctx, items, refusals))
+        admitted = _admitted(ctx, items, preview(task_id, results))
+        return _record(ctx, task_id, admitted, send, preview)
     _keep_tx(ctx, items, task_id, sent.tx_hash)
-    return items
-
-
-def _supersede(ctx: Context, task_id: str, item: _Item) -> bool:
-    """Put a later version in the place of the one before. False when the contract refuses it."""
-    try:
-        sent = ctx.chain.results.supersede(task_id, item.result)
-    except ContractRefused as error:
-        if error.error_name != "ItemRefused":
-            raise
-        _turn_away(ctx, item, Refusal(error.error_args["reason"]))
-        return False
-    _keep_tx(ctx, [item], task_id, sent.tx_hash)
-    return True
+    return len(items)
 
 
 def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal]) -> list[_Item]:
@@ -107,8 +98,8 @@ def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal])
     for item, refusal in zip(items, refusals, strict=True):
         if refusal is Refusal.NONE:
             admitted.append(item)
-        elif refusal is not Refusal.ALREADY_RECORDED:
-            # Already recorded is by a call that was killed before its commit: the event feed does the rest.
+        elif refusal not in (Refusal.ALREADY_RECORDED, Refusal.RESULT_UNCHANGED):
+            # Those two are by a call that was killed before its commit: the event feed does the rest.
             _turn_away(ctx, item, refusal)
     return admitted
 

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from engine.chain.contracts import TaskState
+from engine.chain.contracts import TaskKind, TaskState
 from engine.chain.errors import ContractRefused
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
 from engine.pipeline.context import Context
+from engine.pipeline.feed import RECORDED
 from engine.pipeline.values import raw
 from engine.store import claims, policies, tables
 
@@ -62,8 +63,8 @@ def _complete(ctx: Context, task_id: str) -> None:
             return
         if error.error_name != "LeaseLapsed":
             raise
-        # The engine was away for longer than a lease: the provider gives the task back and takes it again.
-        scheduler.fail(task_id, digest({"reason": "lease lapsed"}))
+        # The engine was away for longer than a lease: the task is put up again, and taken again.
+        scheduler.lapse(task_id)
         scheduler.accept(task_id)
         scheduler.start(task_id)
     recorded = _recorded_under(ctx, task_id)
@@ -78,9 +79,9 @@ def _complete(ctx: Context, task_id: str) -> None:
 def _recorded_under(ctx: Context, task_id: str) -> bytes:
     events = ctx.chain.events(ctx.chain.deployment.block, ctx.chain.block_number())
     results = [
-        [event.args["claimKey"], event.args["version"], event.args["resultDigest"]]
+        [event.args["claimKey"], event.args.get("version", 1), event.args["resultDigest"]]
         for event in events
-        if event.name == "ResultRecorded" and event.args["taskId"] == task_id
+        if event.name in RECORDED and event.args["taskId"] == task_id
     ]
     return digest({"task": task_id, "results": results})
 
@@ -110,7 +111,7 @@ def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
     state = scheduler.state_of(task_id)
     if state < TaskState.OPEN:
         scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
-        scheduler.open(task_id, dataset, scope, raw(row.terms_root), deadline)
+        scheduler.open(task_id, dataset, scope, raw(row.terms_root), deadline, TaskKind.STANDING)
     if state < TaskState.ACCEPTED:
         scheduler.accept(task_id)
     if state < TaskState.RUNNING:
@@ -120,7 +121,5 @@ def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
 def _ensure_dataset(ctx: Context, product: str) -> bytes:
     dataset = digest({"dataset": "discharge settlements", "product": product})
     if int(ctx.chain.catalog.provider_of(dataset), 16) == 0:
-        ctx.chain.catalog.register(
-            dataset, digest({"kind": "settlement"}), _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))]
-        )
+        ctx.chain.catalog.register(dataset, _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))])
     return dataset

@@ -134,7 +134,10 @@ class ConsentText(SQLModel, table=True):
 
 
 class Authorization(SQLModel, table=True):
-    """An insured person's recorded consent. `signature` is over the EIP-712 Grant."""
+    """A recorded consent. `signature` is over the EIP-712 Grant, the guardian's if there is one.
+
+    insured, guardian: addresses, zero for none.
+    """
 
     __tablename__ = "authorization"
     __table_args__ = (Index("authorization_by_person", "pseudonym", "scope"),)
@@ -146,6 +149,7 @@ class Authorization(SQLModel, table=True):
     consent_digest: str
     text_digest: str = Field(foreign_key="consent_text.digest")
     insured: str
+    guardian: str
     expires_s: int = Field(sa_type=BigInteger)
     nonce: int
     deadline_s: int = Field(sa_type=BigInteger)
