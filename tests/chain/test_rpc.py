@@ -206,7 +206,7 @@ def test_web3_reads_contracts(
     assert w3.is_connected()
     assert w3.eth.chain_id == embedded_client.chain_id
     assert store.functions.isRecorded(recorded[0][0]).call()
-    assert store.functions.commitmentOf(recorded[0][0]).call() == embedded_client.results.commitment_of(
+    assert store.functions.commitmentOf(recorded[0][0], 1).call() == embedded_client.results.commitment_of(
         recorded[0][0]
     )
     with pytest.raises(ContractCustomError):

@@ -10,7 +10,7 @@ from random import Random
 from eth_account import Account
 
 from engine.chain.client import ChainClient, ChainSettings
-from engine.chain.contracts import Result
+from engine.chain.contracts import Result, TaskKind
 from engine.chain.eip712 import Grant, grant_typed_data, sign
 from engine.chain.sender import SendPolicy, TxRef
 
@@ -67,8 +67,10 @@ class Consent:
         self.now = client.block_timestamp(client.block_number())
         self.dataset, self.task, self.purpose = word(), word(), word()
         self.insured = Account.from_key(word())
-        client.catalog.register(self.dataset, word(), 4, [self.purpose])
-        client.scheduler.open(self.task, self.dataset, self.purpose, word(), self.now + YEAR_S)
+        client.registry.admit_scope(self.purpose)
+        client.catalog.register(self.dataset, 4, [self.purpose])
+        deadline = self.now + YEAR_S
+        client.scheduler.open(self.task, self.dataset, self.purpose, word(), deadline, TaskKind.STANDING)
         client.scheduler.accept(self.task)
         client.scheduler.start(self.task)
 
@@ -76,8 +78,7 @@ class Consent:
         deadline = self.now + YEAR_S
         first = self.client.registry.nonces(self.insured.address)
         grants = [
-            Grant(word(), word(), self.purpose, word(), self.insured.address, self.now + YEAR_S)
-            for _ in range(count)
+            Grant(word(), self.purpose, word(), self.insured.address, self.now + YEAR_S) for _ in range(count)
         ]
         signatures = [
             sign(

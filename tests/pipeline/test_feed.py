@@ -20,7 +20,7 @@ def mine(world: World, blocks: int) -> None:
     """Blocks on top; what is in them does not matter."""
     for _ in range(blocks):
         dataset = world.ctx.rng(32)
-        world.ctx.chain.catalog.register(dataset, dataset, 1, [dataset])
+        world.ctx.chain.catalog.register(dataset, 1, [dataset])
 
 
 def rewind(world: World) -> None:
@@ -146,8 +146,8 @@ def event_of(world: World, claim: str, version: int) -> tuple[str, int]:
     (found,) = [
         (event.tx_hash, event.log_index)
         for event in world.ctx.chain.events(0, world.ctx.chain.block_number())
-        if event.name == "ResultRecorded"
-        if (event.args["claimKey"], event.args["version"]) == (key, version)
+        if event.name in feed.RECORDED
+        if (event.args["claimKey"], event.args.get("version", 1)) == (key, version)
     ]
     return found
 

@@ -15,9 +15,9 @@ def recorded_events(world: World, claim: str) -> list[int]:
     key = world.claim(claim).claim_key
     head = world.ctx.chain.block_number()
     return [
-        event.args["version"]
+        event.args.get("version", 1)
         for event in world.ctx.chain.events(world.ctx.chain.deployment.block, head)
-        if event.name == "ResultRecorded" and event.args["claimKey"] == key
+        if event.name in feed.RECORDED and event.args["claimKey"] == key
     ]
 
 
@@ -28,7 +28,7 @@ def test_a_payable_claim_is_recorded_with_its_digest(either: World) -> None:
     row = either.claim(claim)
     assert row.record_tx is not None
     assert row.claim_key is not None
-    assert either.ctx.chain.results.payout_state_of(row.claim_key) is PayoutState.RECORDED
+    assert either.ctx.chain.results.payout_state_of(row.claim_key, row.version) is PayoutState.RECORDED
     assert row.state == "decided", "the chain's confirmed event moves it, not our own word"
     assert either.payouts(claim) == []
 
