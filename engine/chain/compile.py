@@ -30,7 +30,7 @@ NAMES = ("AuthorizationRegistry", "DataCatalog", "MatchResultStore", "TaskSchedu
 SETTINGS: dict[str, Any] = {
     "evmVersion": "prague",
     "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
-    "optimizer": {"enabled": True, "runs": 20_000},
+    "optimizer": {"enabled": True, "runs": 200},
     "viaIR": True,
 }
 _OUTPUTS = ["abi", "devdoc", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"]

@@ -4,8 +4,8 @@ from typing import Any
 
 from tests.bench import gif
 from tests.bench.peer_contracts import Peer
-from tests.contracts.gas import BATCH
-from tests.contracts.gas_snapshot import EAS_ATTEST, EAS_MULTI_ATTEST, EAS_REVOKE, GIF_CLAIM
+from tests.contracts.gas.case import BATCH
+from tests.contracts.gas.snapshot import EAS_ATTEST, EAS_MULTI_ATTEST, EAS_REVOKE, GIF_CLAIM
 from tests.contracts.world import NOBODY, World
 
 EAS = "@ethereum-attestation-service/eas-contracts"

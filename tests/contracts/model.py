@@ -21,9 +21,11 @@ class Liveness(IntEnum):
 class GrantRefusal(IntEnum):
     NONE = 0
     ZERO_FIELD = 1
-    ALREADY_KNOWN = 2
-    EXPIRY_PASSED = 3
-    BAD_SIGNATURE = 4
+    GUARDIAN_IS_INSURED = 2
+    SCOPE_NOT_ADMITTED = 3
+    ALREADY_KNOWN = 4
+    EXPIRY_PASSED = 5
+    BAD_SIGNATURE = 6
 
 
 class Refusal(IntEnum):
@@ -38,6 +40,9 @@ class Refusal(IntEnum):
     RECORDED_IN_PREDECESSOR = 8
     REPEATED_IN_BATCH = 9
     ZERO_FIELD = 10
+    CLAIM_UNKNOWN = 11
+    RESULT_UNCHANGED = 12
+    VERSIONS_EXHAUSTED = 13
 
 
 class PayoutRefusal(IntEnum):
@@ -68,6 +73,11 @@ class TaskState(IntEnum):
     DISPUTED = 8
 
 
+class TaskKind(IntEnum):
+    ONE_OFF = 0
+    STANDING = 1
+
+
 TASK_MOVES: dict[TaskState, set[TaskState]] = {
     TaskState.NONE: {TaskState.OPEN},
     TaskState.OPEN: {TaskState.ACCEPTED, TaskState.CANCELLED, TaskState.EXPIRED},
@@ -90,7 +100,7 @@ TASK_MOVES: dict[TaskState, set[TaskState]] = {
     TaskState.FAILED: set(),
     TaskState.EXPIRED: set(),
     TaskState.CANCELLED: set(),
-    TaskState.DISPUTED: set(),
+    TaskState.DISPUTED: {TaskState.COMPLETED, TaskState.FAILED},
 }
 
 

@@ -22,7 +22,8 @@ from web3.contract.contract import ContractFunction
 from web3.types import TxParams, TxReceipt
 
 from engine.chain.compile import ARTIFACTS
-from engine.chain.eip712 import Grant, grant_typed_data, revoke_typed_data, sign
+from engine.chain.eip712 import Grant, grant_typed_data, renew_typed_data, revoke_typed_data, sign
+from tests.contracts.model import TaskKind
 
 GENESIS_TIME = 4_102_444_800
 GAS_LIMIT = 30_000_000
@@ -43,6 +44,12 @@ PEOPLE = (
     "other_requester",
     "recorder",
     "payer",
+    "pauser",
+    "arbiter",
+    "engine_witness",
+    "hospital",
+    "other_hospital",
+    "auditor",
     "insured",
     "guardian",
     "stranger",
@@ -50,15 +57,27 @@ PEOPLE = (
 KEYS: dict[str, LocalAccount] = {
     name: Account.from_key(number.to_bytes(32, "big")) for number, name in enumerate(PEOPLE, start=1)
 }
+_EVERYWHERE = {"DEFAULT_ADMIN_ROLE": ["governor"], "PAUSER_ROLE": ["pauser"]}
 ROLES = {
-    "registry": {"ENROLMENT_ROLE": ["enrolment"], "REVOKER_ROLE": ["revoker"]},
-    "catalog": {"PROVIDER_ROLE": ["provider", "other_provider"]},
+    "registry": {"ENROLMENT_ROLE": ["enrolment"], "REVOKER_ROLE": ["revoker"]} | _EVERYWHERE,
+    "catalog": {"PROVIDER_ROLE": ["provider", "other_provider"]} | _EVERYWHERE,
     "scheduler": {
         "PROVIDER_ROLE": ["provider", "other_provider"],
         "REQUESTER_ROLE": ["requester", "other_requester"],
-    },
-    "store": {"RECORDER_ROLE": ["recorder"], "PAYER_ROLE": ["payer"]},
+        "ARBITER_ROLE": ["arbiter"],
+    }
+    | _EVERYWHERE,
+    "store": {
+        "RECORDER_ROLE": ["recorder"],
+        "PAYER_ROLE": ["payer"],
+        "ENGINE_WITNESS_ROLE": ["engine_witness"],
+        "HOSPITAL_WITNESS_ROLE": ["hospital", "other_hospital"],
+        "AUDITOR_ROLE": ["auditor"],
+    }
+    | _EVERYWHERE,
 }
+ROLE_DELAY = 2 * DAY
+ROLE_WINDOW = 14 * DAY
 
 
 class Refused(Exception):
@@ -66,7 +85,7 @@ class Refused(Exception):
 
 
 def role(name: str) -> bytes:
-    return keccak(text=name)
+    return ADMIN_ROLE if name == "DEFAULT_ADMIN_ROLE" else keccak(text=name)
 
 
 def artifact(name: str) -> dict[str, Any]:
@@ -75,7 +94,7 @@ def artifact(name: str) -> dict[str, Any]:
 
 
 class World:
-    """Deployed as in production: the deployer appoints everybody, then renounces."""
+    """Deployed as in production: the constructors appoint everybody, and the deployer gets nothing."""
 
     def __init__(self) -> None:
         backend = PyEVMBackend(
@@ -89,13 +108,16 @@ class World:
         self.people: dict[str, str] = {name: key.address for name, key in KEYS.items()}
         self._errors: dict[bytes, tuple[str, list[str]]] = {}
         self._last_number = 0
-        admin = self.people["deployer"]
-        self.registry = self.deploy("AuthorizationRegistry", admin)
-        self.catalog = self.deploy("DataCatalog", admin)
-        self.scheduler = self.deploy("TaskScheduler", admin, self.catalog.address)
+        self.registry = self.deploy("AuthorizationRegistry", self.holders("registry"))
+        self.catalog = self.deploy("DataCatalog", self.holders("catalog"))
+        self.scheduler = self.deploy("TaskScheduler", self.holders("scheduler"), self.catalog.address)
         self.store = self.deploy_store()
-        for name, roles in ROLES.items():
-            self.appoint(getattr(self, name), roles)
+        for scope in ("purpose", "another purpose"):
+            self.send(self.registry.functions.admitScope(role(scope)), by="enrolment")
+
+    def holders(self, contract: str) -> list[tuple[bytes, str]]:
+        """The constructor's first argument."""
+        return [(role(name), self.people[who]) for name, held in ROLES[contract].items() for who in held]
 
     # ---------------------------------------------------------------- chain
 
@@ -117,18 +139,19 @@ class World:
     def deploy_store(self, predecessor: str = NOBODY) -> Contract:
         return self.deploy(
             "MatchResultStore",
-            self.people["deployer"],
+            self.holders("store"),
             self.registry.address,
             self.scheduler.address,
             predecessor,
         )
 
-    def appoint(self, contract: Contract, roles: dict[str, list[str]]) -> None:
-        for role_name, names in roles.items():
-            for name in names:
-                self.send(contract.functions.grantRole(role(role_name), self.people[name]), by="deployer")
-        self.send(contract.functions.grantRole(ADMIN_ROLE, self.people["governor"]), by="deployer")
-        self.send(contract.functions.renounceRole(ADMIN_ROLE, self.people["deployer"]), by="deployer")
+    def change_role(self, contract: Contract, name: str, who: str, *, grants: bool) -> TxReceipt:
+        """Announce, wait, carry out."""
+        account = self.people[who]
+        self.send(contract.functions.announceRoleChange(role(name), account, grants), by="governor")
+        self.next_block_at(self.now + ROLE_DELAY)
+        change = contract.functions.grantRole if grants else contract.functions.revokeRole
+        return self.send(change(role(name), account), by="governor")
 
     def send(self, function: ContractFunction, *, by: str, gas: int = GAS_OF_ONE) -> TxReceipt:
         """Mine one transaction. Raises Refused, after checking that a refusal left no event behind."""
@@ -207,11 +230,11 @@ class World:
     def new_grant(self, **changes: Any) -> Grant:
         """A grant that the registry takes, unless `changes` spoil it."""
         fields: dict[str, Any] = {
-            "id": self.fresh(),
             "subject": self.fresh(),
             "scope": role("purpose"),
             "consent_digest": self.fresh(),
             "insured": self.people["insured"],
+            "guardian": NOBODY,
             "expires": self.now + YEAR,
         }
         return Grant(**(fields | changes))
@@ -219,25 +242,36 @@ class World:
     def nonce(self, who: str) -> int:
         return int(self.ask(self.registry.functions.nonces(self.people[who])))
 
-    def signed_grant(
-        self, grant: Grant, *, by: str = "insured", nonce: int | None = None, deadline: int | None = None
-    ) -> tuple[tuple[Any, ...], int, bytes]:
+    def signed_grant(self, grant: Grant, *, by: str = "insured", **once: int | None) -> tuple[Any, ...]:
         """The three arguments of `grant`."""
-        until = self.now + DAY if deadline is None else deadline
-        document = grant_typed_data(
-            grant, nonce=self.nonce(by) if nonce is None else nonce, deadline=until, **self.domain
-        )
-        return grant.as_tuple(), until, sign(document, KEYS[by])
+        until, signature = self._signed(grant_typed_data, grant, by=by, **once)
+        return grant.as_tuple(), until, signature
 
-    def signed_revocation(
-        self, id_: bytes, *, by: str = "insured", nonce: int | None = None, deadline: int | None = None
-    ) -> tuple[bytes, int, bytes]:
-        """The three arguments of `revoke`."""
+    def signed_renewal(
+        self,
+        grant: Grant,
+        expires: int,
+        *,
+        digest: bytes | None = None,
+        by: str = "insured",
+        **once: int | None,
+    ) -> tuple[Any, ...]:
+        """The six arguments of `renew`."""
+        consent = self.fresh() if digest is None else digest
+        until, signature = self._signed(renew_typed_data, grant.id, expires, consent, by=by, **once)
+        return grant.as_tuple(), expires, consent, self.people[by], until, signature
+
+    def signed_revocation(self, grant: Grant, *, by: str = "insured", **once: int | None) -> tuple[Any, ...]:
+        """The four arguments of `revoke`, and the last three of `revokeInWave`."""
+        until, signature = self._signed(revoke_typed_data, grant.id, by=by, **once)
+        return grant.as_tuple(), self.people[by], until, signature
+
+    def _signed(
+        self, document: Any, *what: Any, by: str, nonce: int | None = None, deadline: int | None = None
+    ) -> tuple[int, bytes]:
         until = self.now + DAY if deadline is None else deadline
-        document = revoke_typed_data(
-            id_, nonce=self.nonce(by) if nonce is None else nonce, deadline=until, **self.domain
-        )
-        return id_, until, sign(document, KEYS[by])
+        once = {"nonce": self.nonce(by) if nonce is None else nonce, "deadline": until}
+        return until, sign(document(*what, **once, **self.domain), KEYS[by])
 
     @property
     def domain(self) -> dict[str, Any]:
@@ -261,18 +295,25 @@ class World:
 
     def registered_dataset(self, *, purpose: bytes = role("purpose")) -> bytes:
         dataset = self.fresh()
-        self.send(self.catalog.functions.register(dataset, self.fresh(), 4, [purpose]), by="provider")
+        self.send(self.catalog.functions.register(dataset, 4, [purpose]), by="provider")
         return dataset
 
-    def opened_task(self, *, purpose: bytes = role("purpose"), deadline: int | None = None) -> bytes:
+    def opened_task(
+        self,
+        *,
+        purpose: bytes = role("purpose"),
+        deadline: int | None = None,
+        kind: TaskKind = TaskKind.STANDING,
+    ) -> bytes:
         task = self.fresh()
         until = self.now + YEAR if deadline is None else deadline
         dataset = self.registered_dataset(purpose=purpose)
-        self.send(self.scheduler.functions.open(task, dataset, purpose, self.fresh(), until), by="requester")
+        arguments = (task, dataset, purpose, self.fresh(), until, kind)
+        self.send(self.scheduler.functions.open(*arguments), by="requester")
         return task
 
-    def running_task(self, *, purpose: bytes = role("purpose"), deadline: int | None = None) -> bytes:
-        task = self.opened_task(purpose=purpose, deadline=deadline)
+    def running_task(self, **opened: Any) -> bytes:
+        task = self.opened_task(**opened)
         self.send(self.scheduler.functions.accept(task), by="provider")
         self.send(self.scheduler.functions.start(task), by="provider")
         return task

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-struct Result {
-    bytes32 claimKey; // salted commitment to (hospital, settlement, policy)
-    bytes32 resultDigest; // salted commitment to the decision and its inputs
-    bytes32 authorizationId;
-    bytes32 subject; // must be the authorization's
+import {Result} from "../base/Result.sol";
+import {IAuditCheckpoints} from "./IAuditCheckpoints.sol";
+
+struct Confirmation {
+    bytes32 claimKey;
+    uint32 version;
+    bytes32 payoutDigest; // salted commitment to the payment
 }
 
 /// Why a result cannot be recorded. 1..6 are Liveness values.
@@ -20,10 +22,13 @@ enum Refusal {
     AlreadyRecorded,
     RecordedInPredecessor,
     RepeatedInBatch,
-    ZeroField
+    ZeroField,
+    ClaimUnknown, // of a supersession: there is nothing to supersede
+    ResultUnchanged, // of a supersession: the same result as the current version's
+    VersionsExhausted // of a supersession: the claim has as many versions as it can have
 }
 
-/// Why a payout cannot be confirmed. The order is the order of the checks.
+/// Why a payout cannot be confirmed, or a version not reversed. The order is the order of the checks.
 enum PayoutRefusal {
     None,
     ZeroField,
@@ -40,9 +45,13 @@ enum PayoutState {
     Reversed
 }
 
-interface IMatchResultStore {
-    /// The payout trigger. `version` is 1 for a first result.
+interface IMatchResultStore is IAuditCheckpoints {
+    /// The payout trigger: the claim's first version.
     event ResultRecorded(
+        bytes32 indexed claimKey, bytes32 indexed authorizationId, bytes32 indexed taskId, bytes32 resultDigest
+    );
+    /// The payout trigger of every later version.
+    event ResultSuperseded(
         bytes32 indexed claimKey,
         bytes32 indexed authorizationId,
         bytes32 indexed taskId,
@@ -58,33 +67,34 @@ interface IMatchResultStore {
     error ItemRefused(uint256 index, bytes32 claimKey, Refusal reason);
     error PayoutRefused(uint256 index, bytes32 claimKey, uint32 version, PayoutRefusal reason);
     error EmptyBatch();
-    error LengthMismatch(uint256 claimKeys, uint256 versions, uint256 payoutDigests);
-    error ClaimUnknown(bytes32 claimKey);
-    error AlreadyReversed(bytes32 claimKey, uint32 version);
-    error ResultUnchanged(bytes32 claimKey, uint32 version);
-    error ZeroReason(bytes32 claimKey);
+    error KeysNotAscending(uint256 index, bytes32 claimKey);
     error StoreHandedOver(address successor);
     error NotTheSuccessor(address predecessor, address successor);
     error NotAContract(address account);
 
     /// RECORDER_ROLE. All or nothing; the first bad item is named with its index and reason.
     function recordBatch(bytes32 taskId, Result[] calldata results) external;
-    /// One code an item, in order; None where it would be recorded.
+    /// One code an item, in order; None where recordBatch would record it.
     function preview(bytes32 taskId, Result[] calldata results) external view returns (Refusal[] memory);
-    /// PAYER_ROLE. Once a version.
-    function confirmPayout(bytes32 claimKey, uint32 version, bytes32 payoutDigest) external;
-    function confirmPayouts(bytes32[] calldata claimKeys, uint32[] calldata versions, bytes32[] calldata payoutDigests) external;
-    /// RECORDER_ROLE.
-    function reverse(bytes32 claimKey, bytes32 reasonDigest) external;
-    /// RECORDER_ROLE. Replaces the current version, enforced like a new result; emits ResultRecorded with version + 1.
-    function supersede(bytes32 taskId, Result calldata result) external;
+    /// RECORDER_ROLE. New results for claims that have one (a retroactive top-up), in ascending order of their keys,
+    /// each enforced like a first result.
+    function supersedeBatch(bytes32 taskId, Result[] calldata results) external;
+    /// One code an item, in order; None where supersedeBatch would take it.
+    function previewSupersession(bytes32 taskId, Result[] calldata results) external view returns (Refusal[] memory);
+    /// PAYER_ROLE. Once a version, and only the current one.
+    function confirmPayouts(Confirmation[] calldata confirmations) external;
+    /// RECORDER_ROLE. The current version: paid or not, it can never be confirmed any more.
+    function reverse(bytes32 claimKey, uint32 version, bytes32 reasonDigest) external;
     /// DEFAULT_ADMIN_ROLE, once: new claims are refused here from now on, and the successor starts to take them.
     function handOver(address successor) external;
     function successor() external view returns (address);
-    /// The slot: keccak256(abi.encode(resultDigest, authorizationId, taskId, version)), or zero.
-    function commitmentOf(bytes32 claimKey) external view returns (bytes32);
+    /// keccak256(keccak256(resultDigest, authorizationId), keccak256(taskId, version)), each of 32-byte words, or
+    /// zero; every version stays readable.
+    function commitmentOf(bytes32 claimKey, uint32 version) external view returns (bytes32);
+    /// How the version stands or how it ended; only the latest one is still open to anything.
+    function payoutStateOf(bytes32 claimKey, uint32 version) external view returns (PayoutState);
+    /// The latest version; zero: never recorded here.
     function versionOf(bytes32 claimKey) external view returns (uint32);
-    function payoutStateOf(bytes32 claimKey) external view returns (PayoutState);
     /// Whether this store or any predecessor knows the claim.
     function isRecorded(bytes32 claimKey) external view returns (bool);
 }

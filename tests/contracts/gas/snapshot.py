@@ -10,21 +10,21 @@ from dataclasses import asdict, dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from tests.contracts import gas
+from tests.contracts.gas import case
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SNAPSHOT = ROOT / "contracts" / "gas-snapshot.json"
 PAGE = ROOT / "docs" / "gas.md"
 
-EAS_MULTI_ATTEST = f"EAS multiAttest, an item of {gas.BATCH}"
+EAS_MULTI_ATTEST = f"EAS multiAttest, an item of {case.BATCH}"
 EAS_ATTEST = "EAS attest"
 EAS_REVOKE = "EAS revoke"
 GIF_CLAIM = "gif-next submitClaim to processPayout, four transactions"
 COMPARISONS = {
-    gas.RECORDED: EAS_MULTI_ATTEST,
-    gas.RECORDED_ALONE: EAS_ATTEST,
-    gas.REVOKED: EAS_REVOKE,
-    gas.RECORDED_AND_CONFIRMED: GIF_CLAIM,
+    case.RECORDED: EAS_MULTI_ATTEST,
+    case.RECORDED_ALONE: EAS_ATTEST,
+    case.REVOKED: EAS_REVOKE,
+    case.RECORDED_AND_CONFIRMED: GIF_CLAIM,
 }
 
 
@@ -58,7 +58,7 @@ def page(snapshot: Snapshot) -> str:
     return _PAGE.format(
         targets=_table(
             ("what", "gas", "at most", ""),
-            [(what, ours[what], limit, _met(ours[what], limit)) for what, limit in gas.TARGETS.items()],
+            [(what, ours[what], limit, _met(ours[what], limit)) for what, limit in case.TARGETS.items()],
         ),
         packages="\n".join(f"- `{name}` {version}" for name, version in snapshot.packages.items()),
         compared=_table(
