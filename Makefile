@@ -6,7 +6,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Wheels with known hashes only: no compiler, and nothing that the lock does not name.
 LOCKED := --require-hashes --only-binary :all: --requirement
-NODE   := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(wildcard contracts/package-lock.json tests/*/*/package-lock.json))
+LOCKS  := $(wildcard contracts/package-lock.json tests/*/*/package-lock.json)
+# What only a measurement compares with is no part of a test.
+PEERS  := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(filter tests/bench/%,$(LOCKS)))
+NODE   := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(filter-out tests/bench/%,$(LOCKS)))
 APT    := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
 
 # Handed on as they are: make demo ARGS="--settlements 60", make test PYTEST_ARGS="tests/terms -x".
@@ -51,7 +54,7 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(NODE) ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(NODE) $(PEERS) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
 lock: $(VENV)/.dev ## write the locks for pyproject.toml; UPGRADE=1 for the newest that fit
@@ -65,7 +68,7 @@ define compile
 endef
 
 clean: ## remove what was built and installed in this folder
-	rm -rf $(VENV) build $(dir $(NODE)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build $(dir $(NODE) $(PEERS)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find api engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --------------------------------------------------------------------------------- what they stand on
