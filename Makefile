@@ -54,7 +54,7 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(NODE) ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(VENV)/.bft $(NODE) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
 lock: $(VENV)/.dev ## write the locks for pyproject.toml; UPGRADE=1 for the newest that fit

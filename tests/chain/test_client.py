@@ -14,10 +14,9 @@ from engine.chain.proofs import AccountProof, ReceiptProof
 from engine.chain.transport import Chain
 from tests.chain.world import Consent, word
 
-
 CHAINS = ["embedded_client", "anvil_client"]
 ETHEREUM_PROOFS = pytest.mark.parametrize("client", CHAINS, indirect=True)
-"""On chains whose blocks commit to Ethereum's tries; tests/chain/bft has what the third chain proves instead."""
+"""On chains whose blocks commit to Ethereum's tries; what the third proves instead is in tests/chain/bft."""
 
 
 @pytest.fixture(scope="module", params=[*CHAINS, pytest.param("bft_client", marks=pytest.mark.bft)])

