@@ -1,7 +1,7 @@
 """What four validators prove instead of Ethereum's tries, and that the client refuses to call it the same."""
 
 import base64
-import datetime
+import datetime as dt
 from typing import Any
 
 import httpx
@@ -105,5 +105,5 @@ def ask(network: BftNetwork, path: str, height: int) -> Any:
 def nanoseconds(timestamp: str) -> tuple[int, int]:
     """RFC 3339 with up to nine decimals -> seconds since 1970, and the rest in nanoseconds."""
     second, _, fraction = timestamp.removesuffix("Z").partition(".")
-    moment = datetime.datetime.fromisoformat(second + "+00:00")
+    moment = dt.datetime.fromisoformat(second + "+00:00")
     return int(moment.timestamp()), int(fraction.ljust(9, "0") or 0)
