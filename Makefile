@@ -20,7 +20,7 @@ UPGRADE     ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test lint style types floors bench lock clean postgres
+.PHONY: help demo serve test bft lint style types floors bench lock clean postgres
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
+bft: $(VENV)/.bft ## the chain's promises on four validators, of which some are killed
+	@$(BIN)/python -m pytest -m bft $(PYTEST_ARGS) tests/chain
+
 lint: style types floors ## the three below
 
 style: $(VENV)/.dev ## ruff: likely bugs and one format
@@ -54,17 +57,18 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(NODE) $(PEERS) ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
 lock: $(VENV)/.dev ## write the locks for pyproject.toml; UPGRADE=1 for the newest that fit
-	$(call compile,requirements.lock,--extra build)
-	$(call compile,requirements-dev.lock,--extra build --extra dev --constraint requirements.lock)
+	$(call compile,requirements.lock,pyproject.toml --extra build)
+	$(call compile,requirements-dev.lock,pyproject.toml --extra build --extra dev --constraint requirements.lock)
+	$(call compile,requirements-bft.lock,--group bft)
 
 # No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
 define compile
 	$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --only-binary :all: \
-	  --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml $(2) --output-file $(1)
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header $(2) --output-file $(1)
 endef
 
 clean: ## remove what was built and installed in this folder
@@ -100,6 +104,13 @@ $(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "make: installing what requirements-dev.lock names" >&2
 	@$(PIP) $(LOCKED) requirements-dev.lock
+	@touch $@
+
+# Its licence keeps it away from what the product installs: a folder of its own, off the import path.
+$(VENV)/.bft: $(VENV)/.dev requirements-bft.lock
+	@echo "make: installing what requirements-bft.lock names" >&2
+	@rm -rf $(VENV)/bft && $(PIP) --target $(VENV)/bft $(LOCKED) requirements-bft.lock
+	@PYTHONPATH=$(VENV)/bft $(BIN)/python -c 'import injective_core; injective_core.get_binary_path()'
 	@touch $@
 
 # By the node that the development lock brings, trusting whom this machine trusts. Done here so that no

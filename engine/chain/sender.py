@@ -165,11 +165,13 @@ class Sender:
         block_number = int(receipt["blockNumber"], 16)
         if int(receipt["status"], 16) == 1:
             return TxRef(sent.tx_hash, block_number, int(receipt["gasUsed"], 16))
-        # Mined and reverted: run it again where it ran, to learn why.
-        try:
-            self._chain.request("eth_call", [self._as_request(sent.call), hex(block_number - 1)])
-        except RpcError as error:
-            raise sent.call.refusals.of_error(error) from error
+        # Mined and reverted: run it again where it ran, to learn why; and on top of its block, in case
+        # the reason was mined in the same one.
+        for before in (block_number - 1, block_number):
+            try:
+                self._chain.request("eth_call", [self._as_request(sent.call), hex(before)])
+            except RpcError as error:
+                raise sent.call.refusals.of_error(error) from error
         raise ContractRefused("Reverted", {"tx_hash": sent.tx_hash})
 
     def _gas(self, call: Call) -> int:

@@ -1,4 +1,4 @@
-"""The same promises on both kinds of chain: embedded, and a real node over HTTP."""
+"""The same promises on every kind of chain: embedded, a real node over HTTP, and a network of validators."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -22,8 +22,12 @@ from engine.chain.proofs import AccountProof, ReceiptProof
 from engine.chain.transport import Chain
 from tests.chain.world import Consent, word
 
+CHAINS = ["embedded_client", "anvil_client"]
+ETHEREUM_PROOFS = pytest.mark.parametrize("client", CHAINS, indirect=True)
+"""On chains whose blocks commit to Ethereum's tries; what the third proves instead is in tests/chain/bft."""
 
-@pytest.fixture(scope="module", params=["embedded_client", "anvil_client"])
+
+@pytest.fixture(scope="module", params=[*CHAINS, pytest.param("bft_client", marks=pytest.mark.bft)])
 def client(request: pytest.FixtureRequest) -> ChainClient:
     found: ChainClient = request.getfixturevalue(request.param)
     return found
@@ -69,7 +73,7 @@ def test_a_refusal_changes_nothing_and_the_role_goes_on(client: ChainClient, con
     stranger = Result(word(), word(), word(), word())
     with pytest.raises(ContractRefused):
         client.results.record_batch(consent.task, [stranger])
-    assert client.block_number() == before
+    assert client.events(before + 1, client.block_number()) == []
     assert client.request("eth_getTransactionCount", [client.roles["recorder"], "pending"]) == nonce
     client.results.record_batch(consent.task, consent.results(1))
 
@@ -128,12 +132,14 @@ def test_a_paused_contract_takes_revocations_only(client: ChainClient, consent: 
     consent.grant(1)
 
 
+@ETHEREUM_PROOFS
 def test_the_header_bytes_hash_to_the_block(client: ChainClient) -> None:
     head = client.block_number()
     for number in (0, 1, head):
         assert "0x" + keccak(client.block_header_rlp(number)).hex() == client.block_hash(number)
 
 
+@ETHEREUM_PROOFS
 def test_an_account_proof_reaches_from_state_root_to_slot(client: ChainClient, consent: Consent) -> None:
     (result,) = consent.results(1)
     recorded = client.results.record_batch(consent.task, [result])
@@ -148,6 +154,7 @@ def test_an_account_proof_reaches_from_state_root_to_slot(client: ChainClient, c
     assert AccountProof.from_json(proof.to_json()) == proof
 
 
+@ETHEREUM_PROOFS
 def test_a_receipt_proof_reaches_from_receipts_root_to_receipt(client: ChainClient, consent: Consent) -> None:
     recorded = client.results.record_batch(consent.task, consent.results(2))
     proof = client.receipt_proof(recorded.tx_hash)
