@@ -183,7 +183,7 @@ def _hash(node: str) -> str:
 
 
 def test_events_are_read_in_pieces_that_the_node_allows(client: ChainClient, consent: Consent) -> None:
-    """A node that answers at most twelve logs a request, whatever the range."""
+    """A node that answers at most twenty logs a request, whatever the range."""
     client.results.record_batch(consent.task, consent.results(9))
     head = client.block_number()
     whole = client.events(0, head)
@@ -191,8 +191,8 @@ def test_events_are_read_in_pieces_that_the_node_allows(client: ChainClient, con
     class Narrow:
         def request(self, method: str, params: list[Any]) -> Any:
             answer = client.chain.request(method, params)
-            if method == "eth_getLogs" and len(answer) > 12:
-                raise RpcError(-32000, "query returned more than 12 results")
+            if method == "eth_getLogs" and len(answer) > 20:
+                raise RpcError(-32000, "query returned more than 20 results")
             return answer
 
     contracts = {c.name: (c.address, c.abi) for c in (client.registry, client.catalog, client.scheduler)}
