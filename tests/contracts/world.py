@@ -163,6 +163,14 @@ class World:
         self.ask(function, by=by, gas=gas)
         raise AssertionError(f"refused without a reason: {function.fn_name}, gas used {receipt['gasUsed']}")
 
+    def refusal(self, function: ContractFunction, *, by: str = "stranger") -> tuple[Any, ...]:
+        """Why a transaction that must be refused was: the error's name and its arguments."""
+        try:
+            self.send(function, by=by)
+        except Refused as refused:
+            return refused.args
+        raise AssertionError(f"not refused: {function.fn_name} by {by}")
+
     def ask(self, function: ContractFunction, *, by: str = "stranger", gas: int = GAS_LIMIT) -> Any:
         """A view's answer, as of the latest block. Raises Refused."""
         try:
@@ -267,10 +275,10 @@ class World:
     def domain(self) -> dict[str, Any]:
         return {"chain_id": self.w3.eth.chain_id, "registry": self.registry.address}
 
-    def granted(self, **changes: Any) -> Grant:
-        """A grant that is on chain."""
+    def granted(self, *, by: str = "insured", **changes: Any) -> Grant:
+        """A grant that is on chain, signed by the person that it needs."""
         grant = self.new_grant(**changes)
-        self.send(self.registry.functions.grant(*self.signed_grant(grant)), by="stranger")
+        self.send(self.registry.functions.grant(*self.signed_grant(grant, by=by)), by="stranger")
         return grant
 
     def liveness(self, grant: Grant, *, at: int | None = None, **changes: Any) -> int:
