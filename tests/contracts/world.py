@@ -192,6 +192,11 @@ class World:
         """The time of the latest block; the next one's is a second later."""
         return int(self.w3.eth.get_block("latest")["timestamp"])
 
+    @property
+    def next_time(self) -> int:
+        """The time at which the next transaction runs."""
+        return int(self.tester.backend.chain.header.timestamp)
+
     def next_block_at(self, time: int) -> None:
         """The next transaction runs at exactly this time."""
         chain = self.tester.backend.chain
@@ -267,7 +272,7 @@ class World:
     def _signed(
         self, document: Any, *what: Any, by: str, nonce: int | None = None, deadline: int | None = None
     ) -> tuple[int, bytes]:
-        until = self.now + DAY if deadline is None else deadline
+        until = self.next_time + DAY if deadline is None else deadline
         once = {"nonce": self.nonce(by) if nonce is None else nonce, "deadline": until}
         return until, sign(document(*what, **once, **self.domain), KEYS[by])
 
