@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.chain.eip712 import Grant
@@ -56,6 +56,7 @@ def test_a_signed_grant_relayed_by_anyone_is_live(world: World) -> None:
     ]
 
 
+@settings(max_examples=40)
 @given(WORD, WORD, WORD, ADDRESS, ADDRESS, st.integers(0, 2**40 - 1))
 def test_an_id_is_the_hash_of_its_grant(
     deployed_world: World, subject: bytes, scope: bytes, consent: bytes, insured: str, guardian: str, expires: int
