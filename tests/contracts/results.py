@@ -34,7 +34,9 @@ def commitment_of(world: World, claim: bytes, version: int) -> bytes:
 
 
 def confirming(world: World, *claims: tuple[bytes, int]) -> ContractFunction:
-    return world.store.functions.confirmPayouts([(claim, version, world.fresh()) for claim, version in claims])
+    return world.store.functions.confirmPayouts(
+        [(claim, version, world.fresh()) for claim, version in claims]
+    )
 
 
 def confirm(world: World, claim: bytes, version: int = 1) -> TxReceipt:

@@ -25,7 +25,11 @@ def admitting(world: World, scope: bytes) -> Any:
 
 def test_a_scope_is_admitted_once_by_the_enrolment_role(world: World) -> None:
     scope, number = role("a third purpose"), world.registry.functions.scopeNumberOf
-    assert [world.ask(number(role(name))) for name in ("purpose", "another purpose", "no purpose")] == [1, 2, 0]
+    assert [world.ask(number(role(name))) for name in ("purpose", "another purpose", "no purpose")] == [
+        1,
+        2,
+        0,
+    ]
     assert world.refusal(admitting(world, scope), by="governor")[0] == "AccessControlUnauthorizedAccount"
     receipt = world.send(admitting(world, scope), by="enrolment")
     assert world.events(receipt, world.registry) == [("ScopeAdmitted", {"scope": scope, "number": 3})]
@@ -59,7 +63,13 @@ def test_a_signed_grant_relayed_by_anyone_is_live(world: World) -> None:
 @settings(max_examples=40)
 @given(WORD, WORD, WORD, ADDRESS, ADDRESS, st.integers(0, 2**40 - 1))
 def test_an_id_is_the_hash_of_its_grant(
-    deployed_world: World, subject: bytes, scope: bytes, consent: bytes, insured: str, guardian: str, expires: int
+    deployed_world: World,
+    subject: bytes,
+    scope: bytes,
+    consent: bytes,
+    insured: str,
+    guardian: str,
+    expires: int,
 ) -> None:
     """The leaf of a standard Merkle tree, by the contract and by the client; nobody chooses an id."""
     grant = Grant(subject, scope, consent, insured, expires, guardian)
@@ -298,7 +308,10 @@ def test_an_unknown_authorization_cannot_be_revoked(world: World) -> None:
     grant = world.new_grant()
     functions = world.registry.functions
     assert world.refusal(functions.revokeFor(grant.id), by="revoker") == ("UnknownAuthorization", grant.id)
-    assert world.refusal(functions.revoke(*world.signed_revocation(grant))) == ("UnknownAuthorization", grant.id)
+    assert world.refusal(functions.revoke(*world.signed_revocation(grant))) == (
+        "UnknownAuthorization",
+        grant.id,
+    )
 
 
 def batch(world: World, grants: list[Grant], *, first: int, by: str = "insured") -> tuple[Any, ...]:
@@ -343,9 +356,7 @@ def test_the_same_grant_twice_in_one_batch_is_refused(world: World) -> None:
 def test_two_grants_that_differ_in_the_expiry_live_side_by_side(world: World) -> None:
     grant = world.new_grant()
     longer = replace(grant, expires=grant.expires + 1)
-    world.send(
-        world.registry.functions.grantBatch(*batch(world, [grant, longer], first=0)), by="enrolment"
-    )
+    world.send(world.registry.functions.grantBatch(*batch(world, [grant, longer], first=0)), by="enrolment")
     revoke(world, grant)
     assert world.liveness(longer) == Liveness.LIVE
 

@@ -11,6 +11,7 @@ from tests.contracts.checkpoints import EMPTY, HEADS, LOG, WITNESSES, recording,
 from tests.contracts.transparency import consistency, head
 from tests.contracts.world import KEYS, Refused, World, role
 
+
 def record(world: World, new: int, last: int = 0) -> TxReceipt:
     return world.send(recording(world, new, last, "engine_witness", "auditor"), by="stranger")
 

@@ -81,7 +81,9 @@ def test_a_dataset_is_usable_for_its_listed_purposes_only(world: World) -> None:
     assert refusal_to_use(world, unknown, PURPOSE) == ("DatasetUnknown", unknown)
 
     listing = functions.listPurpose(dataset_id, ANOTHER)
-    assert world.refusal(listing, by="other_provider") == not_the_provider(world, dataset_id, "other_provider")
+    assert world.refusal(listing, by="other_provider") == not_the_provider(
+        world, dataset_id, "other_provider"
+    )
     assert world.refusal(listing, by="governor")[0] == "AccessControlUnauthorizedAccount"
     receipt = world.send(listing, by="provider")
     assert world.events(receipt, world.catalog) == [

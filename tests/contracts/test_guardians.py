@@ -12,7 +12,9 @@ def test_where_there_is_a_guardian_the_guardian_signs(world: World) -> None:
     assert grant.signer == world.people["guardian"]
     by_insured = world.signed_grant(grant, by="insured")
     assert refused_grant(world, grant, by_insured) == GrantRefusal.BAD_SIGNATURE
-    receipt = world.send(world.registry.functions.grant(*world.signed_grant(grant, by="guardian")), by="stranger")
+    receipt = world.send(
+        world.registry.functions.grant(*world.signed_grant(grant, by="guardian")), by="stranger"
+    )
     told = world.events(receipt, world.registry)[0][1]
     assert (told["insured"], told["guardian"]) == (world.people["insured"], world.people["guardian"])
     assert world.liveness(grant) == Liveness.LIVE
@@ -27,7 +29,9 @@ def test_where_there_is_none_a_guardians_signature_says_nothing(world: World) ->
 @pytest.mark.parametrize("holder", ["guardian", "insured"])
 def test_either_of_the_two_revokes(world: World, holder: str) -> None:
     grant = world.granted(guardian=world.people["guardian"], by="guardian")
-    receipt = world.send(world.registry.functions.revoke(*world.signed_revocation(grant, by=holder)), by="stranger")
+    receipt = world.send(
+        world.registry.functions.revoke(*world.signed_revocation(grant, by=holder)), by="stranger"
+    )
     assert world.events(receipt, world.registry) == [
         ("AuthorizationRevoked", {"id": grant.id, "by": world.people[holder]})
     ]

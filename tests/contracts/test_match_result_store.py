@@ -105,7 +105,17 @@ def test_the_first_bad_item_is_the_one_that_is_named(world: World, first: Refusa
     assert refused_by(world, task, *items) == ("ItemRefused", 1, items[1][0], first)
 
 
-ITEMS = ("good", "known", "repeat", "unknown", "other subject", "revoked", "no digest", "no subject", "no key")
+ITEMS = (
+    "good",
+    "known",
+    "repeat",
+    "unknown",
+    "other subject",
+    "revoked",
+    "no digest",
+    "no subject",
+    "no key",
+)
 
 
 @settings(max_examples=20)
@@ -267,8 +277,8 @@ def test_the_commitment_is_the_stated_hash_in_the_stated_slot(world: World) -> N
     supersede(world, task, second)
     assert (stored(0), life()) == (commitment(item, task, 1), 1 << 248 | 1)
     later = keccak(encode(["uint32", "uint256"], [2, place + 2]))
-    assert bytes(world.w3.eth.get_storage_at(world.store.address, int.from_bytes(later, "big"))) == commitment(
-        second, task, 2
-    )
+    assert bytes(
+        world.w3.eth.get_storage_at(world.store.address, int.from_bytes(later, "big"))
+    ) == commitment(second, task, 2)
     reverse(world, item[0], 2)
     assert life() == 1 << 248 | 2 << 2 | 1

@@ -205,9 +205,6 @@ def test_the_typed_data_is_what_the_contract_hashes(world: World, contract: str)
     assert (fields, salt, extensions) == (b"\x0f", bytes(32), [])
 
 
-
-
-
 def test_the_signer_of_typed_data_is_recovered(world: World) -> None:
     document = renew_typed_data(world.fresh(), 5, world.fresh(), nonce=3, deadline=9, **world.domain)
     other = revoke_typed_data(document["message"]["id"], nonce=3, deadline=9, **world.domain)

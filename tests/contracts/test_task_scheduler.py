@@ -109,7 +109,11 @@ def test_only_the_datasets_provider_accepts(world: World) -> None:
         "LeaseHeld",
         {"taskId": task, "provider": provider, "until": until},
     )
-    assert [field(world, task, name) for name in ("provider", "leaseEnds", "attempts")] == [provider, until, 1]
+    assert [field(world, task, name) for name in ("provider", "leaseEnds", "attempts")] == [
+        provider,
+        until,
+        1,
+    ]
 
 
 def test_a_task_on_what_is_no_longer_offered_is_not_accepted(world: World) -> None:
@@ -243,7 +247,10 @@ def test_a_dispute_is_resolved_by_the_arbiter_for_one_side_or_neither(
         ("TaskMoved", {"taskId": task, "from": TaskState.DISPUTED, "to": ends, "by": arbiter}),
     ]
     assert state(world, task) == ends
-    assert {field(world, task, "requesterResult"), field(world, task, "providerResult")} == {PURPOSE, role("x")}
+    assert {field(world, task, "requesterResult"), field(world, task, "providerResult")} == {
+        PURPOSE,
+        role("x"),
+    }
     recordable = kind == TaskKind.ONE_OFF and side is not None
     assert (refusal_to_record(world, task) is None) == recordable
     again = refusal(world, "arbiter", "resolve", task, digest)
