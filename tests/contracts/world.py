@@ -106,7 +106,7 @@ class World:
         self.w3 = Web3(EthereumTesterProvider(self.tester))
         self.people: dict[str, str] = {name: key.address for name, key in KEYS.items()}
         self._errors: dict[bytes, tuple[str, list[str]]] = {}
-        self._numbers = count(1)
+        self.numbers = count(1)
         self.registry = self.deploy("AuthorizationRegistry", self.holders("registry"))
         self.catalog = self.deploy("DataCatalog", self.holders("catalog"))
         self.scheduler = self.deploy("TaskScheduler", self.holders("scheduler"), self.catalog.address)
@@ -210,7 +210,7 @@ class World:
 
     def fresh(self) -> bytes:
         """32 bytes that no one has used."""
-        return keccak(next(self._numbers).to_bytes(32, "big"))
+        return keccak(next(self.numbers).to_bytes(32, "big"))
 
     def _learn_errors(self, abi: list[dict[str, Any]]) -> None:
         for entry in abi:
