@@ -5,7 +5,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {AuthorizationRecord, packRecord} from "./base/AuthorizationRecord.sol";
+import {AuthorizationRecord, packRecord, SUBJECT_MASK} from "./base/AuthorizationRecord.sol";
 import {Result} from "./base/Result.sol";
 import {RoleHolder, SeparateRoles} from "./base/SeparateRoles.sol";
 import {Grant, GrantRefusal, IAuthorizationRegistry, Liveness, WaveLeaf} from "./interfaces/IAuthorizationRegistry.sol";
@@ -275,7 +275,9 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     /// What a grant and a leaf must both be before they are kept.
     function _requireGrantable(uint256 index, bytes32 id, Grant memory g, uint16 scopeNumber) private view {
         GrantRefusal refusal;
-        if (g.subject == 0 || g.consentDigest == 0 || (g.insured == address(0) && g.guardian == address(0))) {
+        // A subject is zero when nothing of it is kept: else a result without a subject would pass for its own.
+        bool noSubject = uint256(g.subject) & SUBJECT_MASK == 0;
+        if (noSubject || g.consentDigest == 0 || (g.insured == address(0) && g.guardian == address(0))) {
             refusal = GrantRefusal.ZeroField;
         } else if (g.insured == g.guardian) {
             refusal = GrantRefusal.GuardianIsInsured;

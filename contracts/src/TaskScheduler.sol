@@ -65,6 +65,8 @@ contract TaskScheduler is ITaskScheduler, SeparateRoles {
         if (deadline <= block.timestamp) revert DeadlinePassed(taskId, deadline, block.timestamp);
         catalog.requireUsable(datasetId, purpose);
         Task storage t = _tasks[taskId];
+        // Tasks under way may move back to Open as well, but by their provider's end only.
+        if (t.state != TaskState.None) revert MoveNotAllowed(taskId, t.state, TaskState.Open);
         _move(t, taskId, TaskState.Open);
         t.requester = msg.sender;
         t.deadline = deadline;

@@ -1,64 +1,97 @@
-"""TaskScheduler: who may do what, and when (test_task_moves.py has the transitions)."""
+"""TaskScheduler: who may do what (test_task_moves.py has the transitions, test_task_times.py the seconds)."""
 
 from typing import Any
 
 import pytest
 
-from tests.contracts.model import TaskState
+from tests.contracts.model import TaskKind, TaskState
 from tests.contracts.tasks import (
+    BOTH,
     LEASE,
     MAX_ATTEMPTS,
     PURPOSE,
+    RECORDING_PERIOD,
     accepted,
+    disputed,
     do,
+    field,
     opening,
     refusal,
+    refusal_to_record,
     running_with,
     state,
 )
-from tests.contracts.world import YEAR, Refused, World, role
+from tests.contracts.world import DAY, KEYS, YEAR, World, role
 
 
-def test_a_task_is_opened_once_by_a_requester_for_a_listed_purpose(world: World) -> None:
+@BOTH
+def test_a_task_is_opened_once_by_a_requester_for_a_listed_purpose(world: World, kind: TaskKind) -> None:
     task, dataset = world.fresh(), world.registered_dataset()
     deadline = world.now + YEAR
-    call = opening(world, task, dataset=dataset, deadline=deadline)
-    with pytest.raises(Refused, match="AccessControlUnauthorizedAccount"):
-        world.send(call, by="provider")
+    call = opening(world, task, dataset=dataset, deadline=deadline, kind=kind)
+    assert world.refusal(call, by="provider")[0] == "AccessControlUnauthorizedAccount"
     receipt = world.send(call, by="requester")
-    assert [name for name, _ in world.events(receipt, world.scheduler)] == ["TaskMoved", "TaskOpened"]
-    assert world.events(receipt, world.scheduler)[1][1] == {
-        "taskId": task,
-        "datasetId": dataset,
-        "requester": world.people["requester"],
-        "purpose": PURPOSE,
-        "termsDigest": role("terms"),
-        "deadline": deadline,
-    }
-    assert world.ask(world.scheduler.functions.purposeOf(task)) == PURPOSE
+    requester = world.people["requester"]
+    moved, told = world.events(receipt, world.scheduler)
+    assert moved == ("TaskMoved", {"taskId": task, "from": 0, "to": 1, "by": requester})
+    assert told == (
+        "TaskOpened",
+        {
+            "taskId": task,
+            "datasetId": dataset,
+            "requester": requester,
+            "kind": kind,
+            "purpose": PURPOSE,
+            "termsDigest": role("terms"),
+            "deadline": deadline,
+        },
+    )
     assert state(world, task) == TaskState.OPEN
-    with pytest.raises(Refused) as refused:
-        world.send(opening(world, task), by="other_requester")
-    assert refused.value.args == ("MoveNotAllowed", task, TaskState.OPEN, TaskState.OPEN)
+    nobody = "0x" + "00" * 20
+    until = deadline if kind == TaskKind.STANDING else 0
+    assert world.ask(world.scheduler.functions.taskOf(task)) == (
+        *(requester, deadline, TaskState.OPEN, kind, 0, nobody, 0, until),
+        *(dataset, PURPOSE, role("terms"), bytes(32), bytes(32)),
+    )
+    again = opening(world, task)
+    assert world.refusal(again, by="other_requester") == (
+        "MoveNotAllowed",
+        task,
+        TaskState.OPEN,
+        TaskState.OPEN,
+    )
+
+
+@pytest.mark.parametrize("into", [accepted, running_with])
+def test_a_task_under_way_is_not_opened_anew(world: World, into: Any) -> None:
+    """The table lets it move back to Open, but only as its attempt ends: nobody takes it over."""
+    task = into(world)
+    before = world.ask(world.scheduler.functions.taskOf(task))
+    takeover = opening(world, task, purpose=PURPOSE, terms=role("other terms"), kind=TaskKind.ONE_OFF)
+    for by in ("requester", "other_requester"):
+        assert world.refusal(takeover, by=by) == ("MoveNotAllowed", task, before[2], TaskState.OPEN)
+    assert world.ask(world.scheduler.functions.taskOf(task)) == before
 
 
 def test_a_task_that_means_nothing_is_not_opened(world: World) -> None:
     task, dataset = world.fresh(), world.registered_dataset()
-    retired = world.registered_dataset()
+    retired, delisted = world.registered_dataset(), world.registered_dataset()
     world.send(world.catalog.functions.retire(retired), by="provider")
+    world.send(world.catalog.functions.delistPurpose(delisted, PURPOSE), by="provider")
     now = world.now
     cases: list[tuple[dict[str, Any], tuple[object, ...]]] = [
         ({"task": bytes(32)}, ("ZeroField", bytes(32))),
         ({"terms": bytes(32)}, ("ZeroField", task)),
         ({"purpose": role("unlisted")}, ("PurposeNotListed", dataset, role("unlisted"))),
+        ({"dataset": delisted}, ("PurposeNotListed", delisted, PURPOSE)),
         ({"dataset": role("unknown")}, ("DatasetUnknown", role("unknown"))),
         ({"dataset": retired}, ("DatasetNoLongerOffered", retired)),
         ({"deadline": now}, ("DeadlinePassed", task, now)),
     ]
     for changes, error in cases:
-        with pytest.raises(Refused) as refused:
-            world.send(opening(world, **({"task": task, "dataset": dataset} | changes)), by="requester")
-        assert refused.value.args[: len(error)] == error
+        function = opening(world, **({"task": task, "dataset": dataset} | changes))
+        assert world.refusal(function, by="requester")[: len(error)] == error
+    assert state(world, task) == TaskState.NONE
 
 
 def test_only_the_datasets_provider_accepts(world: World) -> None:
@@ -71,17 +104,28 @@ def test_only_the_datasets_provider_accepts(world: World) -> None:
     )
     assert refusal(world, "requester", "accept", task)[0] == "AccessControlUnauthorizedAccount"
     receipt = do(world, "provider", "accept", task)
+    provider, until = world.people["provider"], world.now + LEASE
     assert world.events(receipt, world.scheduler)[1] == (
         "LeaseHeld",
-        {"taskId": task, "provider": world.people["provider"], "until": world.now + LEASE},
+        {"taskId": task, "provider": provider, "until": until},
     )
+    assert [field(world, task, name) for name in ("provider", "leaseEnds", "attempts")] == [
+        provider,
+        until,
+        1,
+    ]
 
 
-def test_a_task_on_a_retired_dataset_is_not_accepted(world: World) -> None:
-    dataset, task = world.registered_dataset(), world.fresh()
-    world.send(opening(world, task, dataset=dataset), by="requester")
-    world.send(world.catalog.functions.retire(dataset), by="provider")
-    assert refusal(world, "provider", "accept", task) == ("DatasetNoLongerOffered", dataset)
+def test_a_task_on_what_is_no_longer_offered_is_not_accepted(world: World) -> None:
+    functions = world.catalog.functions
+    for withdraw, error in [
+        (lambda d: functions.retire(d), "DatasetNoLongerOffered"),
+        (lambda d: functions.delistPurpose(d, PURPOSE), "PurposeNotListed"),
+    ]:
+        dataset, task = world.registered_dataset(), world.fresh()
+        world.send(opening(world, task, dataset=dataset), by="requester")
+        world.send(withdraw(dataset), by="provider")
+        assert refusal(world, "provider", "accept", task)[:2] == (error, dataset)
 
 
 @pytest.mark.parametrize("name", ["start", "heartbeat", "fail"])
@@ -108,72 +152,39 @@ def test_only_the_requester_cancels(world: World, by: str) -> None:
     )
 
 
-def test_a_heartbeat_renews_the_lease(world: World) -> None:
-    task = world.running_task()
-    for _ in range(3):
-        world.next_block_at(world.now + LEASE - 10)
-        receipt = do(world, "provider", "heartbeat", task)
-        assert world.events(receipt, world.scheduler)[0][1]["until"] == world.now + LEASE
-    assert state(world, task) == TaskState.RUNNING
-    idle = world.opened_task()
-    assert refusal(world, "provider", "heartbeat", idle) == ("TaskNotLeased", idle, TaskState.OPEN)
-
-
-def test_a_lapsed_lease_stops_the_provider_until_it_accepts_again(world: World) -> None:
-    task = accepted(world)
-    lapses = world.now + LEASE
-    world.next_block_at(lapses)
-    assert refusal(world, "provider", "start", task) == ("LeaseLapsed", task, lapses, lapses)
-    assert refusal(world, "provider", "heartbeat", task)[0] == "LeaseLapsed"
-    do(world, "provider", "fail", task, world.fresh())
-    do(world, "provider", "accept", task)
-    do(world, "provider", "start", task)
-    world.next_block_at(world.now + LEASE + 1)
-    assert refusal(world, "provider", "commitResult", task, PURPOSE)[0] == "LeaseLapsed"
-
-
-def test_a_lease_holds_up_to_its_last_second(world: World) -> None:
-    task = accepted(world)
-    world.next_block_at(world.now + LEASE - 1)
-    do(world, "provider", "start", task)
-
-
-def test_a_running_task_is_cancelled_only_once_its_lease_has_lapsed(world: World) -> None:
-    task = accepted(world)
-    lapses = world.now + LEASE
-    do(world, "provider", "start", task)
-    assert refusal(world, "requester", "cancel", task)[:3] == ("LeaseStillHeld", task, lapses)
-    world.next_block_at(lapses)
-    do(world, "requester", "cancel", task)
-    assert state(world, task) == TaskState.CANCELLED
-
-
-def test_a_failed_attempt_reopens_the_task_until_attempts_run_out(world: World) -> None:
-    task = world.opened_task()
+@pytest.mark.parametrize("ending", ["fail", "lapse"])
+def test_a_failed_attempt_reopens_the_task_until_attempts_run_out(world: World, ending: str) -> None:
+    """Given up by its provider, or ended by anybody for want of a heartbeat: an attempt is an attempt."""
+    task, provider, nobody = world.opened_task(), world.people["provider"], "0x" + "00" * 20
     for attempt in range(1, MAX_ATTEMPTS + 1):
         do(world, "provider", "accept", task)
-        if attempt > 1:  # an attempt fails before its start as well as after it
+        if attempt > 1:  # an attempt ends before its start as well as after it
             do(world, "provider", "start", task)
             do(world, "provider", "commitResult", task, role("stale"))
-        reason = world.fresh()
-        receipt = do(world, "provider", "fail", task, reason)
-        assert world.events(receipt, world.scheduler)[1] == (
-            "AttemptFailed",
-            {
-                "taskId": task,
-                "provider": world.people["provider"],
-                "attempt": attempt,
-                "reasonDigest": reason,
-            },
-        )
-        last = attempt == MAX_ATTEMPTS
-        assert state(world, task) == (TaskState.FAILED if last else TaskState.OPEN)
+        told = {"taskId": task, "provider": provider, "attempt": attempt}
+        if ending == "fail":
+            reason = world.fresh()
+            receipt = do(world, "provider", "fail", task, reason)
+            event = ("AttemptFailed", told | {"reasonDigest": reason})
+        else:
+            world.next_block_at(world.now + LEASE)
+            receipt = do(world, "stranger", "lapse", task)
+            event = ("AttemptLapsed", told)
+        assert event in world.events(receipt, world.scheduler)
+        assert state(world, task) == (TaskState.FAILED if attempt == MAX_ATTEMPTS else TaskState.OPEN)
+        left = [field(world, task, name) for name in ("provider", "leaseEnds", "attempts", "providerResult")]
+        assert left == [nobody, 0, attempt, bytes(32)]
     assert refusal(world, "provider", "accept", task)[0] == "MoveNotAllowed"
 
 
-def test_a_failed_attempts_commitments_do_not_count(world: World) -> None:
+@pytest.mark.parametrize("ending", ["fail", "lapse"])
+def test_a_failed_attempts_commitments_do_not_count(world: World, ending: str) -> None:
     task = running_with(world, ("requester", role("old")))
-    do(world, "provider", "fail", task, world.fresh())
+    if ending == "fail":
+        do(world, "provider", "fail", task, world.fresh())
+    else:
+        world.next_block_at(world.now + LEASE)
+        do(world, "stranger", "lapse", task)
     do(world, "provider", "accept", task)
     do(world, "provider", "start", task)
     do(world, "provider", "commitResult", task, role("new"))
@@ -203,80 +214,77 @@ def test_equal_results_complete_and_different_results_dispute(
     )
     do(world, second, "commitResult", task, second_says)
     assert state(world, task) == ends
+    assert field(world, task, f"{first}Result") == PURPOSE
+    assert field(world, task, f"{second}Result") == second_says
 
 
 def test_only_the_two_parties_commit_and_never_nothing(world: World) -> None:
     task = world.running_task()
-    for by in ("other_provider", "other_requester", "stranger"):
+    for by in ("other_provider", "other_requester", "arbiter", "stranger"):
         assert refusal(world, by, "commitResult", task, PURPOSE) == (
             "NotAParty",
             task,
             world.people[by].lower(),
         )
     assert refusal(world, "provider", "commitResult", task, bytes(32)) == ("ZeroField", task)
-    idle = accepted(world)
-    assert refusal(world, "provider", "commitResult", idle, PURPOSE) == (
-        "TaskNotRunning",
-        idle,
-        TaskState.ACCEPTED,
+
+
+# ---------------------------------------------------------------- disputes
+
+
+@BOTH
+@pytest.mark.parametrize("side", ["requesterResult", "providerResult", None])
+def test_a_dispute_is_resolved_by_the_arbiter_for_one_side_or_neither(
+    world: World, kind: TaskKind, side: str | None
+) -> None:
+    task = disputed(world, kind=kind)
+    digest = field(world, task, side) if side else bytes(32)
+    ends = TaskState.COMPLETED if side else TaskState.FAILED
+    receipt = do(world, "arbiter", "resolve", task, digest)
+    arbiter = world.people["arbiter"]
+    assert world.events(receipt, world.scheduler) == [
+        ("DisputeResolved", {"taskId": task, "arbiter": arbiter, "resultDigest": digest}),
+        ("TaskMoved", {"taskId": task, "from": TaskState.DISPUTED, "to": ends, "by": arbiter}),
+    ]
+    assert state(world, task) == ends
+    assert {field(world, task, "requesterResult"), field(world, task, "providerResult")} == {
+        PURPOSE,
+        role("x"),
+    }
+    recordable = kind == TaskKind.ONE_OFF and side is not None
+    assert (refusal_to_record(world, task) is None) == recordable
+    again = refusal(world, "arbiter", "resolve", task, digest)
+    assert again == ("MoveNotAllowed", task, ends, TaskState.COMPLETED)
+
+
+def test_an_arbiter_finds_for_what_was_committed_and_nothing_else(world: World) -> None:
+    task = disputed(world)
+    assert refusal(world, "arbiter", "resolve", task, role("y")) == ("NotACommittedResult", task, role("y"))
+
+
+@pytest.mark.parametrize("who", [name for name in KEYS if name != "arbiter"])
+def test_only_the_arbiter_resolves(world: World, who: str) -> None:
+    task = disputed(world)
+    assert refusal(world, who, "resolve", task, PURPOSE) == (
+        "AccessControlUnauthorizedAccount",
+        world.people[who].lower(),
+        role("ARBITER_ROLE"),
     )
 
 
-@pytest.mark.parametrize("source", [TaskState.OPEN, TaskState.ACCEPTED, TaskState.RUNNING])
-def test_anybody_expires_a_task_after_its_deadline_and_nobody_before(world: World, source: TaskState) -> None:
-    deadline = world.now + 1000
-    task = world.opened_task(deadline=deadline)
-    for name in ("accept", "start")[: source - TaskState.OPEN]:
-        do(world, "provider", name, task)
-    world.next_block_at(deadline - 2)
-    for by in ("requester", "stranger"):
-        assert refusal(world, by, "expire", task) == ("DeadlineNotPassed", task, deadline, world.now)
-    world.next_block_at(deadline)
-    do(world, "stranger", "expire", task)
-    assert state(world, task) == TaskState.EXPIRED
-
-
-@pytest.mark.parametrize(
-    ("source", "by", "name", "arguments"),
-    [
-        (TaskState.OPEN, "provider", "accept", ()),
-        (TaskState.ACCEPTED, "provider", "start", ()),
-        (TaskState.ACCEPTED, "provider", "heartbeat", ()),
-        (TaskState.RUNNING, "provider", "fail", (PURPOSE,)),
-        (TaskState.RUNNING, "requester", "commitResult", (PURPOSE,)),
-        (TaskState.RUNNING, "provider", "commitResult", (PURPOSE,)),
-    ],
-)
-def test_no_work_is_done_after_the_deadline(
-    world: World, source: TaskState, by: str, name: str, arguments: tuple[bytes, ...]
-) -> None:
-    deadline = world.now + 1000
-    task = world.opened_task(deadline=deadline)
-    for step in ("accept", "start")[: source - TaskState.OPEN]:
-        do(world, "provider", step, task)
-    world.next_block_at(deadline)
-    assert refusal(world, by, name, task, *arguments) == ("DeadlinePassed", task, deadline, deadline)
-
-
-def test_a_task_is_running_from_start_to_its_deadline(world: World) -> None:
-    deadline = world.now + 2 * LEASE
-    task = world.opened_task(deadline=deadline)
-    require = world.scheduler.functions.requireRunning(task)
-    for name, before in (("accept", TaskState.OPEN), ("start", TaskState.ACCEPTED)):
-        with pytest.raises(Refused) as refused:
-            world.ask(require)
-        assert refused.value.args == ("TaskNotRunning", task, before)
-        do(world, "provider", name, task)
-    assert world.ask(require) == PURPOSE
-    world.wait_until(deadline - 1)  # a lapsed lease alone does not stop what runs under the task
-    assert world.ask(require) == PURPOSE
-    world.wait_until(deadline)
-    with pytest.raises(Refused) as late:
-        world.ask(require)
-    assert late.value.args == ("DeadlinePassed", task, deadline, world.now)
+def test_a_dispute_outlives_the_deadline(world: World) -> None:
+    deadline = world.now + DAY
+    task = disputed(world, deadline=deadline, kind=TaskKind.ONE_OFF)
+    world.next_block_at(deadline + YEAR)
+    assert refusal(world, "stranger", "expire", task)[0] == "MoveNotAllowed"
+    do(world, "arbiter", "resolve", task, PURPOSE)
+    assert field(world, task, "recordUntil") == world.now + RECORDING_PERIOD
+    assert refusal_to_record(world, task) is None
 
 
 def test_the_documented_constants_are_the_contracts(world: World) -> None:
-    assert world.ask(world.scheduler.functions.LEASE()) == LEASE
-    assert world.ask(world.scheduler.functions.MAX_ATTEMPTS()) == MAX_ATTEMPTS
-    assert world.ask(world.scheduler.functions.catalog()) == world.catalog.address
+    functions = world.scheduler.functions
+    assert world.ask(functions.LEASE()) == LEASE
+    assert world.ask(functions.MAX_ATTEMPTS()) == MAX_ATTEMPTS
+    assert world.ask(functions.RECORDING_PERIOD()) == RECORDING_PERIOD
+    assert world.ask(functions.catalog()) == world.catalog.address

@@ -107,7 +107,7 @@ class World:
         self.w3 = Web3(EthereumTesterProvider(self.tester))
         self.people: dict[str, str] = {name: key.address for name, key in KEYS.items()}
         self._errors: dict[bytes, tuple[str, list[str]]] = {}
-        self._last_number = 0
+        self.last_number = 0
         self.registry = self.deploy("AuthorizationRegistry", self.holders("registry"))
         self.catalog = self.deploy("DataCatalog", self.holders("catalog"))
         self.scheduler = self.deploy("TaskScheduler", self.holders("scheduler"), self.catalog.address)
@@ -164,6 +164,14 @@ class World:
         self.ask(function, by=by, gas=gas)
         raise AssertionError(f"refused without a reason: {function.fn_name}, gas used {receipt['gasUsed']}")
 
+    def refusal(self, function: ContractFunction, *, by: str = "stranger") -> tuple[Any, ...]:
+        """Why a transaction that must be refused was: the error's name and its arguments."""
+        try:
+            self.send(function, by=by)
+        except Refused as refused:
+            return refused.args
+        raise AssertionError(f"not refused: {function.fn_name} by {by}")
+
     def ask(self, function: ContractFunction, *, by: str = "stranger", gas: int = GAS_LIMIT) -> Any:
         """A view's answer, as of the latest block. Raises Refused."""
         try:
@@ -185,6 +193,11 @@ class World:
         """The time of the latest block; the next one's is a second later."""
         return int(self.w3.eth.get_block("latest")["timestamp"])
 
+    @property
+    def next_time(self) -> int:
+        """The time at which the next transaction runs."""
+        return int(self.tester.backend.chain.header.timestamp)
+
     def next_block_at(self, time: int) -> None:
         """The next transaction runs at exactly this time."""
         chain = self.tester.backend.chain
@@ -199,15 +212,15 @@ class World:
     @contextmanager
     def undone(self) -> Iterator[None]:
         """Whatever is done inside is undone at the end, what `fresh` gave out too."""
-        snapshot, last_number = self.tester.take_snapshot(), self._last_number
+        snapshot, last_number = self.tester.take_snapshot(), self.last_number
         yield
         self.tester.revert_to_snapshot(snapshot)
-        self._last_number = last_number
+        self.last_number = last_number
 
     def fresh(self) -> bytes:
         """32 bytes that no one has used."""
-        self._last_number += 1
-        return keccak(self._last_number.to_bytes(32, "big"))
+        self.last_number += 1
+        return keccak(self.last_number.to_bytes(32, "big"))
 
     def _learn_errors(self, abi: list[dict[str, Any]]) -> None:
         for entry in abi:
@@ -269,7 +282,7 @@ class World:
     def _signed(
         self, document: Any, *what: Any, by: str, nonce: int | None = None, deadline: int | None = None
     ) -> tuple[int, bytes]:
-        until = self.now + DAY if deadline is None else deadline
+        until = self.next_time + DAY if deadline is None else deadline
         once = {"nonce": self.nonce(by) if nonce is None else nonce, "deadline": until}
         return until, sign(document(*what, **once, **self.domain), KEYS[by])
 
@@ -277,10 +290,10 @@ class World:
     def domain(self) -> dict[str, Any]:
         return {"chain_id": self.w3.eth.chain_id, "registry": self.registry.address}
 
-    def granted(self, **changes: Any) -> Grant:
-        """A grant that is on chain."""
+    def granted(self, *, by: str = "insured", **changes: Any) -> Grant:
+        """A grant that is on chain, signed by the person that it needs."""
         grant = self.new_grant(**changes)
-        self.send(self.registry.functions.grant(*self.signed_grant(grant)), by="stranger")
+        self.send(self.registry.functions.grant(*self.signed_grant(grant, by=by)), by="stranger")
         return grant
 
     def liveness(self, grant: Grant, *, at: int | None = None, **changes: Any) -> int:
