@@ -56,6 +56,8 @@ contract TaskScheduler is ITaskScheduler, SeparateRoles {
         if (deadline <= block.timestamp) revert DeadlinePassed(taskId, deadline, block.timestamp);
         catalog.requireUsable(datasetId, purpose);
         Task storage t = _tasks[taskId];
+        // the table lets a leased task go back to Open, but only its provider's failure takes it there
+        if (t.state != TaskState.None) revert MoveNotAllowed(taskId, t.state, TaskState.Open);
         _move(t, taskId, TaskState.Open);
         t.requester = msg.sender;
         t.deadline = deadline;

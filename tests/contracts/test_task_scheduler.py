@@ -42,6 +42,18 @@ def test_a_task_is_opened_once_by_a_requester_for_a_listed_purpose(world: World)
     assert refused.value.args == ("MoveNotAllowed", task, TaskState.OPEN, TaskState.OPEN)
 
 
+@pytest.mark.parametrize("moves", [["accept"], ["accept", "start"]], ids=["accepted", "running"])
+def test_a_leased_task_is_not_opened_again(world: World, moves: list[str]) -> None:
+    """The table lets it go back to Open, for its provider's failure; nobody takes it over that way."""
+    task = world.opened_task()
+    for move in moves:
+        do(world, "provider", move, task)
+    before = state(world, task)
+    with pytest.raises(Refused) as refused:
+        world.send(opening(world, task), by="other_requester")
+    assert refused.value.args == ("MoveNotAllowed", task, before, TaskState.OPEN)
+
+
 def test_a_task_that_means_nothing_is_not_opened(world: World) -> None:
     task, dataset = world.fresh(), world.registered_dataset()
     retired = world.registered_dataset()
