@@ -1,5 +1,6 @@
 """Random lives of consents and claims, against the model that the tests keep themselves."""
 
+import os
 from typing import Any
 
 import pytest
@@ -20,7 +21,8 @@ from tests.contracts.model import (
 from tests.contracts.world import YEAR, Refused, World, role
 
 PURPOSES = (role("purpose"), role("another purpose"))
-pytestmark = pytest.mark.timeout(240)  # half a minute of work, on a machine that may be busy
+LIVES = int(os.environ.get("LIVES", "10"))  # `make lives` asks for thousands
+pytestmark = pytest.mark.timeout(24 * LIVES)  # three seconds of work each, on a machine that may be busy
 FEW = st.integers(min_value=0, max_value=7)
 WORLD: list[World] = []
 
@@ -268,7 +270,7 @@ class Lives(RuleBasedStateMachine):
 
 
 Lives.TestCase.settings = settings(
-    max_examples=10,
+    max_examples=LIVES,
     stateful_step_count=30,
     # Shrinking on a chain outlasts a test's time limit, which would then show no example at all.
     phases=[Phase.explicit, Phase.generate],
