@@ -20,10 +20,11 @@ UPGRADE     ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test bft lint style types floors bench lock clean postgres
+.PHONY: help demo serve test lint style types floors bench lock clean postgres
+.PHONY: contracts-deep forge halmos slither mutants lives bft
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --------------------------------------------------------------------------------------------- use
 
@@ -60,10 +61,46 @@ floors: $(VENV)/.dev ## import-linter: arrows run one way
 bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
-lock: $(VENV)/.dev ## write the locks for pyproject.toml; UPGRADE=1 for the newest that fit
+# --------------------------------------------------------------------- the contracts, proven by machine
+
+DEEP = $(BIN)/python -m tests.contracts.deep
+
+contracts-deep: deep-tools ## all of the next five, about two hours; numbers in build/contracts-deep.json
+	@$(DEEP)
+
+forge: $(VENV)/.dev $(NODE) ## the contracts' specs on random arguments, at length
+	@$(DEEP) $@
+
+halmos: build/env/halmos/.installed $(NODE) ## the same specs for all arguments, symbolically
+	@$(DEEP) $@
+
+slither: build/env/slither/.installed $(NODE) ## known mistakes in the contracts' sources
+	@$(DEEP) $@
+
+lives: $(VENV)/.dev $(NODE) ## thousands of random lives of the contracts against the model
+	@$(DEEP) $@
+
+mutants: $(VENV)/.dev $(NODE) ## contracts with one mistake each: all must fail a spec or a test
+	@$(DEEP) $@
+
+.PHONY: deep-tools
+deep-tools: $(VENV)/.dev $(NODE) build/env/halmos/.installed build/env/slither/.installed
+
+# Environments of their own: what they pin is not what the engine runs on.
+build/env/%/.installed: tests/contracts/deep/%.lock $(VENV)/.dev
+	@echo "make: installing what $< names" >&2
+	@$(BIN)/python -m venv --clear build/env/$*
+	@build/env/$*/bin/python -m pip --disable-pip-version-check --no-input install --quiet $(LOCKED) $<
+	@touch $@
+
+# ----------------------------------------------------------------------------------------------- locks
+
+lock: $(VENV)/.dev ## write the locks for pyproject.toml and the proofs' tools; UPGRADE=1 for the newest that fit
 	$(call compile,requirements.lock,pyproject.toml --extra build)
 	$(call compile,requirements-dev.lock,pyproject.toml --extra build --extra dev --constraint requirements.lock)
 	$(call compile,requirements-bft.lock,--group bft)
+	$(call compile,tests/contracts/deep/halmos.lock,tests/contracts/deep/halmos.in)
+	$(call compile,tests/contracts/deep/slither.lock,tests/contracts/deep/slither.in)
 
 # No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
 define compile
@@ -72,7 +109,7 @@ define compile
 endef
 
 clean: ## remove what was built and installed in this folder
-	rm -rf $(VENV) build $(dir $(NODE) $(PEERS)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build contracts/cache contracts/out $(dir $(NODE) $(PEERS)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find api engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --------------------------------------------------------------------------------- what they stand on
