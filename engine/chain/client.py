@@ -1,6 +1,7 @@
 """The chain client: one for the embedded chain and for any EVM node, by one setting."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.chain import proofs
+from engine.chain.abi import ContractAbi
 from engine.chain.backend import ChainSpec
 from engine.chain.contracts import (
     AuthorizationRegistry,
@@ -134,6 +136,15 @@ class ChainClient:
         """Raises ChainUnavailable for a block that is not there (any more)."""
         return str(proofs.block_json(self.chain, block_number)["hash"])
 
+    def hash_at(self, block_number: int) -> str | None:
+        """None where there is no such block (any more, or yet)."""
+        block = self.chain.request("eth_getBlockByNumber", [hex(block_number), False])
+        return None if block is None else str(block["hash"])
+
+    def block_at(self, timestamp_s: int) -> int:
+        """The first block of this time or later; the one after the head when there is none yet."""
+        return bisect_left(range(self.block_number() + 1), timestamp_s, key=self.block_timestamp)
+
     def block_timestamp(self, block_number: int) -> int:
         """Seconds since 1970. Raises ChainUnavailable for a block that is not there."""
         return int(proofs.block_json(self.chain, block_number)["timestamp"], 16)
@@ -151,11 +162,15 @@ class ChainClient:
 
     def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
         """All four contracts' events in these blocks, both included, in (block_number, log_index) order."""
-        contracts = {
-            contract.name: (contract.address, contract.abi)
-            for contract in (self.registry, self.catalog, self.scheduler, self.results)
-        }
-        return read_events(self.chain, contracts, from_block, to_block)
+        contracts = (self.registry, self.catalog, self.scheduler, self.results)
+        return read_events(self.chain, _abis(*contracts), from_block, to_block)
+
+    def events_of(
+        self, contract: Contract, from_block: int, to_block: int, event: str | None = None, **indexed: Any
+    ) -> list[ChainEvent]:
+        """One contract's events, or those of one name with these values of indexed parameters."""
+        topics = [] if event is None else contract.abi.topics(event, indexed)
+        return read_events(self.chain, _abis(contract), from_block, to_block, topics)
 
     # Proofs
 
@@ -186,6 +201,10 @@ class ChainClient:
 
     def _bind(self, kind: type[_C], deployment: Deployment) -> _C:
         return kind(deployment.addresses[kind.name], self.chain, self._send)
+
+
+def _abis(*contracts: Contract) -> dict[str, tuple[str, ContractAbi]]:
+    return {contract.name: (contract.address, contract.abi) for contract in contracts}
 
 
 def _open_chain(settings: ChainSettings, keys: RoleKeys) -> Chain:

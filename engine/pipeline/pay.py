@@ -11,8 +11,11 @@ from itertools import islice
 import structlog
 from sqlmodel import Session
 
+from engine.chain.batching import in_parts
 from engine.chain.contracts import Liveness
 from engine.chain.contracts import PayoutState as OnChainPayout
+from engine.chain.errors import ContractRefused
+from engine.chain.sender import TxRef
 from engine.evidence.documents import Payment, coverage_document, payment_document
 from engine.evidence.manifest import hex32, payout_digest
 from engine.payout.errors import BankError, BankRefusedRequest
@@ -101,6 +104,8 @@ def _may_be_paid(
         move_payout(session, payout, PayoutState.CANCELLED)
         _never_paid(ctx, session, claim)
         return False
+    if claim.record_tx is None:
+        return False  # a reorganisation undid the recording: the order waits for the next
     if liveness is Liveness.LIVE:
         return True
     move_payout(session, payout, PayoutState.CANCELLED)
@@ -248,17 +253,23 @@ def confirm_settled(ctx: Context, limit: int) -> int:
     with ctx.database.reading() as session:
         settled = [
             (raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, raw(p.payout_digest))
-            for p in claims.payouts_in(session, (PayoutState.SETTLED,), _LOOK_PAST * limit)
+            for p in claims.payouts_to_confirm(session, _LOOK_PAST * limit)
         ]
     # Some were sent before and wait for their depth: the chain knows which.
     to_send = (
         item for item in settled if ctx.chain.results.payout_state_of(item[0]) is OnChainPayout.RECORDED
     )
     waiting = list(islice(to_send, limit))
-    if waiting:
-        keys, versions, digests = zip(*waiting, strict=True)
-        ctx.chain.results.confirm_payouts(list(keys), list(versions), list(digests))
+    parts = in_parts(waiting, partial(_confirm, ctx))
+    for part in parts:
+        if isinstance(part.outcome, ContractRefused):
+            raise part.outcome
     return len(waiting)
+
+
+def _confirm(ctx: Context, some: Sequence[tuple[bytes, int, bytes]]) -> TxRef:
+    keys, versions, digests = zip(*some, strict=True)
+    return ctx.chain.results.confirm_payouts(keys, versions, digests)
 
 
 def _order(ctx: Context, payout: tables.Payout) -> TransferOrder:

@@ -4,7 +4,7 @@ One task a product and a day, opened by the requester, taken and started by the 
 digest of all terms of the product then loaded; new terms on the same day open a further task.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,8 @@ from engine.store import claims, policies, tables
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 _LASTS = timedelta(days=14)
+_NODES_BEHIND = timedelta(hours=1)
+"""How far a chain's time may lag behind ours at most, for a task to be looked for where it was opened."""
 _SENSITIVE_PERSONAL = 4
 
 
@@ -28,8 +30,8 @@ def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
     """Today's running task of a product; finishes whatever an interrupted start left undone."""
     now = ctx.clock()
     row = ctx.writer.run(lambda session: _row(session, product, now))
-    if row.running:
-        return row
+    if row.running and ctx.chain.scheduler.state_of(row.task_id) >= TaskState.RUNNING:
+        return row  # else a reorganisation undid its start
     _start(ctx, row, now)
     row.running = True
     ctx.writer.run(partial(_merge, row))
@@ -46,13 +48,13 @@ def close_past_tasks(ctx: Context) -> int:
         past = list(claims.tasks_to_close(session, today))
     for row in past:
         if ctx.chain.scheduler.state_of(row.task_id) is TaskState.RUNNING:
-            _complete(ctx, row.task_id)
+            _complete(ctx, row.task_id, row.day)
         row.closed = True
         ctx.writer.run(partial(_merge, row))
     return len(past)
 
 
-def _complete(ctx: Context, task_id: str) -> None:
+def _complete(ctx: Context, task_id: str, day: date) -> None:
     scheduler = ctx.chain.scheduler
     try:
         scheduler.heartbeat(task_id)
@@ -66,7 +68,7 @@ def _complete(ctx: Context, task_id: str) -> None:
         scheduler.fail(task_id, digest({"reason": "lease lapsed"}))
         scheduler.accept(task_id)
         scheduler.start(task_id)
-    recorded = _recorded_under(ctx, task_id)
+    recorded = _recorded_under(ctx, task_id, day)
     for commit in (scheduler.commit_result_as_provider, scheduler.commit_result_as_requester):
         try:
             commit(task_id, recorded)
@@ -75,12 +77,13 @@ def _complete(ctx: Context, task_id: str) -> None:
                 raise
 
 
-def _recorded_under(ctx: Context, task_id: str) -> bytes:
-    events = ctx.chain.events(ctx.chain.deployment.block, ctx.chain.block_number())
+def _recorded_under(ctx: Context, task_id: str, day: date) -> bytes:
+    begins = datetime.combine(day, time(), SHANGHAI) - _NODES_BEHIND
+    first = max(ctx.chain.deployment.block, ctx.chain.block_at(int(begins.timestamp())))
+    head = ctx.chain.block_number()
+    events = ctx.chain.events_of(ctx.chain.results, first, head, "ResultRecorded", taskId=raw(task_id))
     results = [
-        [event.args["claimKey"], event.args["version"], event.args["resultDigest"]]
-        for event in events
-        if event.name == "ResultRecorded" and event.args["taskId"] == task_id
+        [event.args["claimKey"], event.args["version"], event.args["resultDigest"]] for event in events
     ]
     return digest({"task": task_id, "results": results})
 

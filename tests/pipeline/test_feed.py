@@ -27,6 +27,7 @@ def rewind(world: World) -> None:
     """The feed has read nothing yet."""
     with world.ctx.database.transaction() as session:
         session.execute(delete(tables.ChainCursor))
+        session.execute(delete(tables.GivenEvent))
 
 
 def test_a_recorded_and_confirmed_result_starts_its_payout(either: World) -> None:
