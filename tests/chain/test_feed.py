@@ -203,3 +203,35 @@ def test_before_the_first_block_counts_there_is_nothing(confirmed: int) -> None:
     for _ in range(confirmed + 1):
         chain.mine(1)
     assert not Reader(chain).read()
+
+
+def test_events_of_a_fork_that_the_hashes_do_not_name_are_not_given() -> None:
+    """Two nodes behind one address, of which one has not heard of the fork."""
+    chain = Chain(0)
+    for _ in range(10):
+        chain.mine(1)
+    stale = Chain(0, blocks=list(chain.blocks))
+    chain.fork(3, [1, 1, 1])
+    answers, chain.canonical = chain.canonical, stale.canonical  # type: ignore[method-assign]
+    reader = Reader(chain)
+    assert not reader.read()
+    chain.canonical = answers  # type: ignore[method-assign]
+    assert reader.read()
+    assert list(reader.held.values()) == chain.canonical(START, 9)
+
+
+def test_a_fork_between_two_answers_moves_nothing() -> None:
+    chain = Chain(0)
+    for _ in range(10):
+        chain.mine(0)
+    answers = [0]
+
+    def fork_before_the_events() -> None:
+        answers[0] += 1
+        if answers[0] == 3:
+            chain.fork(1, [0])
+
+    chain.interrupt = fork_before_the_events
+    reader = Reader(chain)
+    assert not reader.read()
+    assert reader.position == Position(START)
