@@ -22,9 +22,11 @@ from engine.chain.deploy import Deployer, Deployment, verify
 from engine.chain.embedded import EmbeddedChain
 from engine.chain.errors import DeploymentInvalid, WrongChain
 from engine.chain.events import ChainEvent, read_events
+from engine.chain.failover import EndpointView, FailoverChain
 from engine.chain.keys import DEPLOYER, RoleKeys
 from engine.chain.sender import Call, Sender, SendPolicy, TxRef
 from engine.chain.transport import Chain, HttpChain
+from engine.chain.wiring import check_wiring
 
 EMBEDDED_CHAIN_ID = 0x6175746F
 """A number of our own ("auto"), so that no wallet takes the embedded chain for a public one."""
@@ -37,7 +39,8 @@ _CONTRACTS: tuple[type[Contract], ...] = (AuthorizationRegistry, DataCatalog, Ta
 class ChainSettings:
     """Where the chain is and who we are on it.
 
-    rpc_url: an EVM JSON-RPC endpoint; None for the embedded chain in the file `embedded_path`.
+    rpc_url: an EVM JSON-RPC endpoint, or several of one chain with commas between; None for the embedded
+        chain in the file `embedded_path`.
     confirmations: blocks on top of an event before it counts; 0 where nothing is ever reorganised.
     clock: aware time; the embedded chain stamps its blocks with it. rng(n): n random bytes, for new keys.
     chain_id: demanded of the endpoint; None accepts any there, and means EMBEDDED_CHAIN_ID embedded.
@@ -84,6 +87,8 @@ class ChainClient:
         )
         chain = _open_chain(settings, keys)
         try:
+            if isinstance(chain, FailoverChain):
+                chain.admit(_SameChain())
             chain_id = int(chain.request("eth_chainId", []), 16)
             if settings.chain_id is not None and chain_id != settings.chain_id:
                 raise WrongChain(f"chain id is {chain_id}, the setting demands {settings.chain_id}")
@@ -99,11 +104,13 @@ class ChainClient:
         """
         if manifest_path.exists():
             deployment = Deployment.read(manifest_path)
-            verify(self.chain, self.chain_id, self._roles, deployment)
+            self._verify(self.chain, deployment)
         else:
             send = self._senders[DEPLOYER].send_group
             deployment = Deployer(self.chain, self.chain_id, self._roles, send, self._contract_at).run()
             deployment.write(manifest_path)
+        if isinstance(self.chain, FailoverChain):
+            self.chain.admit(lambda endpoint: self._verify(endpoint, deployment), deployment.block)
         self._deployment = deployment
         self.registry = self._bind(AuthorizationRegistry, deployment)
         self.catalog = self._bind(DataCatalog, deployment)
@@ -189,8 +196,16 @@ class ChainClient:
         """Raw JSON-RPC to the chain behind this client: what `ReadOnlyRpc(client)` offers."""
         return self.chain.request(method, params)
 
+    def endpoints(self) -> list[EndpointView]:
+        """What is known of each endpoint where there are several; else nothing."""
+        return self.chain.endpoints() if isinstance(self.chain, FailoverChain) else []
+
     def close(self) -> None:
         self.chain.close()
+
+    def _verify(self, chain: Chain, deployment: Deployment) -> None:
+        verify(chain, int(chain.request("eth_chainId", []), 16), self._roles, deployment)
+        check_wiring(chain, deployment.addresses)
 
     def _send(self, role: str, call: Call) -> TxRef:
         return self._senders[role].send(call)
@@ -203,13 +218,31 @@ class ChainClient:
         return kind(deployment.addresses[kind.name], self.chain, self._send)
 
 
+class _SameChain:
+    """Every endpoint must be of the chain that the first to answer is of."""
+
+    def __init__(self) -> None:
+        self._first: tuple[str, str] | None = None
+
+    def __call__(self, chain: Chain) -> None:
+        found = str(chain.request("eth_chainId", [])), str(proofs.block_json(chain, 0)["hash"])
+        self._first = self._first or found
+        if found != self._first:
+            raise WrongChain(f"chain id and genesis are {found}, another endpoint's are {self._first}")
+
+
 def _abis(*contracts: Contract) -> dict[str, tuple[str, ContractAbi]]:
     return {contract.name: (contract.address, contract.abi) for contract in contracts}
 
 
 def _open_chain(settings: ChainSettings, keys: RoleKeys) -> Chain:
     if settings.rpc_url is not None:
-        return HttpChain(settings.rpc_url)
+        urls = [url.strip() for url in settings.rpc_url.split(",") if url.strip()]
+        return (
+            HttpChain(urls[0])
+            if len(urls) == 1
+            else FailoverChain.of_urls(urls, settings.send_policy.elapsed)
+        )
     prefunded = tuple(bytes.fromhex(address[2:]) for address in keys.addresses().values())
     spec = ChainSpec(chain_id=settings.chain_id or EMBEDDED_CHAIN_ID, prefunded=prefunded)
     return EmbeddedChain(settings.embedded_path, spec, lambda: settings.clock().timestamp())

@@ -4,7 +4,7 @@ One task a product and a day, opened by the requester, taken and started by the 
 digest of all terms of the product then loaded; new terms on the same day open a further task.
 """
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -78,7 +78,7 @@ def _complete(ctx: Context, task_id: str, day: date) -> None:
 
 
 def _recorded_under(ctx: Context, task_id: str, day: date) -> bytes:
-    begins = datetime.combine(day, time(), SHANGHAI) - _NODES_BEHIND
+    begins = datetime(day.year, day.month, day.day, tzinfo=SHANGHAI) - _NODES_BEHIND
     first = max(ctx.chain.deployment.block, ctx.chain.block_at(int(begins.timestamp())))
     head = ctx.chain.block_number()
     events = ctx.chain.events_of(ctx.chain.results, first, head, "ResultRecorded", taskId=raw(task_id))
