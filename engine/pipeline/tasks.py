@@ -110,13 +110,13 @@ def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask
 def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
     dataset = _ensure_dataset(ctx, row.product)
     task_id, scheduler = raw(row.task_id), ctx.chain.scheduler
-    state = scheduler.state_of(task_id)
-    if state < TaskState.OPEN:
+    # Asked before each move: after a reorganisation, sending one brings back others that it had undone.
+    if scheduler.state_of(task_id) < TaskState.OPEN:
         scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
         scheduler.open(task_id, dataset, scope, raw(row.terms_root), deadline)
-    if state < TaskState.ACCEPTED:
+    if scheduler.state_of(task_id) < TaskState.ACCEPTED:
         scheduler.accept(task_id)
-    if state < TaskState.RUNNING:
+    if scheduler.state_of(task_id) < TaskState.RUNNING:
         scheduler.start(task_id)
 
 

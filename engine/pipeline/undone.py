@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 def withdraw(session: Session, event: tables.GivenEvent) -> None:
     """Undo that this event stands on chain. What the next step gives again finds its row as it is."""
-    log.warning("chain.withdrawn", event=event.name, tx=event.tx_hash, block=event.block_number)
+    log.warning("chain.withdrawn", name=event.name, tx=event.tx_hash, block=event.block_number)
     claim = claims.by_name(session, event.args["claimKey"], lock=True)
     if claim is None:
         return

@@ -237,6 +237,8 @@ def test_a_transaction_whose_answer_was_lost_is_found_at_the_node_that_took_it(
     consent = Consent(client)
     (result,) = consent.results(1)
     pair.sync()
+    pair.rest()
+    assert pair.states() == ["ready", "ready"]
     pair.first.lose_answers = 1
     heard: list[Any] = []
     pair.second.send = lambda raws: heard.append(raws) or []  # type: ignore[func-returns-value,method-assign]
