@@ -26,12 +26,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
     with ctx.database.reading() as session:
         claim = known(session, claim_id)
         payout = claims.payout_of(session, stored(claim.id), claim.version)
-        if (
-            payout is None
-            or payout.confirm_tx is None
-            or payout.payment_document is None
-            or claim.record_tx is None
-        ):
+        if payout is None or payout.confirm_tx is None or payout.payment_document is None:
             raise Conflict(
                 f"claim {claim_id} is {claim.state}: evidence exists once its payment is confirmed on chain",
                 code="evidence.not_yet",
@@ -44,7 +39,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
             version=claim.version,
             authorization_id=raw(claim.authorization_id),
             task_id=raw(claim.task_id),
-            record_tx=claim.record_tx,
+            record_tx=str(claim.record_tx),
             confirm_tx=payout.confirm_tx,
         )
         documents = documents_of(ctx, session, claim, settlement)
