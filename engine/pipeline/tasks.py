@@ -4,6 +4,7 @@ One task a product and a day, opened by the requester, taken and started by the 
 digest of all terms of the product then loaded; new terms on the same day open a further task.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from sqlmodel import Session
 
 from engine.chain.contracts import TaskState
 from engine.chain.errors import ContractRefused
+from engine.chain.sender import TxRef
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
@@ -110,14 +112,22 @@ def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask
 def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
     dataset = _ensure_dataset(ctx, row.product)
     task_id, scheduler = raw(row.task_id), ctx.chain.scheduler
-    # Asked before each move: after a reorganisation, sending one brings back others that it had undone.
-    if scheduler.state_of(task_id) < TaskState.OPEN:
-        scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
-        scheduler.open(task_id, dataset, scope, raw(row.terms_root), deadline)
-    if scheduler.state_of(task_id) < TaskState.ACCEPTED:
-        scheduler.accept(task_id)
-    if scheduler.state_of(task_id) < TaskState.RUNNING:
-        scheduler.start(task_id)
+    scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
+    terms = raw(row.terms_root)
+    _move(ctx, task_id, TaskState.OPEN, lambda: scheduler.open(task_id, dataset, scope, terms, deadline))
+    _move(ctx, task_id, TaskState.ACCEPTED, lambda: scheduler.accept(task_id))
+    _move(ctx, task_id, TaskState.RUNNING, lambda: scheduler.start(task_id))
+
+
+def _move(ctx: Context, task_id: bytes, to: TaskState, send: Callable[[], TxRef]) -> None:
+    """Unless the task has come as far. A sending brings back what a reorganisation undid: maybe this move."""
+    if ctx.chain.scheduler.state_of(task_id) >= to:
+        return
+    try:
+        send()
+    except ContractRefused:
+        if ctx.chain.scheduler.state_of(task_id) < to:
+            raise
 
 
 def _ensure_dataset(ctx: Context, product: str) -> bytes:

@@ -1,58 +1,16 @@
 """On a real node that reorganises: what is undone is put on chain again once, and paid once."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from engine.errors import Conflict
 from engine.pipeline import audit, feed, pay, record, reversal, undone
-from tests.payout.bank_process import BankProcess
-from tests.pipeline.world import World, build_home, opened
-from tests.support.anvil import running_anvil
+from tests.pipeline.conftest import OpenWorld
+from tests.pipeline.world import World
 
-FREE = ("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
-"""So that the role keys need no money."""
-_numbers = count(1, 100)
 _people = count()
-
-Start = Callable[..., World]
-
-
-@pytest.fixture(scope="module")
-def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_anvil(tmp_path_factory.mktemp("anvil") / "anvil.log", *FREE) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def home(node_url: str, slow_process: BankProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("on-anvil") / "home"
-    build_home(home, slow_process, 12, chain_rpc_url=node_url, chain_gas_price_wei=0)
-    return home
-
-
-@pytest.fixture
-def start(home: Path, node_url: str, slow_bank: BankProcess) -> Iterator[Start]:
-    """Opens the engine; again after a crash, with nothing remembered."""
-    with ExitStack() as stack:
-
-        def open_one(confirmations: int = 0) -> World:
-            return stack.enter_context(
-                opened(
-                    home,
-                    slow_bank,
-                    next(_numbers),
-                    chain_rpc_url=node_url,
-                    chain_gas_price_wei=0,
-                    confirmations=confirmations,
-                )
-            )
-
-        yield open_one
 
 
 def mine(world: World, blocks: int = 1) -> None:
@@ -87,9 +45,9 @@ def ready(world: World) -> str:
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_recording_undone_before_it_counted_is_recorded_again_and_paid_once(
-    start: Start, restarted: bool
+    start_on_node: OpenWorld, restarted: bool
 ) -> None:
-    world = start(confirmations=2)
+    world = start_on_node(confirmations=2)
     claim = ready(world)
     record.record_batch(world.ctx, world.decided(claim))
     mine(world)
@@ -99,7 +57,7 @@ def test_a_recording_undone_before_it_counted_is_recorded_again_and_paid_once(
     assert (world.state(claim), on_chain(world, claim, "ResultRecorded")) == ("decided", [])
     if restarted:
         world.ctx.chain.close()
-        world = start(confirmations=2)
+        world = start_on_node(confirmations=2)
     assert undone.put_back(world.ctx, 100) == 1
     record.record_batch(world.ctx, world.batch(claim))
     mine(world, 2)
@@ -109,16 +67,16 @@ def test_a_recording_undone_before_it_counted_is_recorded_again_and_paid_once(
     assert (world.state(claim), world.orders(claim)) == ("recorded", 1)
 
 
-def test_a_recording_that_stands_is_let_be(start: Start) -> None:
-    world = start(confirmations=2)
+def test_a_recording_that_stands_is_let_be(start_on_node: OpenWorld) -> None:
+    world = start_on_node(confirmations=2)
     claim = ready(world)
     record.record_batch(world.ctx, world.decided(claim))
     assert undone.put_back(world.ctx, 100) == 0
     assert world.claim(claim).record_tx is not None
 
 
-def test_an_order_waits_while_its_result_is_not_on_chain(start: Start) -> None:
-    world = start()
+def test_an_order_waits_while_its_result_is_not_on_chain(start_on_node: OpenWorld) -> None:
+    world = start_on_node()
     claim = ready(world)
     world.recorded(claim)
     before = world.payout(claim)
@@ -139,8 +97,8 @@ def test_an_order_waits_while_its_result_is_not_on_chain(start: Start) -> None:
     assert undone.put_back(world.ctx, 100) == 0
 
 
-def test_what_is_paid_and_undone_is_shown_again_and_not_paid_again(start: Start) -> None:
-    world = start()
+def test_what_is_paid_and_undone_is_shown_again_and_not_paid_again(start_on_node: OpenWorld) -> None:
+    world = start_on_node()
     claim = ready(world)
     begun = world.ctx.chain.block_number()
     world.confirmed(claim)
@@ -163,9 +121,9 @@ def test_what_is_paid_and_undone_is_shown_again_and_not_paid_again(start: Start)
     assert audit.evidence_bundle(world.ctx, claim)
 
 
-def test_a_recording_that_moves_to_another_block_triggers_once(start: Start) -> None:
+def test_a_recording_that_moves_to_another_block_triggers_once(start_on_node: OpenWorld) -> None:
     """The node takes the undone transaction into a later block by itself, as nodes do."""
-    world = start()
+    world = start_on_node()
     claim = ready(world)
     mine(world)
     world.recorded(claim)
@@ -183,8 +141,8 @@ def test_a_recording_that_moves_to_another_block_triggers_once(start: Start) -> 
     assert world.orders(claim) == 1
 
 
-def test_a_reversal_that_is_undone_is_said_again(start: Start) -> None:
-    world = start()
+def test_a_reversal_that_is_undone_is_said_again(start_on_node: OpenWorld) -> None:
+    world = start_on_node()
     claim = ready(world)
     world.recorded(claim)
     world.reverse(claim)
@@ -205,14 +163,15 @@ def _reverse(world: World) -> int:
     return reversal.reverse_on_chain(world.ctx, 100)
 
 
-def test_the_days_task_undone_is_begun_again(start: Start) -> None:
-    world = start()
+def test_the_days_task_undone_is_begun_again(start_on_node: OpenWorld) -> None:
+    world = start_on_node()
     claim = world.accepted(next(_people))
     world.clock.ahead = timedelta(days=2)
     begun = world.ctx.chain.block_number()
     task = record.ensure_task(world.ctx, "huhuibao")
     reorganise(world, world.ctx.chain.block_number() - begun)
     mine(world)
+    world.clock.ahead += timedelta(seconds=30)
     world.recorded(claim)
     assert world.state(claim) == "recorded"
     assert world.claim(claim).task_id == task.task_id
