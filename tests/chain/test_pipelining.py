@@ -225,6 +225,58 @@ def test_a_gap_that_another_process_left_is_filled(
     assert mined(node, account.address) == ["c", "a", "b"]
 
 
+def test_one_that_nobody_waits_for_any_more_holds_up_none_behind_it(
+    node: Node, account: LocalAccount, pool: ThreadPoolExecutor
+) -> None:
+    sender = sender_of(node, account)
+    sender._launch(Call(TO, b"a"), 50_000)
+    sent = Sending(node, sender, pool).begin("b")
+    node.request("anvil_dropAllTransactions", [])
+    until(lambda: list(pooled(node, account.address)) == [0, 1])
+    mine(node)
+    done(sent)
+    assert mined(node, account.address) == ["a", "b"]
+
+
+def test_an_unknown_one_behind_a_gap_waits_for_the_call_that_fills_it(
+    node: Node, account: LocalAccount, pool: ThreadPoolExecutor
+) -> None:
+    sender_of(node, account)._launch(Call(TO, b"theirs"), 50_000)
+    sender = sender_of(node, account)
+    sender._launch(Call(TO, b"a"), 50_000).watched = False
+    node.request("anvil_dropAllTransactions", [])
+    sent = Sending(node, sender, pool).begin("b")
+    assert list(pooled(node, account.address)) == [0]
+    mine(node)
+    done(sent)
+    last = pool.submit(sender.send, Call(TO, b"c"))
+    for nonce in (1, 2):
+        until(lambda nonce=nonce: nonce in pooled(node, account.address))
+        mine(node)
+    done([last])
+    assert mined(node, account.address) == ["b", "a", "c"]
+
+
+def test_a_restart_takes_up_what_the_pool_holds_where_no_count_tells_of_it(
+    node: Node, account: LocalAccount, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some nodes count mined transactions only: the same call is then the same bytes."""
+    request = node.request
+
+    def mined_only(method: str, params: list[Any]) -> Any:
+        return request(method, ["latest" if one == "pending" else one for one in params])
+
+    monkeypatch.setattr(node, "request", mined_only)
+    stopped = sender_of(node, account)
+    before = stopped._launch(Call(TO, b"a"), stopped._gas(Call(TO, b"a")))
+    (found,) = pooled(node, account.address).values()
+    again = pool.submit(sender_of(node, account).send, Call(TO, b"a"))
+    time.sleep(0.2)
+    mine(node)
+    assert again.result(timeout=60).tx_hash == before.bids[0].tx_hash == found["hash"]
+    assert mined(node, account.address) == ["a"]
+
+
 def test_a_stuck_transaction_is_replaced_by_the_same_with_a_higher_bid(
     node: Node, account: LocalAccount, pool: ThreadPoolExecutor
 ) -> None:
