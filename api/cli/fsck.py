@@ -81,7 +81,8 @@ class _Given:
         self.home = home
         self.serving = _serving(home)
         env = os.environ
-        self.rpc = rpc or env.get("AUTOCLAIM_CHAIN_RPC_URL")
+        # Of several endpoints one is enough to read by.
+        self.rpc = rpc or env.get("AUTOCLAIM_CHAIN_RPC_URL", "").split(",")[0].strip() or None
         self.bank_url = bank_url or env.get("AUTOCLAIM_BANK_URL") or self.serving.get("bank_url")
         self.database_url = (
             database_url

@@ -166,7 +166,7 @@ class Deployer:
         """Address -> creating transaction, and the first block; found through the RoleGranted each emits."""
         topic = "0x" + keccak(text="RoleGranted(bytes32,address,address)").hex()
         head = int(self._chain.request("eth_blockNumber", []), 16)
-        logs = list(read_logs(self._chain, sorted(wanted), 0, head, topic))
+        logs = list(read_logs(self._chain, sorted(wanted), 0, head, [topic]))
         found: dict[str, str] = {}
         for log in logs:
             found.setdefault(to_checksum_address(log["address"]), log["transactionHash"])

@@ -30,6 +30,9 @@ class Chain(Protocol):
     def request(self, method: str, params: list[Any]) -> Any:
         """The method's result. Raises RpcError, ChainUnavailable."""
 
+    def everywhere(self, method: str, params: list[Any]) -> list[Any]:
+        """The result from each endpoint that gives one. Raises RpcError, ChainUnavailable when none does."""
+
     def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
         """Hand over signed transactions in order; per transaction its hash, or why it was refused.
 
@@ -93,6 +96,9 @@ class HttpChain:
                 return self._provider.decode_rpc_response(error.response.content)
             except ValueError:
                 raise error from None
+
+    def everywhere(self, method: str, params: list[Any]) -> list[Any]:
+        return [self.request(method, params)]
 
     def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
         outcomes: list[str | RpcError] = []

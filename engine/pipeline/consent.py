@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.chain import eip712
+from engine.chain.batching import in_parts
 from engine.chain.contracts import Liveness
 from engine.chain.errors import ContractRefused
 from engine.chain.sender import TxRef
@@ -233,20 +234,29 @@ def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> Non
     registry = ctx.chain.registry
     # A crash between the chain and our commit leaves grants that stand; they are not sent again.
     missing = [row for row in rows if _on_chain(ctx, row) is Liveness.UNKNOWN]
-    tx_hash = None
-    if missing:
-        try:
-            sent = registry.grant_batch(
-                [grant_fields(row) for row in missing], deadline, [_raw(row.signature) for row in missing]
-            )
-        except ContractRefused as error:
-            raise Refused(
-                "authorization.refused",
-                "the registry does not take this grant; ask for it to be prepared again and sign that",
-                [{"field": "/signature", "rule": error.error_name, "message": str(error)}],
-            ) from error
-        tx_hash = sent.tx_hash
+    _keep_granted(ctx, [row for row in rows if row not in missing], None)
+    refused = None
+    # One part after another: each grant of one person counts on the one before it being there.
+    for part in in_parts(
+        missing,
+        lambda some: registry.grant_batch(
+            [grant_fields(row) for row in some], deadline, [_raw(row.signature) for row in some]
+        ),
+        at_once=1,
+    ):
+        if isinstance(part.outcome, TxRef):
+            _keep_granted(ctx, missing[part.start : part.stop], part.outcome.tx_hash)
+        else:
+            refused = refused or part.outcome
+    if refused is not None:
+        raise Refused(
+            "authorization.refused",
+            "the registry does not take this grant; ask for it to be prepared again and sign that",
+            [{"field": "/signature", "rule": refused.error_name, "message": str(refused)}],
+        ) from refused
 
+
+def _keep_granted(ctx: Context, rows: list[tables.Authorization], tx_hash: str | None) -> None:
     def keep(session: Session) -> None:
         for row in rows:
             row.state = GRANTED

@@ -11,6 +11,8 @@ from sqlmodel import select
 
 from engine.chain.client import ChainClient, ChainSettings
 from engine.chain.errors import RpcError
+from engine.chain.fees import FeePolicy
+from engine.chain.sender import SendPolicy
 from engine.errors import Unavailable
 from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
@@ -69,6 +71,8 @@ class Context:
                     keystore_dir=settings.in_home("keys"),
                     passphrase=settings.passphrase(rng),
                     clock=clock,
+                    chain_id=settings.chain_id,
+                    send_policy=_send_policy(settings),
                 )
             )
             on_failure.callback(chain.close)
@@ -123,6 +127,13 @@ def _bank_credentials(settings: Settings) -> BankCredentials:
             "name another file with AUTOCLAIM_BANK_KEY_FILE, or try it with `serve --sandbox-bank`",
             code="bank.no_credentials",
         ) from error
+
+
+def _send_policy(settings: Settings) -> SendPolicy:
+    return SendPolicy(
+        gas_share=settings.chain_gas_share,
+        fees=FeePolicy(settings.chain_gas_price_wei, settings.chain_max_fee_wei, settings.chain_max_tip_wei),
+    )
 
 
 def _deploy(chain: ChainClient, settings: Settings) -> None:

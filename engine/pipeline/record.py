@@ -7,8 +7,11 @@ refuses is named by its own preview, and goes its own way without holding up the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+from sqlmodel import Session
+
+from engine.chain.batching import in_parts
 from engine.chain.contracts import Refusal, Result
-from engine.chain.errors import ContractRefused
 from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
@@ -29,6 +32,17 @@ _CONSENT_REFUSALS = frozenset(
 )
 
 
+_CONFIRMED = (
+    ClaimState.RECORDED,
+    ClaimState.PAID,
+    ClaimState.CONFIRMED,
+    ClaimState.RETURNED,
+    ClaimState.RECOVERY_DUE,
+)
+"""What a claim can only have become through its confirmed result."""
+log = structlog.get_logger()
+
+
 _Send = Callable[[str, Sequence[Result]], TxRef]
 _Preview = Callable[[str, Sequence[Result]], list[Refusal]]
 
@@ -43,32 +57,52 @@ class _Item:
 
 def record_batch(ctx: Context, batch_id: str) -> int:
     """Put every decided claim of the batch on chain; returns how many this call recorded."""
-    waiting = _waiting(ctx, batch_id)
+    with ctx.database.reading() as session:
+        items = [_item(session, claim) for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED)]
+    return _record(ctx, items)
+
+
+def record_again(ctx: Context, limit: int) -> int:
+    """Put results on chain again that a reorganisation has undone after they were confirmed; how many went.
+
+    That they stand there is for their event to say: until it is confirmed, nothing more is paid on them.
+    """
+    with ctx.database.reading() as session:
+        items = [_item(session, claim) for claim in claims.off_record(session, _CONFIRMED, limit)]
+    missing = []
+    for item in items:
+        standing = ctx.chain.results.version_of(item.result.claim_key)
+        if standing == item.version - 1:
+            missing.append(item)
+        elif standing < item.version:
+            log.error("record.earlier_versions_lost", claim_id=item.claim_id, version=item.version)
+    return _record(ctx, missing)
+
+
+def _record(ctx: Context, items: Sequence[_Item]) -> int:
     recorded = 0
-    for product in sorted({item.product for item in waiting}):
+    for product in sorted({item.product for item in items}):
         task = ensure_task(ctx, product)
-        mine = [item for item in waiting if item.product == product]
+        mine = [item for item in items if item.product == product]
         first = [item for item in mine if item.version == 1]
         later = [item for item in mine if item.version > 1 and not _is_recorded(ctx, item)]
         results = ctx.chain.results
-        recorded += _record(ctx, task.task_id, first, results.record_batch, results.preview)
-        recorded += _record(ctx, task.task_id, later, results.supersede_batch, results.preview_supersession)
+        recorded += _record_as(ctx, task.task_id, first, results.record_batch, results.preview)
+        recorded += _record_as(
+            ctx, task.task_id, later, results.supersede_batch, results.preview_supersession
+        )
     return recorded
 
 
-def _waiting(ctx: Context, batch_id: str) -> list[_Item]:
-    with ctx.database.reading() as session:
-        items = []
-        for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED):
-            authorization = session.get_one(tables.Authorization, claim.authorization_id)
-            result = Result(
-                claim_key=raw(claim.claim_key),
-                result_digest=raw(claim.result_digest),
-                authorization_id=raw(claim.authorization_id),
-                subject=raw(authorization.subject),
-            )
-            items.append(_Item(claim.claim_id, authorization.product, claim.version, result))
-        return items
+def _item(session: Session, claim: tables.Claim) -> _Item:
+    authorization = session.get_one(tables.Authorization, claim.authorization_id)
+    result = Result(
+        claim_key=raw(claim.claim_key),
+        result_digest=raw(claim.result_digest),
+        authorization_id=raw(claim.authorization_id),
+        subject=raw(authorization.subject),
+    )
+    return _Item(claim.claim_id, authorization.product, claim.version, result)
 
 
 def _is_recorded(ctx: Context, item: _Item) -> bool:
@@ -76,21 +110,21 @@ def _is_recorded(ctx: Context, item: _Item) -> bool:
     return ctx.chain.results.version_of(item.result.claim_key) >= item.version
 
 
-def _record(ctx: Context, task_id: str, items: Sequence[_Item], send: _Send, preview: _Preview) -> int:
-    """Put the items on chain together, without those that the contract refuses; returns how many."""
-    if not items:
-        return 0
-    results = [item.result for item in items]
-    try:
-        sent = send(task_id, results)
-    except ContractRefused as error:
-        if error.error_name != "ItemRefused":
-            raise
-        # Asking for every item's fate costs more than recording: it is asked only when one is refused.
-        admitted = _admitted(ctx, items, preview(task_id, results))
-        return _record(ctx, task_id, admitted, send, preview)
-    _keep_tx(ctx, items, task_id, sent.tx_hash)
-    return len(items)
+def _record_as(ctx: Context, task_id: str, items: Sequence[_Item], send: _Send, preview: _Preview) -> int:
+    """Put the items on chain in as few transactions as fit, without those that the contract refuses."""
+    recorded = 0
+    for part in in_parts([item.result for item in items], lambda some: send(task_id, some)):
+        mine, outcome = items[part.start : part.stop], part.outcome
+        if isinstance(outcome, TxRef):
+            _keep_tx(ctx, mine, task_id, outcome.tx_hash)
+            recorded += len(mine)
+        elif outcome.error_name == "ItemRefused":
+            # Asking for every item's fate costs more than recording: it is asked only when one is refused.
+            admitted = _admitted(ctx, mine, preview(task_id, [item.result for item in mine]))
+            recorded += _record_as(ctx, task_id, admitted, send, preview)
+        else:
+            raise outcome
+    return recorded
 
 
 def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal]) -> list[_Item]:
@@ -109,6 +143,9 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
     state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS else ClaimState.REVIEW
     with ctx.database.transaction() as session:
         claim = _claim(claims.by_name(session, item.claim_id, lock=True))
+        if claim.state in _CONFIRMED:
+            log.error("record.lost_and_refused", claim_id=item.claim_id, reason=code)
+            return
         if claim.state != ClaimState.DECIDED:
             return  # the hospital took it back meanwhile
         claim.reasons = [
@@ -124,9 +161,10 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
 def _keep_tx(ctx: Context, items: Sequence[_Item], task_id: str, tx_hash: str) -> None:
     with ctx.database.transaction() as session:
         for item in items:
-            claim = _claim(claims.by_name(session, item.claim_id))
-            claim.task_id, claim.record_tx = task_id, tx_hash
-            session.add(claim)
+            claim = _claim(claims.by_name(session, item.claim_id, lock=True))
+            if claim.state == ClaimState.DECIDED:
+                claim.task_id, claim.record_tx = task_id, tx_hash
+                session.add(claim)
 
 
 def _claim(row: tables.Claim | None) -> tables.Claim:

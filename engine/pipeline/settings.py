@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.store.secret_file import read_or_make
@@ -17,7 +18,17 @@ class Settings(BaseSettings):
     database_url: str | None = None
     """Default: SQLite at home/engine.db. postgresql://… for a real server."""
     chain_rpc_url: str | None = None
-    """Default: the embedded chain at home/chain.db."""
+    """Default: the embedded chain at home/chain.db. Several endpoints of one chain: commas between."""
+    chain_id: int | None = None
+    """What the endpoints must be; None takes the chain that they are of."""
+    chain_gas_price_wei: int | None = None
+    """A fixed price a unit of gas, never raised; 0 where gas is free. Default: what the network asks."""
+    chain_max_fee_wei: int | None = None
+    """The ceiling a unit of gas: where the network asks more, nothing is sent."""
+    chain_max_tip_wei: int | None = None
+    """The part of it that the block's maker gets, at most."""
+    chain_gas_share: float = Field(default=0.5, gt=0, le=1)
+    """Of a block's gas limit, what one transaction may take: longer lists go in several."""
     confirmations: int = 0
     """Blocks on top of an event before it counts. The embedded chain has one writer and no reorgs."""
     bank_url: str = "http://127.0.0.1:8801"

@@ -296,9 +296,21 @@ class ProcessingTask(SQLModel, table=True):
 
 
 class ChainCursor(SQLModel, table=True):
-    """How far a reader of the chain has come: the next block to read."""
+    """How far a reader of the chain has come: the next block to read, and the hash of the one before."""
 
     __tablename__ = "chain_cursor"
     name: str = Field(primary_key=True)
     next_block: int
     last_block_hash: str | None = None
+
+
+class GivenEvent(SQLModel, table=True):
+    """An event that the payout feed was given and the chain still holds."""
+
+    __tablename__ = "given_event"
+    block_number: int = Field(primary_key=True, sa_type=BigInteger)
+    log_index: int = Field(primary_key=True)
+    block_hash: str
+    tx_hash: str
+    name: str
+    args: dict[str, Any] = Field(sa_type=JSON)

@@ -1,12 +1,13 @@
 """The first start deploys once, whatever interrupts it; later starts recognise what is there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.chain.artifacts import DEPLOY_ORDER, load_artifact
+from engine.chain.artifacts import DEPLOY_ORDER, RESULTS, load_artifact
 from engine.chain.client import ChainClient
 from engine.chain.contracts import DEFAULT_ADMIN_ROLE
 from engine.chain.embedded import EmbeddedChain
@@ -178,6 +179,31 @@ def test_the_manifest_names_everything_and_only_its_owner_reads_it(manifest: Pat
         for name, tx in document["transactions"].items():
             receipt = client.request("eth_getTransactionReceipt", [tx])
             assert receipt["contractAddress"] == document["addresses"][name].lower()
+
+
+def test_a_manifest_of_contracts_that_do_not_know_each_other_is_refused(
+    anvil_url: str, tmp_path: Path
+) -> None:
+    """Two deployments of one build: each contract is genuine, and the store answers to strangers."""
+    made = []
+    for number, name in enumerate(("one", "other")):
+        chosen = settings(tmp_path / name, Clock(), anvil_url)
+        object.__setattr__(chosen, "rng", _fresh_keys(1000 + number))
+        with opened(chosen) as client:
+            fund(anvil_url, client.roles.values())
+            made.append(client.deploy_or_load(tmp_path / name / "deployment.json"))
+    one, other = made
+    mixed = {
+        field: {**getattr(one, field), RESULTS: getattr(other, field)[RESULTS]}
+        for field in ("addresses", "code_hashes", "transactions")
+    }
+    manifest = tmp_path / "one" / "deployment.json"
+    replace(one, **mixed).write(manifest)
+    with (
+        opened(settings(tmp_path / "one", Clock(), anvil_url)) as client,
+        pytest.raises(WrongChain, match=r"registry\(\) is"),
+    ):
+        client.deploy_or_load(manifest)
 
 
 def test_contracts_are_there_only_after_deploying(tmp_path: Path) -> None:

@@ -75,6 +75,11 @@ class Consent:
         client.scheduler.start(self.task)
 
     def grant(self, count: int) -> tuple[list[Grant], TxRef]:
+        grants, deadline, signatures = self.signed(count)
+        return grants, self.client.registry.grant_batch(grants, deadline, signatures)
+
+    def signed(self, count: int) -> tuple[list[Grant], int, list[bytes]]:
+        """New grants, the deadline to relay them by, and the person's signatures, in order."""
         deadline = self.now + YEAR_S
         first = self.client.registry.nonces(self.insured.address)
         grants = [
@@ -93,7 +98,7 @@ class Consent:
             )
             for index, grant in enumerate(grants)
         ]
-        return grants, self.client.registry.grant_batch(grants, deadline, signatures)
+        return grants, deadline, signatures
 
     def results(self, count: int) -> list[Result]:
         """New results, each with a live authorization."""

@@ -4,6 +4,7 @@ from engine.chain.contracts.authorization_registry import AuthorizationRegistry,
 from engine.chain.contracts.base import DEFAULT_ADMIN_ROLE, Bytes32, Contract, abi_of, role_id
 from engine.chain.contracts.data_catalog import DataCatalog
 from engine.chain.contracts.match_result_store import (
+    RECORDINGS,
     Confirmation,
     CoSignature,
     MatchResultStore,
@@ -11,11 +12,13 @@ from engine.chain.contracts.match_result_store import (
     PayoutState,
     Refusal,
     Result,
+    recorded_version,
 )
 from engine.chain.contracts.task_scheduler import TaskKind, TaskScheduler, TaskState
 
 __all__ = [
     "DEFAULT_ADMIN_ROLE",
+    "RECORDINGS",
     "AuthorizationRegistry",
     "Bytes32",
     "CoSignature",
@@ -33,5 +36,6 @@ __all__ = [
     "TaskScheduler",
     "TaskState",
     "abi_of",
+    "recorded_version",
     "role_id",
 ]

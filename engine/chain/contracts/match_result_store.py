@@ -1,8 +1,9 @@
 """匹配结果存证 in Python: a commitment a version of a claim, which triggers its payout; checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from eth_utils.crypto import keccak
 
@@ -11,6 +12,14 @@ from engine.chain.contracts.base import Bytes32, Contract, word, words
 from engine.chain.eip712 import LogHead
 from engine.chain.keys import GOVERNOR, PAYER, RECORDER, WITNESS
 from engine.chain.sender import TxRef
+
+RECORDINGS = ("ResultRecorded", "ResultSuperseded")
+"""The two events by which a version of a claim comes on chain, and that trigger its payout."""
+
+
+def recorded_version(event_args: Mapping[str, Any]) -> int:
+    """The version that an event of the store is about: ResultRecorded is about the first, and names none."""
+    return int(event_args.get("version", 1))
 
 
 class Refusal(IntEnum):
