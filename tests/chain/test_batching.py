@@ -74,7 +74,7 @@ def test_a_refused_item_is_named_by_its_place_in_the_whole_list(
 def test_grants_of_one_person_go_in_the_order_that_they_were_signed_in(
     client: ChainClient, consent: Consent
 ) -> None:
-    grants, deadline, signatures = consent.signed(12)
+    grants, deadline, signatures = consent.signed(24)
     parts = in_parts(
         list(zip(grants, signatures, strict=True)),
         lambda some: client.registry.grant_batch(

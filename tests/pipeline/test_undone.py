@@ -31,7 +31,7 @@ def on_chain(world: World, claim: str, event: str) -> list[int]:
     """Versions of this claim that the canonical chain tells of in such an event."""
     key, chain = world.claim(claim).claim_key, world.ctx.chain
     events = chain.events(chain.deployment.block, chain.block_number())
-    return [e.args["version"] for e in events if e.name == event and e.args["claimKey"] == key]
+    return [e.args.get("version", 1) for e in events if e.name == event and e.args["claimKey"] == key]
 
 
 def ready(world: World) -> str:
