@@ -144,6 +144,7 @@ def test_without_the_engines_own_key_two_from_outside_make_a_checkpoint_and_two_
         co_sign(world, 6, hospital)
         checkpoints.record_signed(world.ctx)
         assert on_chain(world).size == 0
+        assert rows(world) == [(6, 0, "open")]
     co_sign(world, 6, AUDITOR)
     checkpoints.record_signed(world.ctx)
     assert on_chain(world) == head(world, 6)
