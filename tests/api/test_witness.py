@@ -120,10 +120,10 @@ def test_a_log_rewritten_where_the_witness_has_not_been_since_is_noticed_against
     watched: World, run: Run
 ) -> None:
     write(watched.ctx.database, 20)
-    run()
+    signed = run()
     rewrite(watched.ctx.database, 12)
     assert "the log of 20 entries has another head than before" in refusal(run)
-    assert recorded(watched)[0] == 0
+    assert recorded(watched) == (20, bytes.fromhex(signed.root[2:])), "what was signed goes on chain, no other"
 
 
 def test_a_log_rewritten_under_a_checkpoint_is_noticed_by_the_engine_too(watched: World, run: Run) -> None:
