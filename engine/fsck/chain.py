@@ -159,14 +159,29 @@ class Chain:
         """The store's commitmentOf each (claim key, version), at the head that was read; 0x-hex."""
         return self._ask_store("commitmentOf(bytes32,uint32)", results)
 
+    def latest_checkpoint(self) -> tuple[int, bytes]:
+        """(entries, tree head) of the access log as it was last co-signed; size 0: never yet.
+
+        At the head that was read: what a database read after that has to contain.
+        """
+        (answer,) = self._ask("latestCheckpoint()", [""])
+        words = _words(answer)
+        if len(words) != 3:
+            raise CannotCheck(f"the store answered {answer[:80]!r} where a checkpoint belongs")
+        return int.from_bytes(words[0]), words[2]
+
     def _ask_store(self, signature: str, results: Sequence[tuple[str, int]]) -> list[str]:
+        return self._ask(signature, [f"{key[2:]}{version:064x}" for key, version in results])
+
+    def _ask(self, signature: str, arguments: Sequence[str]) -> list[str]:
         selector = "0x" + keccak(signature.encode())[:4].hex()
         store = self._addresses[_STORE]
-        calls = [
-            ("eth_call", [{"to": store, "data": f"{selector}{key[2:]}{version:064x}"}, hex(self.head)])
-            for key, version in results
-        ]
-        return self._rpc.call_many(calls)
+        return self._rpc.call_many(
+            [
+                ("eth_call", [{"to": store, "data": selector + encoded}, hex(self.head)])
+                for encoded in arguments
+            ]
+        )
 
     def _check_identity(self, document: Mapping[str, Any]) -> None:
         chain_id = _quantity(self._rpc.call("eth_chainId"))
@@ -288,6 +303,14 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CannotCheck(f"{path}: not a deployment manifest ({error})") from error
     return document
+
+
+def _words(value: Any) -> list[bytes]:
+    try:
+        raw = bytes.fromhex(value.removeprefix("0x"))
+    except (AttributeError, ValueError) as error:
+        raise CannotCheck(f"the chain answered {str(value)[:80]!r} where words belong") from error
+    return [raw[at : at + 32] for at in range(0, len(raw), 32)]
 
 
 def _quantity(value: Any) -> int:
