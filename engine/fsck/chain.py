@@ -165,10 +165,9 @@ class Chain:
         At the head that was read: what a database read after that has to contain.
         """
         (answer,) = self._ask("latestCheckpoint()", [""])
-        words = _words(answer)
-        if len(words) != 3:
-            raise CannotCheck(f"the store answered {answer[:80]!r} where a checkpoint belongs")
-        return int.from_bytes(words[0]), words[2]
+        # Three words: size, time, root.
+        size, root = _quantity(answer[:66]), _quantity("0x" + answer[130:194])
+        return size, root.to_bytes(32)
 
     def _ask_store(self, signature: str, results: Sequence[tuple[str, int]]) -> list[str]:
         return self._ask(signature, [f"{key[2:]}{version:064x}" for key, version in results])
@@ -303,14 +302,6 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CannotCheck(f"{path}: not a deployment manifest ({error})") from error
     return document
-
-
-def _words(value: Any) -> list[bytes]:
-    try:
-        raw = bytes.fromhex(value.removeprefix("0x"))
-    except (AttributeError, ValueError) as error:
-        raise CannotCheck(f"the chain answered {str(value)[:80]!r} where words belong") from error
-    return [raw[at : at + 32] for at in range(0, len(raw), 32)]
 
 
 def _quantity(value: Any) -> int:
