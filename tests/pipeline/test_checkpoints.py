@@ -16,7 +16,7 @@ from engine.chain import eip712
 from engine.chain.eip712 import LogHead
 from engine.chain.errors import ContractRefused, TransactionUnknown
 from engine.errors import Conflict, Refused
-from engine.pipeline import checkpoints
+from engine.pipeline import checkpoints, context
 from engine.pipeline.settings import Settings
 from engine.store import tables
 from engine.store.checkpoints import STRETCH
@@ -273,7 +273,7 @@ def test_one_that_the_contract_refuses_after_all_is_set_aside(
 KILLED = """
 import os, sys
 from pathlib import Path
-from engine.pipeline import checkpoints
+from engine.pipeline import checkpoints, context
 from engine.pipeline.context import Context
 from engine.pipeline.settings import Settings
 
@@ -317,6 +317,19 @@ def test_witnesses_are_appointed_as_the_contracts_are_deployed(world: World) -> 
     assert results.has_role("HOSPITAL_WITNESS_ROLE", HOSPITAL.address)
     assert results.has_role("HOSPITAL_WITNESS_ROLE", OTHER_HOSPITAL.address)
     assert not results.has_role("AUDITOR_ROLE", HOSPITAL.address)
+
+
+def test_a_witness_named_too_late_does_not_go_unnoticed(
+    home: Path, slow_bank: BankProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        context.log, "warning", lambda event, **about: warned.append({"event": event, **about})
+    )
+    late = f"{WITNESSES},auditor:{STRANGER.address}"
+    with opened(home, slow_bank, witnesses=late):
+        expected = {"event": "witness.not_appointed", "role": "AUDITOR_ROLE", "account": STRANGER.address}
+        assert warned == [expected]
 
 
 @pytest.mark.parametrize("text", ["auditor", "auditor:0x12", "judge:" + AUDITOR.address, AUDITOR.address])
