@@ -93,5 +93,7 @@ def _witnesses(text: str) -> dict[str, list[str]]:
         kind, _, address = item.partition(":")
         if kind not in WITNESS_ROLES or not is_address(address):
             raise ValueError(f"{item}: not one of {', '.join(WITNESS_ROLES)}, a colon and an address")
+        if any(to_checksum_address(address) in held for held in appointed.values()):
+            raise ValueError(f"{item}: named twice; an account is one witness")
         appointed.setdefault(WITNESS_ROLES[kind], []).append(to_checksum_address(address))
     return appointed

@@ -23,7 +23,7 @@ from engine.store.checkpoints import STRETCH
 from tests.payout.bank_process import BankProcess, eventually
 from tests.pipeline.log_entries import digests, head_over, rewrite, tamper, write
 from tests.pipeline.test_dispatcher import running
-from tests.pipeline.world import World, build_home, opened
+from tests.pipeline.world import World, build_home, copy_rows, opened
 from tests.support.process import REPOSITORY
 
 AUDITOR, HOSPITAL, OTHER_HOSPITAL, STRANGER = (Account.from_key(bytes([n]) * 32) for n in (1, 2, 3, 4))
@@ -98,6 +98,19 @@ def test_the_next_checkpoint_extends_the_last_across_stretches(world: World) -> 
         checkpoints.advance(world.ctx)
         assert on_chain(world) == head(world, size)
     assert [event["size"] for event in recorded_events(world)] == [7, 8, 300, 512, 515]
+
+
+def test_on_postgres_it_is_the_same(home: Path, slow_bank: BankProcess, postgres_url: str) -> None:
+    copy_rows(home, postgres_url)
+    with opened(home, slow_bank, database_url=postgres_url) as world:
+        for size in (7, STRETCH + 4):
+            write(world.ctx.database, size)
+            checkpoints.advance(world.ctx)
+            co_sign(world, size, HOSPITAL)
+            co_sign(world, size, AUDITOR)
+            checkpoints.advance(world.ctx)
+            assert on_chain(world) == head(world, size)
+        assert rows(world) == [(7, 0, "recorded"), (STRETCH + 4, 7, "recorded")]
 
 
 def test_what_runs_by_itself_records_what_was_signed(world: World) -> None:
@@ -336,3 +349,9 @@ def test_a_witness_named_too_late_does_not_go_unnoticed(
 def test_a_setting_that_names_no_witness_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="colon and an address"):
         Settings(witnesses=text)
+
+
+def test_one_account_is_one_witness() -> None:
+    """The contract would refuse to be deployed."""
+    with pytest.raises(ValueError, match="named twice"):
+        Settings(witnesses=f"auditor:{AUDITOR.address},hospital:{AUDITOR.address.lower()}")
