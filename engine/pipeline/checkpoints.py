@@ -78,8 +78,11 @@ def propose(ctx: Context, size: int | None = None) -> Proposal | None:
 
 
 def _joinable(session: Session, previous: LogHead) -> int | None:
-    open_ones = [row.size for row in store.in_state(session, OPEN) if _previous_of(row) == previous]
-    return max(open_ones, default=None)
+    """The largest size that was signed to follow `previous` and is not on chain, or not any more: after a
+    reorganisation, what was recorded is signed and sent again.
+    """
+    signed = store.following(session, previous.size, hex32(previous.root))
+    return signed[-1].size if signed else None
 
 
 def view(ctx: Context) -> dict[str, Any]:
@@ -225,19 +228,19 @@ def _previous_of(row: tables.Checkpoint) -> LogHead:
 
 
 def _kept(ctx: Context, session: Session, proposal: Proposal) -> tables.Checkpoint:
-    """The proposal's row, open unless it has been recorded."""
-    row = session.get(tables.Checkpoint, (proposal.head.size, proposal.previous.size))
-    if row is None:
-        row = tables.Checkpoint(
-            size=proposal.head.size,
-            previous_size=proposal.previous.size,
-            root=hex32(proposal.head.root),
-            previous_root=hex32(proposal.previous.root),
-            state=OPEN,
-            signed_at=ctx.clock(),
-        )
-    if row.state == REFUSED:
-        row.state = OPEN  # what the contract refused then, by roles that have changed since, it takes now
+    """The proposal's row, open: `propose` has just seen that it is not on chain, whatever was noted before.
+
+    It may have been refused by roles that have changed since, or undone by a reorganisation.
+    """
+    row = session.get(tables.Checkpoint, (proposal.head.size, proposal.previous.size)) or tables.Checkpoint(
+        size=proposal.head.size,
+        previous_size=proposal.previous.size,
+        root=hex32(proposal.head.root),
+        previous_root=hex32(proposal.previous.root),
+        state=OPEN,
+        signed_at=ctx.clock(),
+    )
+    row.state, row.tx_hash = OPEN, None
     session.add(row)
     session.flush()
     return row

@@ -40,6 +40,16 @@ def in_state(session: Session, state: str) -> Sequence[Checkpoint]:
     return session.exec(query.order_by(col(Checkpoint.size))).all()
 
 
+def following(session: Session, previous_size: int, previous_root: str) -> Sequence[Checkpoint]:
+    """Those that witnesses signed to follow that checkpoint, and that the contract has not refused."""
+    query = select(Checkpoint).where(
+        Checkpoint.previous_size == previous_size,
+        Checkpoint.previous_root == previous_root,
+        Checkpoint.state != REFUSED,
+    )
+    return session.exec(query.order_by(col(Checkpoint.size))).all()
+
+
 def recorded(session: Session, size: int, root: str) -> Checkpoint | None:
     query = select(Checkpoint).where(
         Checkpoint.size == size, Checkpoint.root == root, Checkpoint.state == RECORDED

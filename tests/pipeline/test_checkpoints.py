@@ -15,6 +15,7 @@ from sqlmodel import select
 from engine.chain import eip712
 from engine.chain.eip712 import LogHead
 from engine.chain.errors import ContractRefused, TransactionUnknown
+from engine.chain.sender import TxRef
 from engine.errors import Conflict, Refused
 from engine.pipeline import checkpoints, context
 from engine.pipeline.settings import Settings
@@ -281,6 +282,24 @@ def test_one_that_the_contract_refuses_after_all_is_set_aside(
     co_sign(world, 5, HOSPITAL)
     checkpoints.record_signed(world.ctx)
     assert rows(world) == [(5, 0, "recorded")]
+
+
+def test_what_a_reorganisation_took_off_the_chain_is_proposed_and_sent_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the block with the checkpoint were replaced: the engine noted it, and the chain has forgotten."""
+    co_sign(world, 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ctx.chain.results, "record_checkpoint", lambda *_: TxRef("0x" + "00" * 32, 1, 1))
+        checkpoints.record_signed(world.ctx)
+    assert rows(world) == [(5, 0, "recorded")]
+    assert on_chain(world).size == 0
+    write(world.ctx.database, 5)
+    view = checkpoints.view(world.ctx)
+    assert (view["latest"]["size"], view["proposal"]["size"]) == (0, 5)
+    assert co_sign(world, 5, HOSPITAL)["state"] == "open"
+    checkpoints.record_signed(world.ctx)
+    assert on_chain(world) == head(world, 5)
 
 
 KILLED = """

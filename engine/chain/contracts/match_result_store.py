@@ -152,11 +152,14 @@ class MatchResultStore(Contract):
 
     def checkpoint_transaction(self, head: LogHead, from_block: int) -> str | None:
         """The transaction, not before that block, that recorded this head here; None where none did."""
-        topic = "0x" + keccak(text="CheckpointRecorded(uint64,bytes32,uint64,bytes32)").hex()
-        wanted = [f"0x{head.size:064x}", "0x" + word(head.root).hex()]
+        topics = (
+            "0x" + keccak(text="CheckpointRecorded(uint64,bytes32,uint64,bytes32)").hex(),
+            f"0x{head.size:064x}",
+            "0x" + head.root.hex(),
+        )
         newest = int(self._chain.request("eth_blockNumber", []), 16)
-        logs = read_logs(self._chain, [self.address], from_block, newest, topic)
-        return next((str(log["transactionHash"]) for log in logs if log["topics"][1:] == wanted), None)
+        logs = read_logs(self._chain, [self.address], from_block, newest, topics)
+        return next((str(log["transactionHash"]) for log in logs), None)
 
     def latest_checkpoint(self) -> LogHead:
         """Size 0 and root 0 before the first."""
