@@ -55,10 +55,16 @@ def tamper(database: Database, *statements: str) -> None:
 def rewrite(database: Database, seq: int) -> None:
     """Change entry `seq`, and every later one so that the log is a faultless chain again."""
     tamper(database, f"UPDATE access_log SET status = 403 WHERE seq = {seq}")  # noqa: S608
+    chain_again(database, seq)
+
+
+def chain_again(database: Database, seq: int) -> None:
+    """Make entries from `seq` on follow whatever stands before them now."""
     with database.transaction() as session:
-        entries = access_log.page(session, seq - 1, 100_000)
-        previous = entries[0].previous_digest
-        for entry in entries:
+        entries = access_log.page(session, 0, 100_000)
+        earlier = [entry.digest for entry in entries if (entry.seq or 0) < seq]
+        previous = earlier[-1] if earlier else access_log.GENESIS
+        for entry in entries[len(earlier) :]:
             entry.previous_digest = previous
             entry.digest = previous = access_log._digest(entry)
             session.add(entry)

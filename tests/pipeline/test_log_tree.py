@@ -14,7 +14,7 @@ from engine.store.access_log import LogBroken
 from engine.store.checkpoints import STRETCH
 from engine.store.database import Database
 from engine.store.tables import LogSubtree
-from tests.pipeline.log_entries import digests, head_over, rewrite, tamper, write
+from tests.pipeline.log_entries import chain_again, digests, head_over, rewrite, tamper, write
 from tests.support.postgres import sqlalchemy_url
 
 ENTRIES = 5 * STRETCH + 100
@@ -126,8 +126,11 @@ def test_a_head_over_an_entry_that_is_not_the_one_that_was_written_is_not_given(
         LogTree(session).head(2 * STRETCH + 10)
 
 
-def test_an_entry_that_has_gone_is_noticed_where_it_was(on_sqlite: Database) -> None:
+@pytest.mark.parametrize("how", ["taken out", "taken out and chained again"])
+def test_an_entry_that_has_gone_is_noticed_where_it_was(how: str, on_sqlite: Database) -> None:
     tamper(on_sqlite, "DELETE FROM access_log WHERE seq = 300")
+    if how == "taken out and chained again":
+        chain_again(on_sqlite, 301)
     with pytest.raises(LogBroken) as broken:
         extend(on_sqlite)
     assert broken.value.seq == 301
