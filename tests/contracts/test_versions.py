@@ -185,7 +185,7 @@ KINDS = ("unchanged", "new claim", "unknown", "other subject", "revoked", "no di
 @settings(max_examples=20)
 @given(kinds=st.lists(st.sampled_from(("good", "good", "good", *KINDS)), min_size=1, max_size=5))
 def test_preview_and_supersedeBatch_agree(deployed_world: World, kinds: list[str]) -> None:  # noqa: N802
-    """Superseded whole exactly if the preview passes every item; else the first that it does not pass is named."""
+    """Superseded whole exactly if the preview passes every item; else the first bad one is named."""
     world = deployed_world
     snapshot = world.tester.take_snapshot()
     task, items = recorded(world, len(kinds))

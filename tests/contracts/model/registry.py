@@ -78,7 +78,9 @@ class Registry(Office):
         self._in_time(deadline, now)
         self._grant(0, now, grant, deadline, signed)
 
-    def grant_batch(self, by: str, now: int, grants: list[Grant], deadline: int, signed: list[Signed]) -> None:
+    def grant_batch(
+        self, by: str, now: int, grants: list[Grant], deadline: int, signed: list[Signed]
+    ) -> None:
         self.needs(by, self._enrolment)
         self.needs_no_pause()
         self._in_time(deadline, now)
