@@ -17,7 +17,7 @@ from tests.contracts.machine.results import Results
 from tests.contracts.world import DAY
 
 DEEP = os.environ.get("AUTOCLAIM_DEEP") == "1"
-SEQUENCES, STEPS = (3_000, 30) if DEEP else (50, 30)
+SEQUENCES, STEPS = (3_000, 30) if DEEP else (30, 30)
 LEAST_SHARE = 0.35
 CONTRACTS = ("registry", "catalog", "scheduler", "store")
 
