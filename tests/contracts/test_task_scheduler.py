@@ -131,7 +131,7 @@ def test_only_the_datasets_provider_accepts(world: World) -> None:
 def test_a_task_on_what_is_no_longer_offered_is_not_accepted(world: World) -> None:
     functions = world.catalog.functions
     for withdraw, error in [
-        (lambda d: functions.retire(d), "DatasetNoLongerOffered"),
+        (functions.retire, "DatasetNoLongerOffered"),
         (lambda d: functions.delistPurpose(d, PURPOSE), "PurposeNotListed"),
     ]:
         dataset, task = world.registered_dataset(), world.fresh()
