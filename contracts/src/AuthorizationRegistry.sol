@@ -192,8 +192,8 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
 
     /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_requireLive_reverts_with_the_reason_that_liveness_gives
-    function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) external view {
-        Liveness reason = liveness(id, scope, subject, at);
+    function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 time) external view {
+        Liveness reason = liveness(id, scope, subject, time);
         if (reason != Liveness.Live) revert NotLive(id, reason);
     }
 
@@ -221,8 +221,8 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
 
     /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_liveness_gives_the_first_reason_in_order
-    function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) public view returns (Liveness) {
-        return _records[id].liveness(_scopeNumbers[scope], subject, at);
+    function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 time) public view returns (Liveness) {
+        return _records[id].liveness(_scopeNumbers[scope], subject, time);
     }
 
     /// @inheritdoc IAuthorizationRegistry
