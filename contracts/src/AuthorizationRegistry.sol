@@ -230,6 +230,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     function idOf(Grant memory g) public pure returns (bytes32 id) {
         // keccak256(bytes.concat(keccak256(abi.encode(g)))): a struct of six words lies in memory as abi.encode would
         // copy it, and copying costs more than hashing.
+        // slither-disable-next-line assembly -- hashes a struct where it lies; check_idOf proves that it is the stated hash
         assembly ("memory-safe") {
             mstore(0, keccak256(g, 192))
             id := keccak256(0, 32)
@@ -249,6 +250,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     /// All leaves of a wave have its scope.
     function _knownWave(bytes32 root, bytes32 scope) private view returns (Wave memory wave) {
         wave = _waves[root];
+        // slither-disable-next-line incorrect-equality -- zero means unknown; no transfer moves it
         if (wave.count == 0) revert WaveUnknown(root);
         if (wave.scopeNumber != _scopeNumbers[scope]) revert OtherScope(root, scope);
     }
@@ -281,6 +283,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
             refusal = GrantRefusal.ZeroField;
         } else if (g.insured == g.guardian) {
             refusal = GrantRefusal.GuardianIsInsured;
+            // slither-disable-next-line incorrect-equality -- zero is the number of no scope; no transfer moves it
         } else if (scopeNumber == 0) {
             refusal = GrantRefusal.ScopeNotAdmitted;
         } else if (_records[id].isKnown()) {
