@@ -230,7 +230,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     function idOf(Grant memory g) public pure returns (bytes32 id) {
         // keccak256(bytes.concat(keccak256(abi.encode(g)))): a struct of six words lies in memory as abi.encode would
         // copy it, and copying costs more than hashing.
-        // slither-disable-next-line assembly -- hashes a struct where it lies; check_idOf proves that it is the stated hash
+        // slither-disable-next-line assembly -- hashes a struct where it lies (check_idOf)
         assembly ("memory-safe") {
             mstore(0, keccak256(g, 192))
             id := keccak256(0, 32)
