@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Dataset, IDataCatalog} from "../src/interfaces/IDataCatalog.sol";
+import {RoleHolder} from "../src/base/SeparateRoles.sol";
+import {Dataset, DatasetVersion, IDataCatalog} from "../src/interfaces/IDataCatalog.sol";
 import {Spec} from "./support/Spec.sol";
 
 contract DataCatalogSpec is Spec {
@@ -14,97 +15,117 @@ contract DataCatalogSpec is Spec {
     enum Stage {
         Unknown,
         Registered,
-        Published,
-        Retired
+        Published, // version 1, and the matching key of epoch 1
+        Withdrawn, // that key has been
+        Retired // once published
     }
 
-    /// Where a call starts: how far KNOWN has come, who calls about which id, and what else is watched.
+    /// Where a call starts: how far KNOWN has come, who calls about which id, and what is watched.
     struct Given {
         uint8 stage;
+        bool paused;
         address caller;
         bytes32 id;
-        bytes32 probe;
+        bytes32 otherId;
         bytes32 purpose;
+        uint32 number; // of a version and of an epoch
     }
 
-    struct Registration {
-        bytes32 schemaDigest;
-        uint8 classification;
-        bytes32[] purposes;
+    /// All that the catalog tells of a dataset, under the purpose and the number that are watched.
+    struct Picture {
+        Dataset dataset;
+        bool listed;
+        DatasetVersion version;
+        bytes32 matchingKey;
     }
 
     IDataCatalog private catalog;
 
     function setUp() public {
-        catalog = IDataCatalog(_deploy("DataCatalog.sol:DataCatalog", abi.encode(ADMIN)));
-        _appoint(address(catalog), PROVIDER_ROLE, PROVIDER);
-        _appoint(address(catalog), PROVIDER_ROLE, OTHER_PROVIDER);
+        RoleHolder[] memory holders = _offices(2);
+        holders[2] = RoleHolder(PROVIDER_ROLE, PROVIDER);
+        holders[3] = RoleHolder(PROVIDER_ROLE, OTHER_PROVIDER);
+        catalog = IDataCatalog(_deploy("DataCatalog.sol:DataCatalog", abi.encode(holders)));
     }
 
-    function check_register(Given memory g, Registration memory r) public {
-        _arrange(g);
-        Dataset memory expected = catalog.datasetOf(g.id);
-        bytes memory before = _state(g.probe);
-        bool listed = catalog.lists(g.id, g.purpose);
-
-        (bool done,) = _callExpecting(
-            _refusalOfRegister(g, r),
-            g.caller,
-            address(catalog),
-            abi.encodeCall(catalog.register, (g.id, r.schemaDigest, r.classification, r.purposes))
-        );
-
-        // effect
+    function check_register(Given memory g, uint8 classification, bytes32[] memory purposes) public {
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        bytes memory data = abi.encodeCall(catalog.register, (g.id, classification, purposes));
+        (bool done,) = _expecting(_refusalOfRegister(g, classification, purposes), g, data);
         if (done) {
-            expected.provider = g.caller;
-            expected.classification = r.classification;
-            expected.schemaDigest = r.schemaDigest;
+            expected.dataset.provider = g.caller;
+            expected.dataset.classification = classification;
+            expected.listed = _among(purposes, g.purpose);
         }
-        vm.assertEq(abi.encode(catalog.datasetOf(g.id)), abi.encode(expected), "the dataset");
-        bool listedNow = listed || (done && _among(r.purposes, g.purpose));
-        vm.assertEq(catalog.lists(g.id, g.purpose), listedNow, "its purposes");
-        // no side effect
-        if (g.probe != g.id) vm.assertEq(_state(g.probe), before, "another dataset");
+        _requireEffect(g, expected, other);
     }
 
-    function check_publishVersion(Given memory g, bytes32 contentDigest, bytes32 matchingKey) public {
-        _arrange(g);
-        Dataset memory expected = catalog.datasetOf(g.id);
-        bytes memory before = _state(g.probe);
-
-        (bool done, bytes memory answer) = _callExpecting(
-            _refusalOfPublish(g, contentDigest == 0 || matchingKey == 0),
-            g.caller,
-            address(catalog),
-            abi.encodeCall(catalog.publishVersion, (g.id, contentDigest, matchingKey))
-        );
-
-        // effect
-        if (done) {
-            ++expected.version;
-            expected.contentDigest = contentDigest;
-            expected.matchingKey = matchingKey;
-            vm.assertEq(abi.decode(answer, (uint256)), expected.version, "the version told");
+    function check_listPurpose(Given memory g, bytes32 purpose) public {
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        bytes memory refusal = _refusalOfProvision(g, purpose == 0);
+        if (refusal.length == 0 && purpose == LISTED) {
+            refusal = abi.encodeWithSelector(IDataCatalog.PurposeRepeated.selector, g.id, purpose);
         }
-        vm.assertEq(abi.encode(catalog.datasetOf(g.id)), abi.encode(expected), "the dataset");
-        // no side effect
-        if (g.probe != g.id) vm.assertEq(_state(g.probe), before, "another dataset");
+        (bool done,) = _expecting(refusal, g, abi.encodeCall(catalog.listPurpose, (g.id, purpose)));
+        if (done && g.purpose == purpose) expected.listed = true;
+        _requireEffect(g, expected, other);
+    }
+
+    function check_delistPurpose(Given memory g, bytes32 purpose) public {
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        bytes memory refusal = _refusalOfWithdrawal(g);
+        if (refusal.length == 0 && purpose != LISTED) {
+            refusal = abi.encodeWithSelector(IDataCatalog.PurposeNotListed.selector, g.id, purpose);
+        }
+        (bool done,) = _expecting(refusal, g, abi.encodeCall(catalog.delistPurpose, (g.id, purpose)));
+        if (done && g.purpose == purpose) expected.listed = false;
+        _requireEffect(g, expected, other);
+    }
+
+    function check_publishVersion(Given memory g, bytes32 schemaDigest, bytes32 contentDigest) public {
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        bytes memory refusal = _refusalOfProvision(g, schemaDigest == 0 || contentDigest == 0);
+        bytes memory data = abi.encodeCall(catalog.publishVersion, (g.id, schemaDigest, contentDigest));
+        (bool done, bytes memory answer) = _expecting(refusal, g, data);
+        if (done) {
+            ++expected.dataset.version;
+            vm.assertEq(abi.decode(answer, (uint256)), expected.dataset.version, "the version told");
+            if (g.number == expected.dataset.version) {
+                expected.version = DatasetVersion(schemaDigest, contentDigest);
+            }
+        }
+        _requireEffect(g, expected, other);
+    }
+
+    function check_publishMatchingKey(Given memory g, uint32 epoch, bytes32 key) public {
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        bytes memory refusal = _refusalOfProvision(g, key == 0);
+        uint32 latest = _reached(g, Stage.Published) ? 1 : 0;
+        if (refusal.length == 0 && epoch != latest + 1) {
+            refusal = abi.encodeWithSelector(IDataCatalog.EpochOutOfOrder.selector, g.id, epoch, latest);
+        }
+        (bool done,) = _expecting(refusal, g, abi.encodeCall(catalog.publishMatchingKey, (g.id, epoch, key)));
+        if (done) {
+            expected.dataset.epoch = epoch;
+            if (g.number == epoch) expected.matchingKey = key;
+        }
+        _requireEffect(g, expected, other);
+    }
+
+    function check_withdrawMatchingKey(Given memory g, uint32 epoch) public {
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        bytes memory refusal = _refusalOfWithdrawal(g);
+        if (refusal.length == 0) refusal = _refusalOfKey(g, epoch);
+        (bool done,) = _expecting(refusal, g, abi.encodeCall(catalog.withdrawMatchingKey, (g.id, epoch)));
+        if (done && g.number == epoch) expected.matchingKey = 0;
+        _requireEffect(g, expected, other);
     }
 
     function check_retire(Given memory g) public {
-        _arrange(g);
-        Dataset memory expected = catalog.datasetOf(g.id);
-        bytes memory before = _state(g.probe);
-
-        (bool done,) = _callExpecting(
-            _refusalOfRetire(g), g.caller, address(catalog), abi.encodeCall(catalog.retire, (g.id))
-        );
-
-        // effect
-        if (done) expected.retired = true;
-        vm.assertEq(abi.encode(catalog.datasetOf(g.id)), abi.encode(expected), "the dataset");
-        // no side effect
-        if (g.probe != g.id) vm.assertEq(_state(g.probe), before, "another dataset");
+        (Picture memory expected, Picture memory other) = _arrange(g);
+        (bool done,) = _expecting(_refusalOfWithdrawal(g), g, abi.encodeCall(catalog.retire, (g.id)));
+        if (done) expected.dataset.retired = true;
+        _requireEffect(g, expected, other);
     }
 
     function check_requireUsable(Given memory g) public {
@@ -113,87 +134,125 @@ contract DataCatalogSpec is Spec {
         if (refusal.length == 0 && g.purpose != LISTED) {
             refusal = abi.encodeWithSelector(IDataCatalog.PurposeNotListed.selector, g.id, g.purpose);
         }
-        _callExpecting(refusal, g.caller, address(catalog), abi.encodeCall(catalog.requireUsable, (g.id, g.purpose)));
+        _expecting(refusal, g, abi.encodeCall(catalog.requireUsable, (g.id, g.purpose)));
+    }
+
+    function check_matchingKeyOf(Given memory g) public {
+        _arrange(g);
+        (bool done, bytes memory answer) =
+            _expecting(_refusalOfKey(g, g.number), g, abi.encodeCall(catalog.matchingKeyOf, (g.id, g.number)));
+        if (done) vm.assertEq(abi.decode(answer, (bytes32)), keccak256("key"), "the key");
     }
 
     // ------------------------------------------------------------------ at random
 
-    function test_register(Given memory g, Registration memory r, uint8 who, bool known, uint8 spoil) public {
-        _meet(g, who, known);
-        uint256 count = r.purposes.length;
-        if (spoil == 1) g.id = 0;
-        if (spoil == 2) r.schemaDigest = 0;
-        if (spoil == 3 && count > 0) r.purposes[count - 1] = 0;
-        if (spoil == 4 && count > 1) r.purposes[count - 1] = r.purposes[0];
-        if (spoil == 5 && count > 0) g.purpose = r.purposes[0];
-        r.classification %= 6;
-        check_register(g, r);
-    }
-
-    function test_publishVersion(Given memory g, bytes32 contentDigest, bytes32 matchingKey, uint8 who, bool known)
+    function test_register(Given memory g, uint8 classification, bytes32[] memory purposes, uint8 who, uint8 spoil)
         public
     {
-        _meet(g, who, known);
-        check_publishVersion(g, contentDigest, matchingKey);
+        _meet(g, who);
+        uint256 count = purposes.length;
+        if (spoil == 1) g.id = 0;
+        if (spoil == 3 && count > 0) purposes[count - 1] = 0;
+        if (spoil == 4 && count > 1) purposes[count - 1] = purposes[0];
+        if (spoil == 5 && count > 0) g.purpose = purposes[0];
+        check_register(g, classification % 6, purposes);
     }
 
-    function test_retire(Given memory g, uint8 who, bool known) public {
-        _meet(g, who, known);
+    function test_listPurpose(Given memory g, bytes32 purpose, uint8 who, uint8 pick) public {
+        _meet(g, who);
+        check_listPurpose(g, [bytes32(0), LISTED, g.purpose, purpose][pick % 4]);
+    }
+
+    function test_delistPurpose(Given memory g, bytes32 purpose, uint8 who, uint8 pick) public {
+        _meet(g, who);
+        check_delistPurpose(g, [LISTED, LISTED, g.purpose, purpose][pick % 4]);
+    }
+
+    function test_publishVersion(Given memory g, bytes32 schemaDigest, bytes32 contentDigest, uint8 who) public {
+        _meet(g, who);
+        check_publishVersion(g, schemaDigest, contentDigest);
+    }
+
+    function test_publishMatchingKey(Given memory g, uint32 epoch, bytes32 key, uint8 who) public {
+        _meet(g, who);
+        check_publishMatchingKey(g, epoch % 4, key);
+    }
+
+    function test_withdrawMatchingKey(Given memory g, uint32 epoch, uint8 who) public {
+        _meet(g, who);
+        check_withdrawMatchingKey(g, epoch % 3);
+    }
+
+    function test_retire(Given memory g, uint8 who) public {
+        _meet(g, who);
         check_retire(g);
     }
 
-    function test_requireUsable(Given memory g, uint8 who, bool known) public {
-        _meet(g, who, known);
-        if (who > 127) g.purpose = LISTED;
+    function test_requireUsable(Given memory g, uint8 who) public {
+        _meet(g, who);
         check_requireUsable(g);
     }
 
-    /// Chance alone would seldom bring a caller and a dataset that the contract knows.
-    function _meet(Given memory g, uint8 who, bool known) private pure {
-        if (who % 4 != 0) g.caller = [ADMIN, PROVIDER, OTHER_PROVIDER][who % 4 - 1];
-        if (known) g.id = KNOWN;
-        g.stage %= 4;
+    function test_matchingKeyOf(Given memory g, uint8 who) public {
+        _meet(g, who);
+        check_matchingKeyOf(g);
+    }
+
+    /// Chance alone would seldom bring together a caller, a dataset and a number that the contract knows.
+    function _meet(Given memory g, uint8 who) private pure {
+        if (who % 6 != 0) g.caller = [ADMIN, PROVIDER, PROVIDER, OTHER_PROVIDER, PAUSER][who % 6 - 1];
+        if (who % 4 != 0) g.id = KNOWN;
+        else if (who % 8 == 0) g.otherId = KNOWN;
+        if (who % 3 != 0) g.purpose = LISTED;
+        g.stage %= 5;
+        g.number %= 3;
+        g.paused = g.paused && who % 5 == 0;
     }
 
     // ------------------------------------------------------------------ what must be refused
 
-    function _refusalOfRegister(Given memory g, Registration memory r) private pure returns (bytes memory) {
-        if (!_isProvider(g.caller)) return _lacksRole(g.caller, PROVIDER_ROLE);
-        if (g.id == 0 || r.schemaDigest == 0) return abi.encodeWithSelector(IDataCatalog.ZeroField.selector, g.id);
+    function _refusalOfRegister(Given memory g, uint8 classification, bytes32[] memory purposes)
+        private
+        pure
+        returns (bytes memory refusal)
+    {
+        refusal = _refusalOfOffice(g);
+        if (refusal.length != 0) return refusal;
+        if (g.id == 0) return _zeroField(g);
         if (_reached(g, Stage.Registered)) {
             return abi.encodeWithSelector(IDataCatalog.DatasetExists.selector, g.id, PROVIDER);
         }
-        if (r.classification < 1 || r.classification > 4) {
-            return abi.encodeWithSelector(IDataCatalog.ClassificationOutOfRange.selector, g.id, r.classification);
+        if (classification < 1 || classification > 4) {
+            return abi.encodeWithSelector(IDataCatalog.ClassificationOutOfRange.selector, g.id, classification);
         }
-        if (r.purposes.length == 0) return abi.encodeWithSelector(IDataCatalog.NoPurpose.selector, g.id);
-        for (uint256 i = 0; i < r.purposes.length; ++i) {
-            bytes32 purpose = r.purposes[i];
-            if (purpose == 0) return abi.encodeWithSelector(IDataCatalog.ZeroField.selector, g.id);
+        if (purposes.length == 0) return abi.encodeWithSelector(IDataCatalog.NoPurpose.selector, g.id);
+        for (uint256 i = 0; i < purposes.length; ++i) {
+            if (purposes[i] == 0) return _zeroField(g);
             for (uint256 j = 0; j < i; ++j) {
-                if (r.purposes[j] == purpose) {
-                    return abi.encodeWithSelector(IDataCatalog.PurposeRepeated.selector, g.id, purpose);
+                if (purposes[j] == purposes[i]) {
+                    return abi.encodeWithSelector(IDataCatalog.PurposeRepeated.selector, g.id, purposes[i]);
                 }
             }
         }
-        return "";
     }
 
-    function _refusalOfPublish(Given memory g, bool zeroField) private pure returns (bytes memory refusal) {
-        if (!_isProvider(g.caller)) return _lacksRole(g.caller, PROVIDER_ROLE);
-        refusal = _refusalOfOffer(g);
-        if (refusal.length != 0) return refusal;
-        if (g.caller != PROVIDER) {
-            return abi.encodeWithSelector(IDataCatalog.NotTheProvider.selector, g.id, g.caller, PROVIDER);
-        }
-        if (zeroField) return abi.encodeWithSelector(IDataCatalog.ZeroField.selector, g.id);
+    /// Of what only the dataset's own provider adds, in office and while nothing is paused.
+    function _refusalOfProvision(Given memory g, bool zeroField) private pure returns (bytes memory refusal) {
+        refusal = _refusalOfOffice(g);
+        if (refusal.length == 0) refusal = _refusalOfOffer(g);
+        if (refusal.length == 0 && g.caller != PROVIDER) refusal = _notTheProvider(g);
+        if (refusal.length == 0 && zeroField) refusal = _zeroField(g);
     }
 
-    function _refusalOfRetire(Given memory g) private pure returns (bytes memory refusal) {
+    /// Of what withdraws: no pause stops it, and the admin may do it too.
+    function _refusalOfWithdrawal(Given memory g) private pure returns (bytes memory refusal) {
         refusal = _refusalOfOffer(g);
-        if (refusal.length == 0 && g.caller != PROVIDER && g.caller != ADMIN) {
-            return abi.encodeWithSelector(IDataCatalog.NotTheProvider.selector, g.id, g.caller, PROVIDER);
-        }
+        if (refusal.length == 0 && g.caller != PROVIDER && g.caller != ADMIN) refusal = _notTheProvider(g);
+    }
+
+    function _refusalOfOffice(Given memory g) private pure returns (bytes memory) {
+        if (g.caller != PROVIDER && g.caller != OTHER_PROVIDER) return _lacksRole(g.caller, PROVIDER_ROLE);
+        return g.paused ? _isPaused() : bytes("");
     }
 
     function _refusalOfOffer(Given memory g) private pure returns (bytes memory) {
@@ -204,36 +263,70 @@ contract DataCatalogSpec is Spec {
         return "";
     }
 
-    // ------------------------------------------------------------------ arrangement
+    function _refusalOfKey(Given memory g, uint32 epoch) private pure returns (bytes memory) {
+        bool published = epoch == 1 && _reached(g, Stage.Published) && g.stage != uint8(Stage.Withdrawn);
+        return published ? bytes("") : abi.encodeWithSelector(IDataCatalog.NoMatchingKey.selector, g.id, epoch);
+    }
 
-    function _arrange(Given memory g) private {
+    function _zeroField(Given memory g) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IDataCatalog.ZeroField.selector, g.id);
+    }
+
+    function _notTheProvider(Given memory g) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IDataCatalog.NotTheProvider.selector, g.id, g.caller, PROVIDER);
+    }
+
+    // ------------------------------------------------------------------ arrangement, and what must follow
+
+    function _arrange(Given memory g) private returns (Picture memory own, Picture memory other) {
         vm.assume(g.stage <= uint8(Stage.Retired));
         if (g.stage >= uint8(Stage.Registered)) {
             bytes32[] memory purposes = new bytes32[](1);
             purposes[0] = LISTED;
             vm.prank(PROVIDER);
-            catalog.register(KNOWN, keccak256("schema"), 2, purposes);
+            catalog.register(KNOWN, 2, purposes);
         }
         if (g.stage >= uint8(Stage.Published)) {
             vm.prank(PROVIDER);
-            catalog.publishVersion(KNOWN, keccak256("content"), keccak256("key"));
-        }
-        if (g.stage >= uint8(Stage.Retired)) {
+            catalog.publishVersion(KNOWN, keccak256("schema"), keccak256("content"));
             vm.prank(PROVIDER);
-            catalog.retire(KNOWN);
+            catalog.publishMatchingKey(KNOWN, 1, keccak256("key"));
         }
+        if (g.stage >= uint8(Stage.Withdrawn)) {
+            vm.prank(PROVIDER);
+            if (g.stage == uint8(Stage.Withdrawn)) catalog.withdrawMatchingKey(KNOWN, 1);
+            else catalog.retire(KNOWN);
+        }
+        if (g.paused) _pause(address(catalog));
+        return (_picture(g.id, g), _picture(g.otherId, g));
     }
 
-    function _isProvider(address account) private pure returns (bool) {
-        return account == PROVIDER || account == OTHER_PROVIDER;
+    function _expecting(bytes memory refusal, Given memory g, bytes memory data)
+        private
+        returns (bool done, bytes memory answer)
+    {
+        return _callExpecting(refusal, g.caller, address(catalog), data);
+    }
+
+    /// The dataset is as expected, and any other as it was.
+    function _requireEffect(Given memory g, Picture memory expected, Picture memory other) private view {
+        vm.assertEq(abi.encode(_picture(g.id, g)), abi.encode(expected), "effect");
+        if (g.otherId != g.id) vm.assertEq(abi.encode(_picture(g.otherId, g)), abi.encode(other), "no side effect");
+    }
+
+    function _picture(bytes32 id, Given memory g) private view returns (Picture memory) {
+        (bool published, bytes memory key) =
+            address(catalog).staticcall(abi.encodeCall(catalog.matchingKeyOf, (id, g.number)));
+        return Picture(
+            catalog.datasetOf(id),
+            catalog.lists(id, g.purpose),
+            catalog.versionOf(id, g.number),
+            published ? abi.decode(key, (bytes32)) : bytes32(0)
+        );
     }
 
     function _reached(Given memory g, Stage stage) private pure returns (bool) {
         return g.id == KNOWN && g.stage >= uint8(stage);
-    }
-
-    function _state(bytes32 id) private view returns (bytes memory) {
-        return abi.encode(catalog.datasetOf(id), catalog.lists(id, LISTED));
     }
 
     function _among(bytes32[] memory all, bytes32 one) private pure returns (bool) {

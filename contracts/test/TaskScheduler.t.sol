@@ -12,6 +12,7 @@ contract TaskSchedulerSpec is GivenTask {
         bytes32 purpose;
         bytes32 termsDigest;
         uint48 deadline;
+        bool standing;
     }
 
     function check_open(Given memory g, Opening memory o) public {
@@ -22,13 +23,17 @@ contract TaskSchedulerSpec is GivenTask {
         bool done = _expecting(
             _refusalOfOpen(g, o),
             g,
-            abi.encodeCall(scheduler.open, (g.id, o.datasetId, o.purpose, o.termsDigest, o.deadline))
+            abi.encodeCall(
+                scheduler.open, (g.id, o.datasetId, o.purpose, o.termsDigest, o.deadline, _kind(o.standing))
+            )
         );
 
         if (done) {
             expected.state = TaskState.Open;
             expected.requester = g.caller;
             expected.deadline = o.deadline;
+            expected.kind = _kind(o.standing);
+            expected.recordUntil = o.standing ? o.deadline : 0;
             expected.datasetId = o.datasetId;
             expected.purpose = o.purpose;
             expected.termsDigest = o.termsDigest;
@@ -56,7 +61,8 @@ contract TaskSchedulerSpec is GivenTask {
         _arrange(g);
         Task memory expected = scheduler.taskOf(g.id);
         bytes memory before = _state(g.probe);
-        bytes memory refusal = _refusalOfLease(g);
+        bytes memory refusal = _refusalOfPause(g);
+        if (refusal.length == 0) refusal = _refusalOfLease(g);
         if (refusal.length == 0) refusal = _refusalOfMove(g, TaskState.Accepted, TaskState.Running);
 
         if (_expecting(refusal, g, abi.encodeCall(scheduler.start, (g.id)))) expected.state = TaskState.Running;
@@ -67,9 +73,9 @@ contract TaskSchedulerSpec is GivenTask {
         _arrange(g);
         Task memory expected = scheduler.taskOf(g.id);
         bytes memory before = _state(g.probe);
-        bytes memory refusal = _leased(g)
-            ? _refusalOfLease(g)
-            : abi.encodeWithSelector(ITaskScheduler.TaskNotLeased.selector, g.id, _stateOf(g));
+        bytes memory refusal = _refusalOfPause(g);
+        if (refusal.length == 0) refusal = _refusalOfLeased(g);
+        if (refusal.length == 0) refusal = _refusalOfLease(g);
 
         bool done = _expecting(refusal, g, abi.encodeCall(scheduler.heartbeat, (g.id)));
 
@@ -82,15 +88,23 @@ contract TaskSchedulerSpec is GivenTask {
         Task memory expected = scheduler.taskOf(g.id);
         bytes memory before = _state(g.probe);
 
-        bool done = _expecting(_refusalOfFail(g), g, abi.encodeCall(scheduler.fail, (g.id, reason)));
+        bytes memory refusal = _refusalOfLeased(g);
+        if (refusal.length == 0 && g.caller != PROVIDER) refusal = _notTheProvider(g, PROVIDER);
+        if (refusal.length == 0) refusal = _refusalOfTime(g);
 
-        if (done) {
-            expected.state = _attempts(g) == 3 ? TaskState.Failed : TaskState.Open;
-            expected.provider = address(0);
-            expected.leaseEnds = 0;
-            expected.requesterResult = 0;
-            expected.providerResult = 0;
-        }
+        if (_expecting(refusal, g, abi.encodeCall(scheduler.fail, (g.id, reason)))) _endAttempt(g, expected);
+        _requireEffect(g, expected, before);
+    }
+
+    function check_lapse(Given memory g) public {
+        _arrange(g);
+        Task memory expected = scheduler.taskOf(g.id);
+        bytes memory before = _state(g.probe);
+        bytes memory refusal = _refusalOfLeased(g);
+        if (refusal.length == 0) refusal = _refusalOfTime(g);
+        if (refusal.length == 0 && _now(g) < LEASE_ENDS) refusal = _leaseStillHeld(g);
+
+        if (_expecting(refusal, g, abi.encodeCall(scheduler.lapse, (g.id)))) _endAttempt(g, expected);
         _requireEffect(g, expected, before);
     }
 
@@ -130,16 +144,28 @@ contract TaskSchedulerSpec is GivenTask {
         if (done) {
             if (g.caller == REQUESTER) expected.requesterResult = result;
             else expected.providerResult = result;
-            if (g.committed != 0) expected.state = result == RESULT ? TaskState.Completed : TaskState.Disputed;
+            if (g.committed != 0 && result == RESULT) _complete(g, expected);
+            else if (g.committed != 0) expected.state = TaskState.Disputed;
         }
         _requireEffect(g, expected, before);
     }
 
-    function check_requireRunning(Given memory g) public {
+    function check_resolve(Given memory g, bytes32 result) public {
         _arrange(g);
-        bytes memory refusal = _refusalOfRunning(g);
+        Task memory expected = scheduler.taskOf(g.id);
+        bytes memory before = _state(g.probe);
+
+        bool done = _expecting(_refusalOfResolve(g, result), g, abi.encodeCall(scheduler.resolve, (g.id, result)));
+
+        if (done && result == 0) expected.state = TaskState.Failed;
+        else if (done) _complete(g, expected);
+        _requireEffect(g, expected, before);
+    }
+
+    function check_requireRecordable(Given memory g) public {
+        _arrange(g);
         (bool done, bytes memory answer) = _callExpecting(
-            refusal, g.caller, address(scheduler), abi.encodeCall(scheduler.requireRunning, (g.id))
+            _refusalOfRecording(g), g.caller, address(scheduler), abi.encodeCall(scheduler.requireRecordable, (g.id))
         );
         if (done) vm.assertEq(abi.decode(answer, (bytes32)), PURPOSE, "the purpose");
     }
@@ -175,6 +201,11 @@ contract TaskSchedulerSpec is GivenTask {
         check_fail(g, reason);
     }
 
+    function test_lapse(Given memory g, uint8 pick) public {
+        _meet(g, pick);
+        check_lapse(g);
+    }
+
     function test_cancel(Given memory g, uint8 pick) public {
         _meet(g, pick);
         check_cancel(g);
@@ -191,15 +222,25 @@ contract TaskSchedulerSpec is GivenTask {
         check_commitResult(g, result);
     }
 
-    function test_requireRunning(Given memory g, uint8 pick) public {
+    function test_resolve(Given memory g, uint8 pick, bytes32 result) public {
+        if (pick % 4 != 0) g.state = uint8(TaskState.Disputed);
+        if (pick % 4 != 3) (g.caller, pick) = (ARBITER, 6);
         _meet(g, pick);
-        check_requireRunning(g);
+        check_resolve(g, [bytes32(0), RESULT, OTHER_RESULT, result][uint256(result) % 4]);
+    }
+
+    function test_requireRecordable(Given memory g, uint8 pick) public {
+        if (pick % 4 == 0) g.state = uint8(TaskState.Completed);
+        if (pick % 4 == 1) g.state = uint8(TaskState.Running);
+        _meet(g, pick);
+        check_requireRecordable(g);
     }
 
     // ------------------------------------------------------------------ what must be refused
 
     function _refusalOfOpen(Given memory g, Opening memory o) private pure returns (bytes memory) {
         if (g.caller != REQUESTER) return _lacksRole(g.caller, REQUESTER_ROLE);
+        if (g.paused) return _isPaused();
         if (g.id == 0 || o.termsDigest == 0) return abi.encodeWithSelector(ITaskScheduler.ZeroField.selector, g.id);
         if (o.deadline <= _now(g)) {
             return abi.encodeWithSelector(ITaskScheduler.DeadlinePassed.selector, g.id, o.deadline, uint256(_now(g)));
@@ -214,7 +255,8 @@ contract TaskSchedulerSpec is GivenTask {
 
     function _refusalOfAccept(Given memory g) private pure returns (bytes memory refusal) {
         if (g.caller != PROVIDER && g.caller != OTHER_PROVIDER) return _lacksRole(g.caller, PROVIDER_ROLE);
-        refusal = _refusalOfMove(g, TaskState.Open, TaskState.Accepted);
+        refusal = _refusalOfPause(g);
+        if (refusal.length == 0) refusal = _refusalOfMove(g, TaskState.Open, TaskState.Accepted);
         if (refusal.length == 0) refusal = _refusalOfTime(g);
         if (refusal.length == 0 && g.retired) {
             refusal = abi.encodeWithSelector(IDataCatalog.DatasetNoLongerOffered.selector, DATASET);
@@ -231,10 +273,9 @@ contract TaskSchedulerSpec is GivenTask {
         }
     }
 
-    function _refusalOfFail(Given memory g) private pure returns (bytes memory) {
-        if (_stateOf(g) == TaskState.None) return _notTheProvider(g, address(0));
-        if (!_leased(g)) return _notAllowed(g, _attempts(g) < 3 ? TaskState.Open : TaskState.Failed);
-        return g.caller == PROVIDER ? _refusalOfTime(g) : _notTheProvider(g, PROVIDER);
+    function _refusalOfLeased(Given memory g) private pure returns (bytes memory) {
+        if (_leased(g)) return "";
+        return abi.encodeWithSelector(ITaskScheduler.TaskNotLeased.selector, g.id, _stateOf(g));
     }
 
     function _refusalOfCancel(Given memory g) private pure returns (bytes memory) {
@@ -242,15 +283,15 @@ contract TaskSchedulerSpec is GivenTask {
         if (g.caller != REQUESTER) {
             return abi.encodeWithSelector(ITaskScheduler.NotTheRequester.selector, g.id, g.caller, REQUESTER);
         }
-        if (_stateOf(g) == TaskState.Running && _now(g) < LEASE_ENDS) {
-            return
-                abi.encodeWithSelector(ITaskScheduler.LeaseStillHeld.selector, g.id, LEASE_ENDS, uint256(_now(g)));
-        }
-        return "";
+        return _stateOf(g) == TaskState.Running && _now(g) < LEASE_ENDS ? _leaseStillHeld(g) : bytes("");
     }
 
     function _refusalOfCommit(Given memory g, bytes32 result) private pure returns (bytes memory refusal) {
-        refusal = _refusalOfRunning(g);
+        refusal = _refusalOfPause(g);
+        if (refusal.length == 0 && _stateOf(g) != TaskState.Running) {
+            refusal = abi.encodeWithSelector(ITaskScheduler.TaskNotRunning.selector, g.id, _stateOf(g));
+        }
+        if (refusal.length == 0) refusal = _refusalOfTime(g);
         if (refusal.length != 0) return refusal;
         if (result == 0) return abi.encodeWithSelector(ITaskScheduler.ZeroField.selector, g.id);
         if (g.caller != REQUESTER && g.caller != PROVIDER) {
@@ -262,9 +303,29 @@ contract TaskSchedulerSpec is GivenTask {
         }
     }
 
-    function _refusalOfRunning(Given memory g) private pure returns (bytes memory) {
-        if (_stateOf(g) == TaskState.Running) return _refusalOfTime(g);
-        return abi.encodeWithSelector(ITaskScheduler.TaskNotRunning.selector, g.id, _stateOf(g));
+    function _refusalOfResolve(Given memory g, bytes32 result) private pure returns (bytes memory refusal) {
+        if (g.caller != ARBITER) return _lacksRole(g.caller, ARBITER_ROLE);
+        if (g.paused) return _isPaused();
+        refusal = _refusalOfMove(g, TaskState.Disputed, TaskState.Completed);
+        if (refusal.length == 0 && result != 0 && result != RESULT && result != OTHER_RESULT) {
+            refusal = abi.encodeWithSelector(ITaskScheduler.NotACommittedResult.selector, g.id, result);
+        }
+    }
+
+    function _refusalOfRecording(Given memory g) private pure returns (bytes memory) {
+        bool standing = g.standing && g.id == KNOWN;
+        if (_stateOf(g) != (standing ? TaskState.Running : TaskState.Completed)) {
+            return abi.encodeWithSelector(
+                ITaskScheduler.NotRecordable.selector, g.id, _kind(standing), _stateOf(g)
+            );
+        }
+        uint48 until = standing ? DEADLINE : BEGIN + 30 days;
+        if (_now(g) < until) return "";
+        return abi.encodeWithSelector(ITaskScheduler.RecordingOver.selector, g.id, until, uint256(_now(g)));
+    }
+
+    function _refusalOfPause(Given memory g) private pure returns (bytes memory) {
+        return g.paused ? _isPaused() : bytes("");
     }
 
     function _refusalOfTime(Given memory g) private pure returns (bytes memory) {
@@ -280,6 +341,10 @@ contract TaskSchedulerSpec is GivenTask {
         return abi.encodeWithSelector(ITaskScheduler.MoveNotAllowed.selector, g.id, _stateOf(g), to);
     }
 
+    function _leaseStillHeld(Given memory g) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(ITaskScheduler.LeaseStillHeld.selector, g.id, LEASE_ENDS, uint256(_now(g)));
+    }
+
     function _notTheProvider(Given memory g, address provider) private pure returns (bytes memory) {
         return abi.encodeWithSelector(ITaskScheduler.NotTheProvider.selector, g.id, g.caller, provider);
     }
@@ -288,6 +353,19 @@ contract TaskSchedulerSpec is GivenTask {
 
     function _expecting(bytes memory refusal, Given memory g, bytes memory data) private returns (bool done) {
         (done,) = _callExpecting(refusal, g.caller, address(scheduler), data);
+    }
+
+    function _endAttempt(Given memory g, Task memory expected) private pure {
+        expected.state = _attempts(g) == 3 ? TaskState.Failed : TaskState.Open;
+        expected.provider = address(0);
+        expected.leaseEnds = 0;
+        expected.requesterResult = 0;
+        expected.providerResult = 0;
+    }
+
+    function _complete(Given memory g, Task memory expected) private pure {
+        expected.state = TaskState.Completed;
+        if (!g.standing) expected.recordUntil = _now(g) + 30 days;
     }
 
     /// The task is as expected, and any other as it was.

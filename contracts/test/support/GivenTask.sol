@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {RoleHolder} from "../../src/base/SeparateRoles.sol";
 import {IDataCatalog} from "../../src/interfaces/IDataCatalog.sol";
-import {ITaskScheduler, Task, TaskState} from "../../src/interfaces/ITaskScheduler.sol";
+import {ITaskScheduler, TaskKind, TaskState} from "../../src/interfaces/ITaskScheduler.sol";
 import {Spec} from "./Spec.sol";
 
 /// @notice One task brought to any of its states by the moves that lead there, and any moment to act on it.
 abstract contract GivenTask is Spec {
     bytes32 internal constant PROVIDER_ROLE = keccak256("PROVIDER_ROLE");
     bytes32 internal constant REQUESTER_ROLE = keccak256("REQUESTER_ROLE");
+    bytes32 internal constant ARBITER_ROLE = keccak256("ARBITER_ROLE");
     address internal constant PROVIDER = address(0xB1);
     address internal constant OTHER_PROVIDER = address(0xB2);
     address internal constant REQUESTER = address(0xC1);
+    address internal constant ARBITER = address(0xD1);
     bytes32 internal constant KNOWN = keccak256("the task that is arranged");
     bytes32 internal constant DATASET = keccak256("a dataset of PROVIDER");
     bytes32 internal constant PURPOSE = keccak256("its one purpose");
     bytes32 internal constant RESULT = keccak256("the result that a side has committed to");
+    bytes32 internal constant OTHER_RESULT = keccak256("what the provider commits to in a dispute");
     uint48 internal constant BEGIN = 1_000_000;
     uint48 internal constant LEASE_ENDS = BEGIN + 1 days;
     uint48 internal constant DEADLINE = BEGIN + 10 days;
@@ -28,6 +32,8 @@ abstract contract GivenTask is Spec {
         address caller;
         uint32 later; // seconds after BEGIN
         bool retired; // before it is leased: its dataset has been
+        bool standing; // its kind
+        bool paused;
         bytes32 id;
         bytes32 probe;
     }
@@ -37,16 +43,19 @@ abstract contract GivenTask is Spec {
 
     function setUp() public {
         vm.warp(BEGIN);
-        catalog = IDataCatalog(_deploy("DataCatalog.sol:DataCatalog", abi.encode(ADMIN)));
-        scheduler = ITaskScheduler(_deploy("TaskScheduler.sol:TaskScheduler", abi.encode(ADMIN, catalog)));
-        _appoint(address(catalog), PROVIDER_ROLE, PROVIDER);
-        _appoint(address(scheduler), PROVIDER_ROLE, PROVIDER);
-        _appoint(address(scheduler), PROVIDER_ROLE, OTHER_PROVIDER);
-        _appoint(address(scheduler), REQUESTER_ROLE, REQUESTER);
+        RoleHolder[] memory holders = _offices(1);
+        holders[2] = RoleHolder(PROVIDER_ROLE, PROVIDER);
+        catalog = IDataCatalog(_deploy("DataCatalog.sol:DataCatalog", abi.encode(holders)));
+        holders = _offices(4);
+        holders[2] = RoleHolder(PROVIDER_ROLE, PROVIDER);
+        holders[3] = RoleHolder(PROVIDER_ROLE, OTHER_PROVIDER);
+        holders[4] = RoleHolder(REQUESTER_ROLE, REQUESTER);
+        holders[5] = RoleHolder(ARBITER_ROLE, ARBITER);
+        scheduler = ITaskScheduler(_deploy("TaskScheduler.sol:TaskScheduler", abi.encode(holders, catalog)));
         bytes32[] memory purposes = new bytes32[](1);
         purposes[0] = PURPOSE;
         vm.prank(PROVIDER);
-        catalog.register(DATASET, keccak256("schema"), 4, purposes);
+        catalog.register(DATASET, 4, purposes);
     }
 
     function _meet(Given memory g, uint8 pick) internal pure {
@@ -56,10 +65,15 @@ abstract contract GivenTask is Spec {
         g.failures = leased ? g.failures % 3 : 0;
         g.committed = state == TaskState.Running ? g.committed % 3 : 0;
         if (state != TaskState.None && state != TaskState.Open) g.retired = false;
-        if (pick % 5 != 0) g.caller = [REQUESTER, PROVIDER, PROVIDER, OTHER_PROVIDER][pick % 5 - 1];
+        if (state == TaskState.None) g.standing = false;
+        g.paused = g.paused && pick % 3 == 0;
+        if (pick % 6 != 0) g.caller = [REQUESTER, PROVIDER, PROVIDER, OTHER_PROVIDER, ARBITER][pick % 6 - 1];
         if (pick % 7 != 0) g.id = KNOWN;
         uint32 deadline = 10 days;
-        g.later = [uint32(0), 1 days - 1, 1 days, deadline - 1, deadline, g.later % deadline][g.later % 6];
+        uint32 recordable = 30 days;
+        g.later = [uint32(0), 1 days - 1, 1 days, deadline - 1, deadline, recordable - 1, recordable, g.later % deadline][
+            g.later % 8
+        ];
         if (state == TaskState.Expired) g.later = deadline;
     }
 
@@ -69,6 +83,7 @@ abstract contract GivenTask is Spec {
         TaskState state = TaskState(g.state);
         vm.assume(g.failures == 0 || state == TaskState.Accepted || state == TaskState.Running);
         vm.assume(g.committed == 0 || state == TaskState.Running);
+        vm.assume(!g.standing || state != TaskState.None);
         vm.assume(!g.retired || state == TaskState.None || state == TaskState.Open);
         vm.assume(state != TaskState.Expired || _now(g) >= DEADLINE);
         if (state != TaskState.None) _bringTo(state, g);
@@ -76,12 +91,13 @@ abstract contract GivenTask is Spec {
             vm.prank(PROVIDER);
             catalog.retire(DATASET);
         }
+        if (g.paused) _pause(address(scheduler));
         vm.warp(_now(g));
     }
 
     function _bringTo(TaskState state, Given memory g) private {
         vm.prank(REQUESTER);
-        scheduler.open(KNOWN, DATASET, PURPOSE, keccak256("terms"), DEADLINE);
+        scheduler.open(KNOWN, DATASET, PURPOSE, keccak256("terms"), DEADLINE, _kind(g.standing));
         uint256 failures = state == TaskState.Failed ? 3 : g.failures;
         for (uint256 i = 0; i < failures; ++i) {
             _acceptKnown();
@@ -115,11 +131,15 @@ abstract contract GivenTask is Spec {
         }
         if (ended || committed == 2) {
             vm.prank(PROVIDER);
-            scheduler.commitResult(KNOWN, state == TaskState.Disputed ? keccak256("another result") : RESULT);
+            scheduler.commitResult(KNOWN, state == TaskState.Disputed ? OTHER_RESULT : RESULT);
         }
     }
 
     // ------------------------------------------------------------------ what is so, told without asking
+
+    function _kind(bool standing) internal pure returns (TaskKind) {
+        return standing ? TaskKind.Standing : TaskKind.OneOff;
+    }
 
     function _now(Given memory g) internal pure returns (uint48) {
         return BEGIN + g.later;
