@@ -32,6 +32,7 @@ _LABELS = {
     "returned": "payouts returned",
     "blocks": "blocks read",
     "access_log": "access log entries",
+    "checkpoint": "of them co-signed on chain",
     "database_fen": "paid, says the database",
     "bank_fen": "paid, says the bank",
     "bank_ahead_fen": "paid for claims in flight",

@@ -157,6 +157,12 @@ def _typed_data(
     }
 
 
+def as_json(typed_data: TypedData) -> TypedData:
+    """The same with byte values as 0x-hex, as eth_signTypedData_v4 takes it."""
+    shown = {k: "0x" + v.hex() if isinstance(v, bytes) else v for k, v in typed_data["message"].items()}
+    return {**typed_data, "message": shown}
+
+
 def sign(typed_data: TypedData, account: LocalAccount) -> bytes:
     """65 bytes r || s || v."""
     return bytes(account.sign_message(encode_typed_data(full_message=typed_data)).signature)

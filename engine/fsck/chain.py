@@ -159,14 +159,28 @@ class Chain:
         """The store's commitmentOf each (claim key, version), at the head that was read; 0x-hex."""
         return self._ask_store("commitmentOf(bytes32,uint32)", results)
 
+    def latest_checkpoint(self) -> tuple[int, bytes]:
+        """(entries, tree head) of the access log as it was last co-signed; size 0: never yet.
+
+        At the head that was read: what a database read after that has to contain.
+        """
+        (answer,) = self._ask("latestCheckpoint()", [""])
+        # Three words: size, time, root.
+        size, root = _quantity(answer[:66]), _quantity("0x" + answer[130:194])
+        return size, root.to_bytes(32)
+
     def _ask_store(self, signature: str, results: Sequence[tuple[str, int]]) -> list[str]:
+        return self._ask(signature, [f"{key[2:]}{version:064x}" for key, version in results])
+
+    def _ask(self, signature: str, arguments: Sequence[str]) -> list[str]:
         selector = "0x" + keccak(signature.encode())[:4].hex()
         store = self._addresses[_STORE]
-        calls = [
-            ("eth_call", [{"to": store, "data": f"{selector}{key[2:]}{version:064x}"}, hex(self.head)])
-            for key, version in results
-        ]
-        return self._rpc.call_many(calls)
+        return self._rpc.call_many(
+            [
+                ("eth_call", [{"to": store, "data": selector + encoded}, hex(self.head)])
+                for encoded in arguments
+            ]
+        )
 
     def _check_identity(self, document: Mapping[str, Any]) -> None:
         chain_id = _quantity(self._rpc.call("eth_chainId"))

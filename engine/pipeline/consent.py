@@ -173,14 +173,8 @@ def _to_sign(ctx: Context, session: Session, row: tables.Authorization) -> dict[
         "authorization_id": row.authorization_id,
         "state": row.state,
         "consent_text": text,
-        "typed_data": _as_json(typed),
+        "typed_data": eip712.as_json(typed),
     }
-
-
-def _as_json(typed_data: eip712.TypedData) -> eip712.TypedData:
-    """Byte values as 0x-hex: what eth_signTypedData_v4 takes."""
-    message = {k: hex32(v) if isinstance(v, bytes) else v for k, v in typed_data["message"].items()}
-    return {**typed_data, "message": message}
 
 
 def grant_fields(row: tables.Authorization) -> eip712.Grant:
@@ -287,7 +281,7 @@ def revocation_to_sign(ctx: Context, authorization_id: str, signer: str | None =
         nonce=nonce,
         deadline=deadline,
     )
-    return {"authorization_id": authorization_id, "deadline": deadline, "typed_data": _as_json(typed)}
+    return {"authorization_id": authorization_id, "deadline": deadline, "typed_data": eip712.as_json(typed)}
 
 
 def revoke_authorization(

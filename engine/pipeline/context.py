@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlmodel import select
 
+from engine.chain.artifacts import RESULTS
 from engine.chain.client import ChainClient, ChainSettings
 from engine.chain.errors import RpcError
 from engine.chain.fees import FeePolicy
@@ -26,6 +28,7 @@ from engine.store.vault import Vault
 from engine.store.writer import GroupCommit
 from engine.terms import Terms, terms_from_document
 
+log = structlog.get_logger()
 _REGISTER_FRESH = timedelta(seconds=5)
 
 Clock = Callable[[], datetime]
@@ -73,10 +76,12 @@ class Context:
                     clock=clock,
                     chain_id=settings.chain_id,
                     send_policy=_send_policy(settings),
+                    appointed={RESULTS: settings.appointed},
                 )
             )
             on_failure.callback(chain.close)
             _deploy(chain, settings)
+            _say_who_is_no_witness(chain, settings)
             on_failure.pop_all()
         return cls(
             settings=settings,
@@ -147,6 +152,14 @@ def _deploy(chain: ChainClient, settings: Settings) -> None:
             f"the role keys have nothing to pay gas with here; fund them, then start again: {accounts}",
             code="chain.no_funds",
         ) from error
+
+
+def _say_who_is_no_witness(chain: ChainClient, settings: Settings) -> None:
+    """The setting speaks at the deployment only; whoever is added to it later must not go unnoticed."""
+    for role, accounts in settings.appointed.items():
+        for account in accounts:
+            if not chain.results.has_role(role, account):
+                log.warning("witness.not_appointed", role=role, account=account)
 
 
 def _hospital(row: Any) -> Hospital:

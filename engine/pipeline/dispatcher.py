@@ -1,7 +1,8 @@
 """What runs by itself: batches of accepted claims, and the way from chain events to money.
 
 Two threads. One takes accepted claims in micro-batches through match, decide, record, strictly one
-batch after another: that keeps each person's order. The other follows the chain and the bank.
+batch after another: that keeps each person's order. The other follows the chain and the bank, and puts
+signed checkpoints of the access log on chain.
 """
 
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from engine.pipeline import feed, pay, reversal, tasks, undone, workflows
+from engine.pipeline import checkpoints, feed, pay, reversal, tasks, undone, workflows
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.store import claims, tables
@@ -168,6 +169,7 @@ class Dispatcher:
             self._confirm,
             self._reverse,
             self._close_past_tasks,
+            self._checkpoint,
         )
         while not self._stopping.is_set():
             busy = [self._attempt(part) for part in parts]
@@ -190,6 +192,9 @@ class Dispatcher:
 
     def _reverse(self) -> int:
         return reversal.reverse_on_chain(self._ctx, self._ctx.settings.batch_size)
+
+    def _checkpoint(self) -> int:
+        return checkpoints.advance(self._ctx)
 
     def _close_past_tasks(self) -> None:
         """Once a day, and once after a start."""

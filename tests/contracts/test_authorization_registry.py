@@ -1,4 +1,4 @@
-"""AuthorizationRegistry: granting, being live, being revoked (waves, renewals and guardians have their own files)."""
+"""AuthorizationRegistry: granting, being live, being revoked (not waves, renewals and guardians)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,7 +125,7 @@ def test_a_refused_grant_gives_the_first_reason_in_order(world: World) -> None:
 
 
 def test_a_subject_of_which_the_record_keeps_nothing_is_refused(world: World) -> None:
-    """Only the low 159 bits are kept: where those are zero, a result without a subject would pass for its own."""
+    """Only the low 159 bits are kept: were those zero, a result without a subject would pass for its own."""
     grant = world.new_grant(subject=(1 << 159).to_bytes(32, "big"))
     assert refused_grant(world, grant, world.signed_grant(grant)) == GrantRefusal.ZERO_FIELD
 

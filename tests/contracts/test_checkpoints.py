@@ -132,8 +132,8 @@ def test_every_bit_of_a_proof_of_consistency_counts(world: World, place: int) ->
 
 
 def test_a_proof_is_good_for_trees_of_its_own_shape_only(world: World) -> None:
-    """RFC 9162's proof tells how high the tree is, and not how much of its right edge is filled: the size as such
-    is what the witnesses sign for (test_what_is_signed_is_both_heads_on_this_chain_in_this_store).
+    """RFC 9162's proof tells how high the tree is, and not how much of its right edge is filled: the size as
+    such is what the witnesses sign for (test_what_is_signed_is_both_heads_on_this_chain_in_this_store).
     """
     record(world, 6)
     proof = consistency(6, LOG[:11])

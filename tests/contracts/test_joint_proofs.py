@@ -1,7 +1,7 @@
 """Many leaves out of one wave, by one proof: nothing but the wave's own leaves ever comes out."""
 
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
@@ -112,34 +112,44 @@ def test_neighbours_share_their_way(world: World) -> None:
 def mutations(world: World, wave: Wave, joint: Joint) -> Iterator[Joint]:
     """Every proof that differs from an honest one in one thing."""
     leaves, siblings, steps = joint
-    count = len(siblings)
-    nodes = [*wave.tree.nodes, *(leaf.id for leaf in leaves), world.fresh(), bytes(32)]
-    for i in range(count):
-        flipped = bytes([siblings[i][0] ^ 1]) + siblings[i][1:]
-        for node in {flipped, *nodes} - {siblings[i]}:
-            yield leaves, [*siblings[:i], node, *siblings[i + 1 :]], steps
-        yield leaves, siblings[:i] + siblings[i + 1 :], steps
-    for node in {*nodes}:
-        for at in (0, count):
-            yield leaves, [*siblings[:at], node, *siblings[at:]], steps
-    for i in range(count - 1):
-        yield leaves, [*siblings[:i], siblings[i + 1], siblings[i], *siblings[i + 2 :]], steps
-    for i, (own, joins) in enumerate(steps):
-        for other in {own - 1, own + 1, 0, count} - {own, -1}:
-            yield leaves, siblings, [*steps[:i], (other, joins), *steps[i + 1 :]]
-        for other in {*range(count + 2), 2**32 - 1} - {joins}:
-            yield leaves, siblings, [*steps[:i], (own, other), *steps[i + 1 :]]
-    for i in range(len(steps) - 1):  # a sibling too many here and one too few there
-        (a, to), (b, onto) = steps[i : i + 2]
-        for more in (1, -1):
-            if a + more >= 0 and b - more >= 0:
-                yield leaves, siblings, [*steps[:i], (a + more, to), (b - more, onto), *steps[i + 2 :]]
-        if leaves[i] is not leaves[i + 1]:
-            swapped = [*leaves[:i], leaves[i + 1], leaves[i], *leaves[i + 2 :]]
-            yield swapped, siblings, steps
+    nodes = {*wave.tree.nodes, *(leaf.id for leaf in leaves), world.fresh(), bytes(32)}
+    for other in other_siblings(siblings, nodes):
+        yield leaves, other, steps
+    for others in other_steps(steps, len(siblings)):
+        yield leaves, siblings, others
     for i, leaf in enumerate(leaves):
         yield [*leaves[:i], world.new_grant(), *leaves[i + 1 :]], siblings, steps
         yield [*leaves, leaf], siblings, [*steps, steps[i]]
+        if i:
+            yield [*leaves[: i - 1], leaf, leaves[i - 1], *leaves[i + 1 :]], siblings, steps
+
+
+def other_siblings(siblings: list[bytes], nodes: set[bytes]) -> Iterator[list[bytes]]:
+    """One replaced, left out, added or exchanged."""
+    count = len(siblings)
+    for i, sibling in enumerate(siblings):
+        flipped = bytes([sibling[0] ^ 1]) + sibling[1:]
+        for node in sorted({flipped, *nodes} - {sibling}):
+            yield [*siblings[:i], node, *siblings[i + 1 :]]
+        yield siblings[:i] + siblings[i + 1 :]
+        if i:
+            yield [*siblings[: i - 1], sibling, siblings[i - 1], *siblings[i + 1 :]]
+    for node in sorted(nodes):
+        for at in (0, count):
+            yield [*siblings[:at], node, *siblings[at:]]
+
+
+def other_steps(steps: Steps, count: int) -> Iterator[Steps]:
+    """Another length, another end, or a sibling too many here and one too few there."""
+    for i, (own, joins) in enumerate(steps):
+        for other in {own - 1, own + 1, 0, count} - {own, -1}:
+            yield [*steps[:i], (other, joins), *steps[i + 1 :]]
+        for other in {*range(count + 2), 2**32 - 1} - {joins}:
+            yield [*steps[:i], (own, other), *steps[i + 1 :]]
+    for i, ((a, to), (b, onto)) in enumerate(pairwise(steps)):
+        for more in (1, -1):
+            if a + more >= 0 and b - more >= 0:
+                yield [*steps[:i], (a + more, to), (b - more, onto), *steps[i + 2 :]]
 
 
 def harmless(wave: Wave, joint: Joint) -> bool:

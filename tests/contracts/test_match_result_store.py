@@ -118,7 +118,7 @@ ITEMS = (
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(kinds=st.lists(st.sampled_from(("good", "good", "good", *ITEMS)), min_size=1, max_size=5))
 def test_preview_and_recordBatch_agree(deployed_world: World, kinds: list[str]) -> None:  # noqa: N802
     """Recorded whole exactly if preview passes every item; else the first that it does not pass is named."""

@@ -1,4 +1,4 @@
-"""AuthorizationRegistry: what a signature covers, and how often it counts (test_wallets.py has contract wallets)."""
+"""AuthorizationRegistry: what a signature covers, and how often it counts."""
 
 from typing import Any
 

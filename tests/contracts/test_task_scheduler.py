@@ -73,18 +73,6 @@ def test_a_task_under_way_is_not_opened_anew(world: World, into: Any) -> None:
     assert world.ask(world.scheduler.functions.taskOf(task)) == before
 
 
-@pytest.mark.parametrize("moves", [["accept"], ["accept", "start"]], ids=["accepted", "running"])
-def test_a_leased_task_is_not_opened_again(world: World, moves: list[str]) -> None:
-    """The table lets it go back to Open, for its provider's failure; nobody takes it over that way."""
-    task = world.opened_task()
-    for move in moves:
-        do(world, "provider", move, task)
-    before = state(world, task)
-    with pytest.raises(Refused) as refused:
-        world.send(opening(world, task), by="other_requester")
-    assert refused.value.args == ("MoveNotAllowed", task, before, TaskState.OPEN)
-
-
 def test_a_task_that_means_nothing_is_not_opened(world: World) -> None:
     task, dataset = world.fresh(), world.registered_dataset()
     retired, delisted = world.registered_dataset(), world.registered_dataset()
@@ -131,7 +119,7 @@ def test_only_the_datasets_provider_accepts(world: World) -> None:
 def test_a_task_on_what_is_no_longer_offered_is_not_accepted(world: World) -> None:
     functions = world.catalog.functions
     for withdraw, error in [
-        (lambda d: functions.retire(d), "DatasetNoLongerOffered"),
+        (functions.retire, "DatasetNoLongerOffered"),
         (lambda d: functions.delistPurpose(d, PURPOSE), "PurposeNotListed"),
     ]:
         dataset, task = world.registered_dataset(), world.fresh()

@@ -169,7 +169,7 @@ def test_a_leaf_is_revoked_in_its_wave_by_a_holder_only(world: World) -> None:
     stranger = world.people["stranger"].lower()
     assert world.refusal(wave.revoking(world, leaf, by="stranger")) == ("NotAHolder", leaf.id, stranger)
     root, grant, proof = wave.proven(leaf)
-    _, signer, deadline, signature = world.signed_revocation(leaf, by="stranger")
+    *_, deadline, signature = world.signed_revocation(leaf, by="stranger")
     forged = (root, grant, proof, leaf.insured, deadline, signature)
     assert world.refusal(world.registry.functions.revokeInWave(*forged)) == (
         "NotSigned",

@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 from engine.chain.artifacts import RESULTS, load_artifact
 from engine.chain.contracts.base import Bytes32, Contract, word, words
 from engine.chain.eip712 import LogHead
+from engine.chain.events import read_logs
 from engine.chain.keys import GOVERNOR, PAYER, RECORDER, WITNESS
 from engine.chain.sender import TxRef
 
@@ -141,8 +142,24 @@ class MatchResultStore(Contract):
         self, head: LogHead, consistency: Sequence[Bytes32], signatures: Sequence[CoSignature]
     ) -> TxRef:
         """Refused unless it extends the latest (a proof by RFC 9162) and two kinds of witness signed it."""
-        items = [(one.signer, one.signature) for one in signatures]
-        return self._send(WITNESS, "recordCheckpoint", head.size, head.root, words(consistency), items)
+        return self._send(WITNESS, "recordCheckpoint", *_checkpoint_arguments(head, consistency, signatures))
+
+    def check_checkpoint(
+        self, head: LogHead, consistency: Sequence[Bytes32], signatures: Sequence[CoSignature]
+    ) -> None:
+        """Raises ContractRefused where `record_checkpoint` would; changes nothing."""
+        self._call("recordCheckpoint", *_checkpoint_arguments(head, consistency, signatures), at="pending")
+
+    def checkpoint_transaction(self, head: LogHead, from_block: int) -> str | None:
+        """The transaction, not before that block, that recorded this head here; None where none did."""
+        topics = (
+            "0x" + keccak(text="CheckpointRecorded(uint64,bytes32,uint64,bytes32)").hex(),
+            f"0x{head.size:064x}",
+            "0x" + head.root.hex(),
+        )
+        newest = int(self._chain.request("eth_blockNumber", []), 16)
+        logs = read_logs(self._chain, [self.address], from_block, newest, topics)
+        return next((str(log["transactionHash"]) for log in logs), None)
 
     def latest_checkpoint(self) -> LogHead:
         """Size 0 and root 0 before the first."""
@@ -171,6 +188,12 @@ class MatchResultStore(Contract):
         """The storage slot that holds the claim's first commitment, to ask a storage proof for."""
         base = load_artifact(self.name).slot_of("_claims")
         return keccak(word(claim_key) + base.to_bytes(32, "big"))
+
+
+def _checkpoint_arguments(
+    head: LogHead, consistency: Sequence[Bytes32], signatures: Sequence[CoSignature]
+) -> tuple[Any, ...]:
+    return head.size, head.root, words(consistency), [(one.signer, one.signature) for one in signatures]
 
 
 def _ascending(results: Sequence[Result]) -> list[Result]:

@@ -139,6 +139,8 @@ class Scheduler(Office):
             raise Reverts("TaskNotRunning", task_id, self._state(task_id))
         task = self.tasks[task_id]
         self._before_deadline(task_id, task, now)
+        if not any(digest):
+            raise Reverts("ZeroField", task_id)
         if by == task.requester:
             if any(task.requester_result):
                 raise Reverts("AlreadyCommitted", task_id, by, task.requester_result)
