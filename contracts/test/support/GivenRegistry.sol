@@ -7,6 +7,7 @@ import {RoleHolder, SeparateRoles} from "../../src/base/SeparateRoles.sol";
 import {Grant, IAuthorizationRegistry} from "../../src/interfaces/IAuthorizationRegistry.sol";
 import {DigestWallet} from "./DigestWallet.sol";
 import {Spec} from "./Spec.sol";
+import {typedDigest} from "./TypedData.sol";
 
 /// @notice A registry with one admitted scope, and one grant of any content brought to any stage of its life.
 /// @dev Who signs is a contract wallet, or an account whose signature has no signature's length. Real signatures are
@@ -275,15 +276,6 @@ abstract contract GivenRegistry is Spec {
     }
 
     function _typed(bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256("AuthorizationRegistry"),
-                keccak256("1"),
-                block.chainid,
-                address(registry)
-            )
-        );
-        return keccak256(bytes.concat(hex"1901", domain, structHash));
+        return typedDigest("AuthorizationRegistry", address(registry), structHash);
     }
 }
