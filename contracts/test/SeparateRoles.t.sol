@@ -8,8 +8,6 @@ import {Spec} from "./support/Spec.sol";
 
 /// @notice Who may do what, and how that changes, of the smallest of the four contracts: all have the same base.
 contract SeparateRolesSpec is Spec {
-    bytes32 private constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
-    address private constant PAUSER = address(0xB1);
     address private constant NOBODY = address(0xB2);
     uint48 private constant BEGIN = 1_000_000;
     uint48 private constant DELAY = 2 days;

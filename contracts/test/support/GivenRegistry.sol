@@ -17,7 +17,6 @@ abstract contract GivenRegistry is Spec {
     bytes32 internal constant REVOKER_ROLE = keccak256("REVOKER_ROLE");
     address internal constant ENROLMENT = address(0xB1);
     address internal constant REVOKER = address(0xB2);
-    address internal constant PAUSER = address(0xB3);
     address internal constant OUTSIDER = address(0xB4); // an account without code
     bytes32 internal constant SCOPE = keccak256("the admitted scope");
     uint16 internal constant SCOPE_NUMBER = 1;
