@@ -65,7 +65,7 @@ bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) ## measure; ONLY=name for one
 
 DEEP = $(BIN)/python -m tests.contracts.deep
 
-contracts-deep: deep-tools ## all of the next five, about two hours; numbers in build/contracts-deep.json
+contracts-deep: deep-tools ## the next five and bft, some hours; numbers in build/contracts-deep.json
 	@$(DEEP)
 
 forge: $(VENV)/.dev $(NODE) ## the contracts' specs on random arguments, at length
@@ -77,14 +77,14 @@ halmos: build/env/halmos/.installed $(NODE) ## the same specs for all arguments,
 slither: build/env/slither/.installed $(NODE) ## known mistakes in the contracts' sources
 	@$(DEEP) $@
 
-lives: $(VENV)/.dev $(NODE) ## thousands of random lives of the contracts against the model
-	@$(DEEP) $@
-
 mutants: $(VENV)/.dev $(NODE) ## contracts with one mistake each: all must fail a spec or a test
 	@$(DEEP) $@
 
+lives: $(VENV)/.dev $(NODE) ## thousands of random lives of the contracts against the model
+	@$(DEEP) $@
+
 .PHONY: deep-tools
-deep-tools: $(VENV)/.dev $(NODE) build/env/halmos/.installed build/env/slither/.installed
+deep-tools: $(VENV)/.dev $(VENV)/.bft $(NODE) build/env/halmos/.installed build/env/slither/.installed
 
 # Environments of their own: what they pin is not what the engine runs on.
 build/env/%/.installed: tests/contracts/deep/%.lock $(VENV)/.dev

@@ -5,18 +5,22 @@ Exit 0: they hold; 1: one does not, or could not be run; 2: no such part.
 
 import sys
 from collections.abc import Callable, Sequence
+from subprocess import TimeoutExpired
 
 from rich.console import Console
 
-from tests.contracts.deep import forge, halmos, lives, mutants, slither
+from tests.contracts.deep import forge, halmos, mutants, python, slither
 from tests.contracts.deep.outcome import Outcome, keep, summarize, table
+
+_NOT_RUN = (forge.ForgeFailed, slither.SlitherFailed, mutants.MutantInvalid, OSError, TimeoutExpired)
 
 PARTS: dict[str, Callable[[], Outcome]] = {
     "forge": forge.outcome,
     "halmos": halmos.outcome,
     "slither": slither.outcome,
-    "lives": lives.outcome,
     "mutants": mutants.outcome,
+    "lives": python.lives,
+    "bft": python.bft,
 }
 
 
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(name: str) -> Outcome:
     try:
         return PARTS[name]()
-    except (forge.ForgeFailed, slither.SlitherFailed, mutants.MutantInvalid, OSError) as error:
+    except _NOT_RUN as error:
         return Outcome(name, 0.0, {}, [f"could not be run: {error}"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ BINARY = REPOSITORY / "build" / "env" / "halmos" / "bin" / "halmos"
 AT_ONCE = 2
 _LOOP_BOUND = "8"  # longer than any loop of a spec; a loop that would go on is a failure, not a proof
 _ASSERTION_TIMEOUT = "10m"
+_TIMEOUT_S = 4 * 3600
 
 
 def outcome() -> Outcome:
@@ -25,10 +27,13 @@ def outcome() -> Outcome:
     with forge.environment() as env, ThreadPoolExecutor(AT_ONCE) as pool:
         forge.build(env)
         proofs = [
-            proof for told in pool.map(lambda spec: _prove(spec, env), _specs()) for proof in told.items()
+            _told(proof)
+            for told in pool.map(lambda spec: _prove(spec, env), _specs())
+            for proof in told.items()
         ]
     figures = {"proofs": len(proofs), "paths": sum(told.get("num_paths", [0])[0] for _, told in proofs)}
-    return Outcome("halmos", time.monotonic() - begin, figures, [*filter(None, map(_failure, proofs))])
+    failures = [*filter(None, map(_failure, proofs))]
+    return Outcome("halmos", time.monotonic() - begin, figures, failures, [_line(proof) for proof in proofs])
 
 
 def _specs() -> list[str]:
@@ -43,11 +48,24 @@ def _prove(spec: str, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         told = Path(folder) / "told.json"
         command = [str(BINARY), "--root", str(CONTRACTS), "--contract", spec, "--json-output", str(told)]
         bounds = ["--loop", _LOOP_BOUND, "--solver-timeout-assertion", _ASSERTION_TIMEOUT, "--no-status"]
-        done = subprocess.run([*command, *bounds], env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, *bounds], env=env, timeout=_TIMEOUT_S, capture_output=True, text=True, check=False
+        )
         if not told.exists():
             return {spec: {"exitcode": done.returncode, "said": done.stdout + done.stderr}}
         results = json.loads(told.read_text())["test_results"]
     return {f"{spec}.{one['name'].partition('(')[0]}": one for suite in results.values() for one in suite}
+
+
+def _told(proof: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    sys.stderr.write(f"  {_line(proof)}\n")
+    return proof
+
+
+def _line(proof: tuple[str, Mapping[str, Any]]) -> str:
+    name, told = proof
+    seconds, paths = told.get("time", [0.0])[0], told.get("num_paths", [0])[0]
+    return f"{seconds:4.0f} s  {name}: {'proven' if not _failure(proof) else 'NOT PROVEN'}, {paths:,} paths"
 
 
 def _failure(proof: tuple[str, Mapping[str, Any]]) -> str:

@@ -1,9 +1,9 @@
 """Contracts with one mistake each (mutants.toml): every one has to fail a spec or a test.
 
 A mutant is applied to a copy of the tree, compiled once, tried on the specs with forge, and what survives
-those on the Python tests. One that does not apply exactly once, does not compile, or compiles to the same
-bytecode proves nothing about the tests and is an error. `python -m tests.contracts.deep.mutants NAME…` tries
-some of them.
+those on the Python tests that speak of it. One that does not apply exactly once, does not compile, or
+compiles to the same bytecode proves nothing about the tests and is an error. `python -m
+tests.contracts.deep.mutants NAME…` tries some of them.
 """
 
 import json
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +30,6 @@ LIST = Path(__file__).with_name("mutants.toml")
 AT_ONCE = 2
 _COPIES = REPOSITORY / "build" / "mutants"
 _COPIED = ("contracts", "engine", "tests", "pyproject.toml")
-# Compilers and gas tables would notice any change at all, and so prove nothing.
-_NO_JUDGES = ("test_artifacts.py", "test_specs.py")
 _FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\S+)", re.MULTILINE)
 
 
@@ -41,12 +39,16 @@ class MutantInvalid(RuntimeError):
 
 @dataclass(frozen=True)
 class Mutant:
-    """In contracts/<file>, `old`, found exactly once, becomes `new`: the mistake that `name` tells."""
+    """In contracts/<file>, `old`, found exactly once, becomes `new`: the mistake that `name` tells.
+
+    `tests` are the files of tests/contracts that speak of it.
+    """
 
     name: str
     file: str
     old: str
     new: str
+    tests: tuple[str, ...]
 
     def applied_to(self, source: str) -> str:
         if source.count(self.old) != 1:
@@ -64,7 +66,10 @@ class Verdict:
 
 
 def listed() -> list[Mutant]:
-    return [Mutant(**entry) for entry in tomllib.loads(LIST.read_text())["mutant"]]
+    return [
+        Mutant(**entry | {"tests": tuple(entry["tests"])})
+        for entry in tomllib.loads(LIST.read_text())["mutant"]
+    ]
 
 
 def outcome() -> Outcome:
@@ -72,7 +77,8 @@ def outcome() -> Outcome:
     verdicts = judge(listed())
     figures = {"mutants": len(verdicts), "killed": sum(bool(verdict.killer) for verdict in verdicts)}
     failures = [f"survived: {verdict.mutant.name}" for verdict in verdicts if not verdict.killer]
-    return Outcome("mutants", time.monotonic() - begin, figures, failures)
+    details = [_line(verdict) for verdict in verdicts]
+    return Outcome("mutants", time.monotonic() - begin, figures, failures, details)
 
 
 def judge(mutants: Sequence[Mutant]) -> list[Verdict]:
@@ -93,7 +99,7 @@ def judge(mutants: Sequence[Mutant]) -> list[Verdict]:
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             first = courts.get()
-            first.acquit()
+            first.acquit({name for mutant in mutants for name in mutant.tests})
             courts.put(first)
             return [_told(verdict) for verdict in pool.map(try_one, mutants)]
 
@@ -113,15 +119,15 @@ class Court:
         for built in ("out", "cache"):
             _copy(self._contracts / built, self._clean / built)
 
-    def acquit(self) -> None:
+    def acquit(self, tests: Collection[str]) -> None:
         """The contracts as they are pass. Raises MutantInvalid: otherwise any mutant would seem killed."""
-        if killer := self._killer():
+        if killer := self._killer(tests):
             raise MutantInvalid(f"{killer} fails without any mutant")
 
     def judge(self, mutant: Mutant) -> Verdict:
         begin = time.monotonic()
         with self._mutated(mutant):
-            killer = self._killer()
+            killer = self._killer(mutant.tests)
         return Verdict(mutant, killer, time.monotonic() - begin)
 
     @contextmanager
@@ -143,18 +149,17 @@ class Court:
                 shutil.rmtree(self._contracts / built)
                 _copy(self._clean / built, self._contracts / built)
 
-    def _killer(self) -> str:
+    def _killer(self, tests: Collection[str]) -> str:
         """The first spec or test that fails, forge's before Python's since they take a second; or nothing."""
         results = forge.try_specs(self._env, self._contracts, "--fail-fast")
         failed = sorted(name for name, result in results.items() if result["status"] != "Success")
-        return failed[0] if failed else self._python_killer()
+        return failed[0] if failed else self._python_killer(tests)
 
-    def _python_killer(self) -> str:
+    def _python_killer(self, tests: Collection[str]) -> str:
         self._take_over_artifacts()
-        tests = Path("tests") / "contracts"
-        ignored = [f"--ignore={tests / name}" for name in (*_NO_JUDGES, "deep")]
+        files = [f"tests/contracts/{name}" for name in sorted(tests)]
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", str(tests), *ignored],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files],
             cwd=self._tree, env=self._env, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode == 0:
@@ -192,9 +197,13 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _told(verdict: Verdict) -> Verdict:
-    killer = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
-    sys.stderr.write(f"  {verdict.seconds:4.0f} s  {verdict.mutant.name}: {killer}\n")
+    sys.stderr.write(f"  {_line(verdict)}\n")
     return verdict
+
+
+def _line(verdict: Verdict) -> str:
+    killer = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
+    return f"{verdict.seconds:4.0f} s  {verdict.mutant.name}: {killer}"
 
 
 def main(names: Sequence[str]) -> int:

@@ -15,12 +15,16 @@ _PARTS = REPOSITORY / "build" / "deep"
 
 @dataclass(frozen=True)
 class Outcome:
-    """`figures` are counts by name; `failures` name what did not hold. No failure: the part holds."""
+    """`figures` are counts by name; `failures` name what did not hold. No failure: the part holds.
+
+    `details`, a line each, tell what the figures count.
+    """
 
     part: str
     seconds: float
     figures: dict[str, int]
     failures: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
 
 
 def keep(outcome: Outcome) -> Path:
