@@ -27,6 +27,7 @@ contract JointProofsSpec is GivenWave {
         vm.assume(j.leaves <= 2 && j.given <= MOST && uint256(j.own[0]) + j.own[1] <= j.given);
         vm.assume(j.leaves == 2 || (j.own[1] == 0 && j.joins[1] == 0 && j.second == 0));
         vm.assume(j.leaves > 0 || (j.own[0] == 0 && j.joins[0] == 0));
+        vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;
         Grant memory a = _arrangeWave(g, c, r, none);
         Grant memory b = _other(a, j.second);
@@ -48,6 +49,7 @@ contract JointProofsSpec is GivenWave {
         public
     {
         vm.assume(j.leaves == 1 && j.given < j.own[0] && j.own[0] <= MOST && j.joins[0] == 0 && r.granted);
+        vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;
         Grant memory a = _arrangeWave(g, c, r, none);
         vm.prank(g.caller);
@@ -63,6 +65,7 @@ contract JointProofsSpec is GivenWave {
         _meetJoint(j, pick);
         Path memory path = Path(j.own[0], j.siblings);
         _meetWave(g, c, r, path, pick);
+        (c.insured, c.guardian) = (1, 0);
         if (j.leaves == 2 && pick % 8 != 7) _join(c, j);
         if (pick % 16 != 5) r.root = _end(_idOf(_grantOf(c)), Path(j.own[0], j.siblings));
         check_materializeBatch(g, c, r, j);
@@ -77,6 +80,7 @@ contract JointProofsSpec is GivenWave {
     ) public {
         Path memory path = Path(0, j.siblings);
         _meetWave(g, c, r, path, pick);
+        (c.insured, c.guardian) = (1, 0);
         r.granted = true;
         (j.leaves, j.given, j.joins[0]) = (1, j.given % 3, 0);
         j.own[0] = j.given + 1;
@@ -180,10 +184,6 @@ contract JointProofsSpec is GivenWave {
         for (uint256 i = j.joins[1]; i < j.own[0]; ++i) {
             node = _node(node, j.siblings[i]);
         }
-    }
-
-    function _other(Grant memory a, bytes32 subject) private pure returns (Grant memory) {
-        return Grant(subject, a.scope, a.consentDigest, a.insured, a.guardian, a.expires);
     }
 
     function _joint(bytes32 root, Grant memory a, Joint memory j) private view returns (bytes memory) {

@@ -184,6 +184,11 @@ abstract contract GivenRegistry is Spec {
         );
     }
 
+    /// The same for another subject.
+    function _other(Grant memory a, bytes32 subject) internal pure returns (Grant memory) {
+        return Grant(subject, a.scope, a.consentDigest, a.insured, a.guardian, a.expires);
+    }
+
     function _recordOf(Grant memory a, uint40 granted) internal pure returns (AuthorizationRecord) {
         return packRecord(granted, a.expires, SCOPE_NUMBER, a.subject);
     }
