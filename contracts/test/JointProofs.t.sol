@@ -24,9 +24,12 @@ contract JointProofsSpec is GivenWave {
 
     /// None, one or two at once, by a joint proof of at most three siblings.
     function check_materializeBatch(Given memory g, Consent memory c, Root memory r, Joint memory j) public {
-        vm.assume(j.leaves <= 2 && j.given <= MOST && uint256(j.own[0]) + j.own[1] <= j.given);
-        vm.assume(j.leaves == 2 || (j.own[1] == 0 && j.joins[1] == 0 && j.second == 0));
-        vm.assume(j.leaves > 0 || (j.own[0] == 0 && j.joins[0] == 0));
+        (j.leaves, j.given) = (_each(j.leaves, 2), _each(j.given, MOST));
+        for (uint256 i = 0; i < 2; ++i) {
+            j.own[i] = _each(j.own[i], i < j.leaves ? j.given : 0);
+            j.joins[i] = _each(j.joins[i], i < j.leaves ? MOST : 0);
+        }
+        vm.assume(j.own[0] + j.own[1] <= j.given && (j.leaves == 2 || j.second == 0));
         vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;
         Grant memory a = _arrangeWave(g, c, r, none);
@@ -48,7 +51,8 @@ contract JointProofsSpec is GivenWave {
     function check_materializeBatch_short_of_siblings(Given memory g, Consent memory c, Root memory r, Joint memory j)
         public
     {
-        vm.assume(j.leaves == 1 && j.given < j.own[0] && j.own[0] <= MOST && j.joins[0] == 0 && r.granted);
+        (j.leaves, j.given, j.own[0]) = (1, _each(j.given, MOST), _each(j.own[0], MOST));
+        vm.assume(j.given < j.own[0] && j.joins[0] == 0 && r.granted);
         vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;
         Grant memory a = _arrangeWave(g, c, r, none);
@@ -91,7 +95,7 @@ contract JointProofsSpec is GivenWave {
         j.leaves = pick % 32 == 0 ? 0 : j.leaves % 2 + 1;
         j.own[0] = j.leaves == 0 ? 0 : j.own[0] % 3;
         j.own[1] = j.leaves < 2 ? 0 : j.own[1] % 2;
-        j.joins[0] = j.leaves > 0 && pick % 16 == 1 ? j.joins[0] : 0;
+        j.joins[0] = j.leaves > 0 && pick % 16 == 1 ? j.joins[0] % 4 : 0;
         j.joins[1] = j.leaves == 2 ? j.joins[1] % (j.own[0] + (pick % 8 == 2 ? 2 : 1)) : 0;
         j.given = j.own[0] + j.own[1] + (pick % 16 == 3 ? 1 : 0);
         if (j.leaves < 2) j.second = 0;

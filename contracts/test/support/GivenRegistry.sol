@@ -104,7 +104,8 @@ abstract contract GivenRegistry is Spec {
     }
 
     function _arrange(Given memory g, Consent memory c) internal returns (Grant memory a) {
-        vm.assume(g.stage <= uint8(Stage.Revoked) && c.insured <= 3 && c.guardian <= 3);
+        g.stage = _each(g.stage, uint8(Stage.Revoked));
+        (c.insured, c.guardian) = (_each(c.insured, 3), _each(c.guardian, 3));
         vm.assume(g.caller != address(0)); // nobody signs for it
         a = _grantOf(c);
         if (g.stage != uint8(Stage.Unknown)) {
