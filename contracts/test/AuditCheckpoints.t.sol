@@ -13,8 +13,8 @@ import {typedDigest} from "./support/TypedData.sol";
 /// @dev halmos: logs of up to MOST entries, with SHA-256 as any function. forge: real logs of up to 64 too. The
 /// witnesses are contract wallets; signatures by keys are left to the Python tests.
 contract AuditCheckpointsSpec is Spec {
-    uint64 private constant MOST = 8;
-    uint256 private constant LONGEST = 4; // a proof between logs of up to MOST entries
+    uint8 private constant MOST = 8;
+    uint8 private constant LONGEST = 4; // a proof between logs of up to MOST entries
     uint48 private constant BEGIN = 1_000_000;
     bytes32 private constant CHECKPOINT_TYPEHASH =
         keccak256("Checkpoint(uint64 size,bytes32 root,uint64 previousSize,bytes32 previousRoot)");
@@ -59,7 +59,9 @@ contract AuditCheckpointsSpec is Spec {
     }
 
     function check_an_accepted_checkpoint_extends_the_last(Growth memory g, Proof memory p) public {
-        vm.assume(g.oldSize <= MOST && g.size <= MOST && p.length <= LONGEST + 1);
+        vm.assume(g.oldSize <= MOST && g.size <= MOST);
+        (g.oldSize, g.size) = (_each(uint8(g.oldSize), MOST), _each(uint8(g.size), MOST));
+        p.length = _each(p.length, LONGEST + 1);
         bytes32[] memory proof = new bytes32[](p.length);
         for (uint256 i = 0; i < p.length; ++i) {
             proof[i] = p.hashes[i];
@@ -69,11 +71,12 @@ contract AuditCheckpointsSpec is Spec {
 
     /// By anyone, with two of the three kinds of witnesses.
     function check_two_kinds_of_witnesses_sign_a_checkpoint(address caller, bytes32 root, Signing memory s) public {
-        vm.assume(caller != address(0) && root != 0 && s.count <= 3);
+        vm.assume(caller != address(0) && root != 0);
+        s.count = _each(s.count, 3);
         CoSignature[] memory signatures = new CoSignature[](s.count);
         Growth memory g = Growth(0, 0, 1, root);
         for (uint256 i = 0; i < s.count; ++i) {
-            vm.assume(s.signers[i] <= 5);
+            s.signers[i] = _each(s.signers[i], 5);
             signatures[i] = CoSignature(_signer(s.signers[i]), abi.encode(uint256(_digest(g)) ^ s.wrong[i]));
         }
         (bool done,) = _callExpecting(

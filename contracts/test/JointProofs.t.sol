@@ -24,9 +24,13 @@ contract JointProofsSpec is GivenWave {
 
     /// None, one or two at once, by a joint proof of at most three siblings.
     function check_materializeBatch(Given memory g, Consent memory c, Root memory r, Joint memory j) public {
-        vm.assume(j.leaves <= 2 && j.given <= MOST && uint256(j.own[0]) + j.own[1] <= j.given);
-        vm.assume(j.leaves == 2 || (j.own[1] == 0 && j.joins[1] == 0 && j.second == 0));
-        vm.assume(j.leaves > 0 || (j.own[0] == 0 && j.joins[0] == 0));
+        (j.leaves, j.given) = (_each(j.leaves, 2), _each(j.given, MOST));
+        for (uint256 i = 0; i < 2; ++i) {
+            j.own[i] = _each(j.own[i], i < j.leaves ? j.given : 0);
+            j.joins[i] = _each(j.joins[i], i < j.leaves ? MOST : 0);
+        }
+        vm.assume(j.own[0] + j.own[1] <= j.given && (j.leaves == 2 || j.second == 0));
+        vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;
         Grant memory a = _arrangeWave(g, c, r, none);
         Grant memory b = _other(a, j.second);
@@ -47,7 +51,9 @@ contract JointProofsSpec is GivenWave {
     function check_materializeBatch_short_of_siblings(Given memory g, Consent memory c, Root memory r, Joint memory j)
         public
     {
-        vm.assume(j.leaves == 1 && j.given < j.own[0] && j.own[0] <= MOST && j.joins[0] == 0 && r.granted);
+        (j.leaves, j.given, j.own[0]) = (1, _each(j.given, MOST), _each(j.own[0], MOST));
+        vm.assume(j.given < j.own[0] && j.joins[0] == 0 && r.granted);
+        vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;
         Grant memory a = _arrangeWave(g, c, r, none);
         vm.prank(g.caller);
@@ -63,6 +69,7 @@ contract JointProofsSpec is GivenWave {
         _meetJoint(j, pick);
         Path memory path = Path(j.own[0], j.siblings);
         _meetWave(g, c, r, path, pick);
+        (c.insured, c.guardian) = (1, 0);
         if (j.leaves == 2 && pick % 8 != 7) _join(c, j);
         if (pick % 16 != 5) r.root = _end(_idOf(_grantOf(c)), Path(j.own[0], j.siblings));
         check_materializeBatch(g, c, r, j);
@@ -77,6 +84,7 @@ contract JointProofsSpec is GivenWave {
     ) public {
         Path memory path = Path(0, j.siblings);
         _meetWave(g, c, r, path, pick);
+        (c.insured, c.guardian) = (1, 0);
         r.granted = true;
         (j.leaves, j.given, j.joins[0]) = (1, j.given % 3, 0);
         j.own[0] = j.given + 1;
@@ -87,7 +95,7 @@ contract JointProofsSpec is GivenWave {
         j.leaves = pick % 32 == 0 ? 0 : j.leaves % 2 + 1;
         j.own[0] = j.leaves == 0 ? 0 : j.own[0] % 3;
         j.own[1] = j.leaves < 2 ? 0 : j.own[1] % 2;
-        j.joins[0] = j.leaves > 0 && pick % 16 == 1 ? j.joins[0] : 0;
+        j.joins[0] = j.leaves > 0 && pick % 16 == 1 ? j.joins[0] % 4 : 0;
         j.joins[1] = j.leaves == 2 ? j.joins[1] % (j.own[0] + (pick % 8 == 2 ? 2 : 1)) : 0;
         j.given = j.own[0] + j.own[1] + (pick % 16 == 3 ? 1 : 0);
         if (j.leaves < 2) j.second = 0;
@@ -180,10 +188,6 @@ contract JointProofsSpec is GivenWave {
         for (uint256 i = j.joins[1]; i < j.own[0]; ++i) {
             node = _node(node, j.siblings[i]);
         }
-    }
-
-    function _other(Grant memory a, bytes32 subject) private pure returns (Grant memory) {
-        return Grant(subject, a.scope, a.consentDigest, a.insured, a.guardian, a.expires);
     }
 
     function _joint(bytes32 root, Grant memory a, Joint memory j) private view returns (bytes memory) {

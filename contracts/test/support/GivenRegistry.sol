@@ -103,7 +103,8 @@ abstract contract GivenRegistry is Spec {
     }
 
     function _arrange(Given memory g, Consent memory c) internal returns (Grant memory a) {
-        vm.assume(g.stage <= uint8(Stage.Revoked) && c.insured <= 3 && c.guardian <= 3);
+        g.stage = _each(g.stage, uint8(Stage.Revoked));
+        (c.insured, c.guardian) = (_each(c.insured, 3), _each(c.guardian, 3));
         vm.assume(g.caller != address(0)); // nobody signs for it
         a = _grantOf(c);
         if (g.stage != uint8(Stage.Unknown)) {
@@ -181,6 +182,11 @@ abstract contract GivenRegistry is Spec {
                 )
             )
         );
+    }
+
+    /// The same for another subject.
+    function _other(Grant memory a, bytes32 subject) internal pure returns (Grant memory) {
+        return Grant(subject, a.scope, a.consentDigest, a.insured, a.guardian, a.expires);
     }
 
     function _recordOf(Grant memory a, uint40 granted) internal pure returns (AuthorizationRecord) {

@@ -52,6 +52,12 @@ abstract contract Spec {
         if (!done) vm.assertEq(answer, refusal, "the refusal's words");
     }
 
+    /// A small number that decides lengths and places in memory: each value on a path of its own, for halmos.
+    function _each(uint8 number, uint8 most) internal pure returns (uint8 value) {
+        vm.assume(number <= most);
+        while (value != number) ++value;
+    }
+
     function _lacksRole(address caller, bytes32 role) internal pure returns (bytes memory) {
         return abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, caller, role);
     }
