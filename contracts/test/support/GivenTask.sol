@@ -65,8 +65,8 @@ abstract contract GivenTask is Spec {
         g.failures = leased ? g.failures % 3 : 0;
         g.committed = state == TaskState.Running ? g.committed % 3 : 0;
         if (state != TaskState.None && state != TaskState.Open) g.retired = false;
-        if (state == TaskState.None) g.standing = false;
-        g.paused = g.paused && pick % 3 == 0;
+        if (state == TaskState.None || g.failures != 0) g.standing = false;
+        g.paused = g.paused && pick % 3 == 0 && g.failures == 0 && g.committed == 0 && !g.retired;
         if (pick % 6 != 0) g.caller = [REQUESTER, PROVIDER, PROVIDER, OTHER_PROVIDER, ARBITER][pick % 6 - 1];
         if (pick % 7 != 0) g.id = KNOWN;
         uint32 deadline = 10 days;
@@ -83,7 +83,8 @@ abstract contract GivenTask is Spec {
         TaskState state = TaskState(g.state);
         vm.assume(g.failures == 0 || state == TaskState.Accepted || state == TaskState.Running);
         vm.assume(g.committed == 0 || state == TaskState.Running);
-        vm.assume(!g.standing || state != TaskState.None);
+        vm.assume(!g.standing || (state != TaskState.None && g.failures == 0));
+        vm.assume(!g.paused || (g.failures == 0 && g.committed == 0 && !g.retired));
         vm.assume(!g.retired || state == TaskState.None || state == TaskState.Open);
         vm.assume(state != TaskState.Expired || _now(g) >= DEADLINE);
         if (state != TaskState.None) _bringTo(state, g);

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ LIST = Path(__file__).with_name("mutants.toml")
 AT_ONCE = 2
 _COPIES = REPOSITORY / "build" / "mutants"
 _COPIED = ("contracts", "engine", "tests", "pyproject.toml")
-_FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\S+)", re.MULTILINE)
+_FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) \S*?(\w+\.py::\w+)", re.MULTILINE)
 
 
 class MutantInvalid(RuntimeError):
@@ -61,8 +61,9 @@ class Mutant:
 @dataclass(frozen=True)
 class Verdict:
     mutant: Mutant
-    killer: str  # empty: it survived
+    killer: str  # empty: it survived, or was never tried
     seconds: float
+    fault: str = ""  # why it could not be tried
 
 
 def listed() -> list[Mutant]:
@@ -76,13 +77,13 @@ def outcome() -> Outcome:
     begin = time.monotonic()
     verdicts = judge(listed())
     figures = {"mutants": len(verdicts), "killed": sum(bool(verdict.killer) for verdict in verdicts)}
-    failures = [f"survived: {verdict.mutant.name}" for verdict in verdicts if not verdict.killer]
-    details = [_line(verdict) for verdict in verdicts]
-    return Outcome("mutants", time.monotonic() - begin, figures, failures, details)
+    lines = [_line(verdict) for verdict in verdicts]
+    failures = [line for line, verdict in zip(lines, verdicts, strict=True) if not verdict.killer]
+    return Outcome("mutants", time.monotonic() - begin, figures, failures, lines)
 
 
 def judge(mutants: Sequence[Mutant]) -> list[Verdict]:
-    """Try each mutant. Raises MutantInvalid."""
+    """Try each mutant. Raises MutantInvalid where one does not apply, or a spec fails without any."""
     for mutant in mutants:
         mutant.applied_to((REPOSITORY / "contracts" / mutant.file).read_text())
     with forge.environment() as env:
@@ -94,12 +95,14 @@ def judge(mutants: Sequence[Mutant]) -> list[Verdict]:
             court = courts.get()
             try:
                 return court.judge(mutant)
+            except MutantInvalid as error:
+                return Verdict(mutant, "", 0.0, str(error))
             finally:
                 courts.put(court)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             first = courts.get()
-            first.acquit({name for mutant in mutants for name in mutant.tests})
+            first.acquit()
             courts.put(first)
             return [_told(verdict) for verdict in pool.map(try_one, mutants)]
 
@@ -119,15 +122,18 @@ class Court:
         for built in ("out", "cache"):
             _copy(self._contracts / built, self._clean / built)
 
-    def acquit(self, tests: Collection[str]) -> None:
+    def acquit(self) -> None:
         """The contracts as they are pass. Raises MutantInvalid: otherwise any mutant would seem killed."""
-        if killer := self._killer(tests):
+        if killer := self._failing_spec():
             raise MutantInvalid(f"{killer} fails without any mutant")
 
     def judge(self, mutant: Mutant) -> Verdict:
         begin = time.monotonic()
         with self._mutated(mutant):
-            killer = self._killer(mutant.tests)
+            killer = self._failing_spec() or self._failing_test(mutant.tests)
+        # the specs have been acquitted, a test is now: by itself, on the contracts as they are
+        if "::" in killer and self._failing_test([killer]):
+            raise MutantInvalid(f"{killer} fails without {mutant.name}")
         return Verdict(mutant, killer, time.monotonic() - begin)
 
     @contextmanager
@@ -149,15 +155,14 @@ class Court:
                 shutil.rmtree(self._contracts / built)
                 _copy(self._clean / built, self._contracts / built)
 
-    def _killer(self, tests: Collection[str]) -> str:
-        """The first spec or test that fails, forge's before Python's since they take a second; or nothing."""
+    def _failing_spec(self) -> str:
         results = forge.try_specs(self._env, self._contracts, "--fail-fast")
-        failed = sorted(name for name, result in results.items() if result["status"] != "Success")
-        return failed[0] if failed else self._python_killer(tests)
+        return min((name for name, result in results.items() if result["status"] != "Success"), default="")
 
-    def _python_killer(self, tests: Collection[str]) -> str:
+    def _failing_test(self, tests: Sequence[str]) -> str:
+        """The first of these that fails, as `file.py::test`; or nothing."""
         self._take_over_artifacts()
-        files = [f"tests/contracts/{name}" for name in sorted(tests)]
+        files = [f"tests/contracts/{name}" for name in tests]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files],
             cwd=self._tree, env=self._env, capture_output=True, text=True, check=False,
@@ -202,7 +207,7 @@ def _told(verdict: Verdict) -> Verdict:
 
 
 def _line(verdict: Verdict) -> str:
-    killer = f"killed by {verdict.killer}" if verdict.killer else "SURVIVED"
+    killer = f"killed by {verdict.killer}" if verdict.killer else verdict.fault or "SURVIVED"
     return f"{verdict.seconds:4.0f} s  {verdict.mutant.name}: {killer}"
 
 
