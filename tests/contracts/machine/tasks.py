@@ -48,7 +48,7 @@ class Tasks(Machine):
         for by in ("provider", "requester"):
             self.do("commit", self.tasks[2], by)
             self.do("commit", self.tasks[3], by, DIGESTS[-1] if by == "provider" else DIGESTS[0])
-        self.open(0, PURPOSES[0], YEAR, TaskKind.STANDING, True)
+        self.open(0, PURPOSES[0], 3 * DAY, TaskKind.STANDING, True)
 
     # ------------------------------------------------------------ datasets
 
