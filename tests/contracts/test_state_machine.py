@@ -76,6 +76,6 @@ def never_taken() -> set[str]:
         for contract in CONTRACTS
         if name.partition(".")[2] in alike
     }
-    # A store in office after another is a life of many steps: thousands of sequences get there, dozens may not.
+    # A store in office after another is a long life: thousands of sequences get there, dozens may not.
     of_heirs = {"heir.recordBatch", "heir.recordCheckpoint"} if DEEP else set()
     return (each | of_heirs) - seen
