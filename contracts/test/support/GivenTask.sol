@@ -78,7 +78,8 @@ abstract contract GivenTask is Spec {
     }
 
     function _arrange(Given memory g) internal {
-        vm.assume(g.state <= uint8(TaskState.Disputed) && g.failures < 3 && g.committed < 3);
+        g.state = _each(g.state, uint8(TaskState.Disputed));
+        (g.failures, g.committed) = (_each(g.failures, 2), _each(g.committed, 2));
         vm.assume(g.caller != address(0)); // nobody signs for it
         TaskState state = TaskState(g.state);
         vm.assume(g.failures == 0 || state == TaskState.Accepted || state == TaskState.Running);
