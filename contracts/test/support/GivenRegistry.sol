@@ -10,8 +10,8 @@ import {Spec} from "./Spec.sol";
 import {typedDigest} from "./TypedData.sol";
 
 /// @notice A registry with one admitted scope, and one grant of any content brought to any stage of its life.
-/// @dev Who signs is a contract wallet, or an account whose signature has no signature's length. Real signatures are
-/// tried with keys, by forge (test_…_with_a_key) and by the Python tests: no prover inverts a curve.
+/// @dev Who signs is a contract wallet, or an account whose signature has no signature's length. Signatures by keys
+/// are left to the Python tests: no prover inverts a curve.
 abstract contract GivenRegistry is Spec {
     bytes32 internal constant ENROLMENT_ROLE = keccak256("ENROLMENT_ROLE");
     bytes32 internal constant REVOKER_ROLE = keccak256("REVOKER_ROLE");
