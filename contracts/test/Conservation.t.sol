@@ -39,7 +39,7 @@ contract ConservationSpec {
 
     /// At the end of every life: the contracts remember what it does.
     function afterInvariant() public view {
-        vm.assertTrue(life.consentsAreAsGranted(), "an authorization is not what it was granted, or is revoked no more");
+        vm.assertTrue(life.consentsAreAsGranted(), "an authorization is not as it was granted, or revoked no more");
         vm.assertTrue(life.claimsAreWhereTheyWereRecorded(), "a claim's versions are not what was recorded");
         vm.assertTrue(life.logIsAsItGrew(), "the log's head is not the last checkpoint");
     }

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Result} from "../../src/base/Result.sol";
-import {CoSignature} from "../../src/interfaces/IAuditCheckpoints.sol";
+import {CoSignature, IAuditCheckpoints} from "../../src/interfaces/IAuditCheckpoints.sol";
 import {Confirmation, IMatchResultStore, PayoutState} from "../../src/interfaces/IMatchResultStore.sol";
 import {Tasks} from "./Tasks.sol";
 import {Promise} from "./World.sol";
@@ -25,7 +25,7 @@ contract Life is Tasks {
 
     function record(uint256 chance, uint8 more) external {
         if (consents.length == 0 || tasks.length == 0) return;
-        uint256 at = chance & 7 == 0 ? _pick(chance, stores.length) : office;
+        uint256 place = chance & 7 == 0 ? _pick(chance, stores.length) : office;
         Assignment storage t = tasks[_recent(chance >> 16, tasks.length)];
         uint256[] memory numbers = new uint256[](1 + more % 3);
         Result[] memory items = new Result[](numbers.length);
@@ -39,13 +39,13 @@ contract Life is Tasks {
         }
         address caller = _caller(RECORDER, chance);
         bytes memory data = abi.encodeCall(IMatchResultStore.recordBatch, (t.id, items));
-        if (!_done(caller, address(stores[at]), data)) return;
-        _promiseOfRecording(caller, at, t, live);
-        _promise(Promise.RecordedOnce, at == office);
+        if (!_done(caller, address(stores[place]), data)) return;
+        _promiseOfRecording(caller, place, t, live);
+        _promise(Promise.RecordedOnce, place == office);
         for (uint256 i = 0; i < numbers.length; ++i) {
             Claim storage c = claims[numbers[i]];
             _promise(Promise.RecordedOnce, c.home == 0);
-            c.home = at + 1;
+            c.home = place + 1;
             c.versions.push(PayoutState.Recorded);
         }
     }
@@ -54,16 +54,16 @@ contract Life is Tasks {
         uint256 number = _pick(chance, CLAIMS);
         Claim storage c = claims[number];
         if (c.home == 0 || tasks.length == 0) return;
-        uint256 at = chance & 7 == 0 ? (chance >> 32) % stores.length : c.home - 1;
+        uint256 place = chance & 7 == 0 ? (chance >> 32) % stores.length : c.home - 1;
         Assignment storage t = tasks[_recent(chance >> 16, tasks.length)];
         Result[] memory items = new Result[](1);
         bool live;
         (items[0], live) = _item(number, t, chance);
         address caller = _caller(RECORDER, chance);
         bytes memory data = abi.encodeCall(IMatchResultStore.supersedeBatch, (t.id, items));
-        if (!_done(caller, address(stores[at]), data)) return;
-        _promiseOfRecording(caller, at, t, live);
-        _promise(Promise.RecordedOnce, c.home == at + 1);
+        if (!_done(caller, address(stores[place]), data)) return;
+        _promiseOfRecording(caller, place, t, live);
+        _promise(Promise.RecordedOnce, c.home == place + 1);
         c.versions.push(PayoutState.Recorded);
     }
 
@@ -114,7 +114,7 @@ contract Life is Tasks {
 
     /// A log that doubles: its old root is then the left half of the new one.
     function checkpoint(uint256 chance) external {
-        uint256 at = chance & 3 == 0 ? _pick(chance, stores.length) : office;
+        uint256 place = chance & 3 == 0 ? _pick(chance, stores.length) : office;
         bytes32 right = bytes32(chance);
         bytes32[] memory proof = new bytes32[](logSize == 0 ? 0 : 1);
         if (logSize != 0) proof[0] = right;
@@ -128,10 +128,11 @@ contract Life is Tasks {
             signatures[i].signer = witnesses[(chance >> 88) % 3 * (1 + i) % 3];
         }
         bool two = signatures.length == 2 && signatures[0].signer != signatures[1].signer;
-        bytes memory data = abi.encodeCall(IMatchResultStore(address(0)).recordCheckpoint, (size, root, proof, signatures));
-        if (!_done(address(this), address(stores[at]), data)) return;
+        bytes memory data =
+            abi.encodeCall(IAuditCheckpoints.recordCheckpoint, (size, root, proof, signatures));
+        if (!_done(address(this), address(stores[place]), data)) return;
         bool extends = logSize == 0 || (honest && size == 2 * logSize);
-        _promise(Promise.LogGrows, at == office && two && extends);
+        _promise(Promise.LogGrows, place == office && two && extends);
         (logSize, logRoot) = (size, root);
     }
 
@@ -140,14 +141,15 @@ contract Life is Tasks {
     /// Every version of every claim stands in its home, with its own end, and nowhere else.
     function claimsAreWhereTheyWereRecorded() external view returns (bool) {
         for (uint256 number = 0; number < CLAIMS; ++number) {
-            for (uint256 at = 0; at < stores.length; ++at) {
+            for (uint256 place = 0; place < stores.length; ++place) {
                 Claim storage c = claims[number];
-                uint256 versions = c.home == at + 1 ? c.versions.length : 0;
-                if (stores[at].versionOf(_key(number)) != versions) return false;
+                uint256 versions = c.home == place + 1 ? c.versions.length : 0;
+                if (stores[place].versionOf(_key(number)) != versions) return false;
                 for (uint32 v = 1; v <= versions; ++v) {
-                    if (stores[at].payoutStateOf(_key(number), v) != c.versions[v - 1]) return false;
+                    if (stores[place].payoutStateOf(_key(number), v) != c.versions[v - 1]) return false;
                 }
-                if (stores[at].payoutStateOf(_key(number), uint32(versions + 1)) != PayoutState.None) return false;
+                PayoutState next = stores[place].payoutStateOf(_key(number), uint32(versions + 1));
+                if (next != PayoutState.None) return false;
             }
         }
         return true;
@@ -175,11 +177,11 @@ contract Life is Tasks {
         live = _isLive(c, t.purpose, subject);
     }
 
-    function _promiseOfRecording(address caller, uint256 at, Assignment storage t, bool live) private {
+    function _promiseOfRecording(address caller, uint256 place, Assignment storage t, bool live) private {
         _promise(Promise.RecorderOnly, caller == RECORDER);
         _promise(Promise.ConsentLive, live);
         _promise(Promise.TaskRecordable, _isRecordable(t));
-        _promise(Promise.PauseStopsGrants, !paused[address(stores[at])]);
+        _promise(Promise.PauseStopsGrants, !paused[address(stores[place])]);
     }
 
     /// The latest mostly.

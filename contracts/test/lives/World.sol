@@ -130,7 +130,9 @@ abstract contract World is Spec {
     /// `usual` mostly, at times anybody else.
     function _caller(address usual, uint256 chance) internal pure returns (address) {
         if (chance >> 240 & 15 != 0) return usual;
-        return [ADMIN, PAUSER, ENROLLER, PROVIDER, REVOKER, REQUESTER, ARBITER, RECORDER, PAYER][chance >> 244 & 7];
+        return [ADMIN, PAUSER, ENROLLER, PROVIDER, REVOKER, REQUESTER, ARBITER, RECORDER, PAYER][
+            (chance >> 244) % 9
+        ];
     }
 
     /// One of the last six: what is older has mostly ended.

@@ -70,15 +70,16 @@ abstract contract GivenTask is Spec {
         if (pick % 6 != 0) g.caller = [REQUESTER, PROVIDER, PROVIDER, OTHER_PROVIDER, ARBITER][pick % 6 - 1];
         if (pick % 7 != 0) g.id = KNOWN;
         uint32 deadline = 10 days;
-        uint32 recordable = 30 days;
-        g.later = [uint32(0), 1 days - 1, 1 days, deadline - 1, deadline, recordable - 1, recordable, g.later % deadline][
+        uint32 month = 30 days;
+        g.later = [uint32(0), 1 days - 1, 1 days, deadline - 1, deadline, month - 1, month, g.later % deadline][
             g.later % 8
         ];
         if (state == TaskState.Expired) g.later = deadline;
     }
 
     function _arrange(Given memory g) internal {
-        vm.assume(g.state <= uint8(TaskState.Disputed) && g.failures < 3 && g.committed < 3);
+        g.state = _each(g.state, uint8(TaskState.Disputed));
+        (g.failures, g.committed) = (_each(g.failures, 2), _each(g.committed, 2));
         vm.assume(g.caller != address(0)); // nobody signs for it
         TaskState state = TaskState(g.state);
         vm.assume(g.failures == 0 || state == TaskState.Accepted || state == TaskState.Running);
