@@ -95,6 +95,9 @@ def artifact(name: str) -> dict[str, Any]:
 class World:
     """Deployed as in production: the constructors appoint everybody, and the deployer gets nothing."""
 
+    heir: Contract
+    """The store's successor, where a test deploys one."""
+
     def __init__(self) -> None:
         backend = PyEVMBackend(
             genesis_parameters=PyEVMBackend.generate_genesis_params(

@@ -76,7 +76,7 @@ class System:
         roles = StoreRoles(
             role("RECORDER_ROLE"), role("PAYER_ROLE"), tuple(role(name) for name in WITNESS_ROLES)
         )
-        below = {"registry": self.registry, "scheduler": self.scheduler, "roles": roles}
+        below: dict[str, Any] = {"registry": self.registry, "scheduler": self.scheduler, "roles": roles}
         self.store = Store(held("store"), pauser, address=store, predecessor=None, **below)
         self.heir = Store(held("store"), pauser, address=heir, predecessor=self.store, **below)
 
@@ -88,6 +88,8 @@ class Machine(RuleBasedStateMachine):
     """
 
     world: ClassVar[World]
+    model: System
+    random: Random
     tally: ClassVar[dict[str, list[int]]] = defaultdict(lambda: [0, 0])  # function -> [refused, succeeded]
     prepared: ClassVar[dict[str, Any]] = {}
 
@@ -101,6 +103,7 @@ class Machine(RuleBasedStateMachine):
             self.prepare()
             kept = deepcopy({name: vars(self)[name] for name in self.kept()})
             Machine.prepared = {"snapshot": self.world.tester.take_snapshot(), "kept": kept}
+            self.tally.clear()  # what was prepared proves nothing
         self.world.tester.revert_to_snapshot(Machine.prepared["snapshot"])
         self.world.numbers = count(10_000)
         vars(self).update(deepcopy(Machine.prepared["kept"]))

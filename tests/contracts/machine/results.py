@@ -15,7 +15,7 @@ from tests.contracts.model.registry import Signed
 from tests.contracts.model.store import Item
 from tests.contracts.transparency import consistency, head
 
-STORE = st.sampled_from(("in office",) * 9 + STORES)
+STORE = st.sampled_from(("in office",) * 14 + STORES)
 TWO = (["engine_witness", "auditor"], ["hospital", "auditor"], ["other_hospital", "engine_witness"])
 FEWER = (["auditor"], ["hospital", "other_hospital"], ["engine_witness", "stranger"])
 LOG = [f"entry {i}".encode() for i in range(200)]
@@ -62,7 +62,7 @@ class Results(Consents, Tasks):
         }.get(spoil, {})
         return self.world.result_for(grant, claim_key=claim, **changes)
 
-    SPOIL = st.sampled_from(("",) * 9 + ("any consent", "unknown", "other subject", "no digest"))
+    SPOIL = st.sampled_from(("",) * 16 + ("any consent", "unknown", "other subject", "no digest"))
 
     # ------------------------------------------------------------ claims
 
@@ -71,9 +71,7 @@ class Results(Consents, Tasks):
         store=STORE,
         pick=FEW,
         good=MOSTLY,
-        picks=st.lists(
-            st.tuples(FEW, st.sampled_from((None, None, None, None, 0, 1, 2)), SPOIL), min_size=1, max_size=3
-        ),
+        picks=st.lists(st.tuples(FEW, st.sampled_from((None,) * 12 + (0, 1)), SPOIL), min_size=1, max_size=3),
         right=MOSTLY,
     )
     def record(
@@ -135,7 +133,7 @@ class Results(Consents, Tasks):
         arguments = (*self._version(name, pick, behind), self.world.fresh())
         self.act(name, "reverse", *arguments, by="recorder" if right else "payer")
 
-    @move(now=st.sampled_from((True, False)), again=st.sampled_from((0,) * 9 + (1,)), right=MOSTLY)
+    @move(3, now=st.sampled_from((True, False)), again=st.sampled_from((0,) * 9 + (1,)), right=MOSTLY)
     def hand_over(self, now: bool, again: int, right: bool) -> None:
         """The first store to its heir, not always at once; the heir to nobody that answers."""
         if not now:
