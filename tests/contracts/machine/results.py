@@ -133,7 +133,7 @@ class Results(Consents, Tasks):
         arguments = (*self._version(name, pick, behind), self.world.fresh())
         self.act(name, "reverse", *arguments, by="recorder" if right else "payer")
 
-    @move(2, now=st.sampled_from((True, False)), again=st.sampled_from((0,) * 9 + (1,)), right=MOSTLY)
+    @move(3, now=st.sampled_from((True, False)), again=st.sampled_from((0,) * 9 + (1,)), right=MOSTLY)
     def hand_over(self, now: bool, again: int, right: bool) -> None:
         """The first store to its heir, not always at once; the heir to nobody that answers."""
         if not now:

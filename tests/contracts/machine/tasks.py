@@ -26,6 +26,9 @@ WHO: dict[str, tuple[str, ...]] = {
     "resolve": ("arbiter",),
 }
 
+FORWARD = 3
+"""How much likelier a task goes on than ends, so that some get to their end."""
+
 
 class Tasks(Machine):
     tasks: list[bytes]
@@ -156,6 +159,7 @@ class Tasks(Machine):
             for name, people in WHO.items()
             for by in people
             for at in {now, max(now, later.get(name, now))}
+            for _ in range(FORWARD if name in ("accept", "start", "heartbeat", "commit") else 1)
             if at < now + 4 * DAY and self.would("scheduler", *self.call(name, task, digest), by=by, now=at)
         ]
 
