@@ -6,7 +6,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # Wheels with known hashes only: no compiler, and nothing that the lock does not name.
 LOCKED := --require-hashes --only-binary :all: --requirement
-NODE   := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(wildcard contracts/package-lock.json tests/*/*/package-lock.json))
+LOCKS  := $(wildcard contracts/package-lock.json tests/*/*/package-lock.json)
+# What only a measurement compares with is no part of a test.
+PEERS  := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(filter tests/bench/%,$(LOCKS)))
+NODE   := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(filter-out tests/bench/%,$(LOCKS)))
 APT    := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
 
 # Handed on as they are: make demo ARGS="--settlements 60", make test PYTEST_ARGS="tests/terms -x".
@@ -18,9 +21,10 @@ UPGRADE     ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo serve test lint style types floors bench lock clean postgres
+.PHONY: contracts-deep forge halmos slither mutants lives bft
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --------------------------------------------------------------------------------------------- use
 
@@ -40,6 +44,9 @@ test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
+bft: $(VENV)/.bft ## the chain's promises on four validators, of which some are killed
+	@$(BIN)/python -m pytest -m bft $(PYTEST_ARGS) tests/chain
+
 lint: style types floors ## the three below
 
 style: $(VENV)/.dev ## ruff: likely bugs and one format
@@ -51,21 +58,58 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(NODE) ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
-lock: $(VENV)/.dev ## write the locks for pyproject.toml; UPGRADE=1 for the newest that fit
-	$(call compile,requirements.lock,--extra build)
-	$(call compile,requirements-dev.lock,--extra build --extra dev --constraint requirements.lock)
+# --------------------------------------------------------------------- the contracts, proven by machine
+
+DEEP = $(BIN)/python -m tests.contracts.deep
+
+contracts-deep: deep-tools ## the next five and bft, some hours; numbers in build/contracts-deep.json
+	@$(DEEP)
+
+forge: $(VENV)/.dev $(NODE) ## the contracts' specs on random arguments, at length
+	@$(DEEP) $@
+
+halmos: build/env/halmos/.installed $(NODE) ## the same specs for all arguments, symbolically
+	@$(DEEP) $@
+
+slither: build/env/slither/.installed $(NODE) ## known mistakes in the contracts' sources
+	@$(DEEP) $@
+
+mutants: $(VENV)/.dev $(NODE) ## contracts with one mistake each: all must fail a spec or a test
+	@$(DEEP) $@
+
+lives: $(VENV)/.dev $(NODE) ## thousands of random lives of the contracts against the model
+	@$(DEEP) $@
+
+.PHONY: deep-tools
+deep-tools: $(VENV)/.dev $(VENV)/.bft $(NODE) build/env/halmos/.installed build/env/slither/.installed
+
+# Environments of their own: what they pin is not what the engine runs on.
+build/env/%/.installed: tests/contracts/deep/%.lock $(VENV)/.dev
+	@echo "make: installing what $< names" >&2
+	@$(BIN)/python -m venv --clear build/env/$*
+	@build/env/$*/bin/python -m pip --disable-pip-version-check --no-input install --quiet $(LOCKED) $<
+	@touch $@
+
+# ----------------------------------------------------------------------------------------------- locks
+
+lock: $(VENV)/.dev ## write the locks for pyproject.toml and the proofs' tools; UPGRADE=1 for the newest that fit
+	$(call compile,requirements.lock,pyproject.toml --extra build)
+	$(call compile,requirements-dev.lock,pyproject.toml --extra build --extra dev --constraint requirements.lock)
+	$(call compile,requirements-bft.lock,--group bft)
+	$(call compile,tests/contracts/deep/halmos.lock,tests/contracts/deep/halmos.in)
+	$(call compile,tests/contracts/deep/slither.lock,tests/contracts/deep/slither.in)
 
 # No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
 define compile
 	$(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --only-binary :all: \
-	  --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml $(2) --output-file $(1)
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header $(2) --output-file $(1)
 endef
 
 clean: ## remove what was built and installed in this folder
-	rm -rf $(VENV) build $(dir $(NODE)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build contracts/cache contracts/out $(dir $(NODE) $(PEERS)) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find api engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --------------------------------------------------------------------------------- what they stand on
@@ -97,6 +141,13 @@ $(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "make: installing what requirements-dev.lock names" >&2
 	@$(PIP) $(LOCKED) requirements-dev.lock
+	@touch $@
+
+# Its licence keeps it away from what the product installs: a folder of its own, off the import path.
+$(VENV)/.bft: $(VENV)/.dev requirements-bft.lock
+	@echo "make: installing what requirements-bft.lock names" >&2
+	@rm -rf $(VENV)/bft && $(PIP) --target $(VENV)/bft $(LOCKED) requirements-bft.lock
+	@PYTHONPATH=$(VENV)/bft $(BIN)/python -c 'import injective_core; injective_core.get_binary_path()'
 	@touch $@
 
 # By the node that the development lock brings, trusting whom this machine trusts. Done here so that no

@@ -148,8 +148,18 @@ class Client:
     def chain_events(self, **filters: str) -> Json:
         return self._get("/v1/chain/events", filters)
 
-    def access_log(self) -> Iterator[Json]:
-        return self._pages("/v1/audit/log", {})
+    def access_log(self, after: int = 0) -> Iterator[Json]:
+        """Entries with seq > `after`, in order."""
+        return self._pages("/v1/audit/log", {"after": after, "limit": 500})
+
+    def checkpoint(self) -> Json:
+        """{latest on chain, proposal to sign or None}."""
+        return self._get("/v1/audit/checkpoint")
+
+    def sign_checkpoint(self, size: int, signer: str, signature: str) -> Json:
+        body = {"size": size, "signer": signer, "signature": signature}
+        signed: Json = self._post_json("/v1/audit/checkpoint/signatures", body)
+        return signed
 
     # Operators
 

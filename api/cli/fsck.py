@@ -32,6 +32,7 @@ _LABELS = {
     "returned": "payouts returned",
     "blocks": "blocks read",
     "access_log": "access log entries",
+    "checkpoint": "of them co-signed on chain",
     "database_fen": "paid, says the database",
     "bank_fen": "paid, says the bank",
     "bank_ahead_fen": "paid for claims in flight",
@@ -81,7 +82,8 @@ class _Given:
         self.home = home
         self.serving = _serving(home)
         env = os.environ
-        self.rpc = rpc or env.get("AUTOCLAIM_CHAIN_RPC_URL")
+        # Of several endpoints one is enough to read by.
+        self.rpc = rpc or env.get("AUTOCLAIM_CHAIN_RPC_URL", "").split(",")[0].strip() or None
         self.bank_url = bank_url or env.get("AUTOCLAIM_BANK_URL") or self.serving.get("bank_url")
         self.database_url = (
             database_url

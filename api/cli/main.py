@@ -14,6 +14,7 @@ from api.cli.fsck import fsck
 from api.cli.serve import serve
 from api.cli.trigger import trigger
 from api.cli.verify import verify
+from api.cli.witness import witness
 from engine import __version__
 from engine.errors import AutoclaimError
 
@@ -31,6 +32,7 @@ app.command("adjudicate")(adjudicate)
 app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
+app.command("witness")(witness)
 app.add_typer(products.app, name="products")
 
 

@@ -1,4 +1,4 @@
-"""Auditors: evidence, the chain's events decoded, the access log. Nothing here names a person."""
+"""Auditors: evidence, the chain's events decoded, the access log, its checkpoints. Nothing names a person."""
 
 from typing import Annotated
 
@@ -6,14 +6,16 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.http import examples
-from api.http.auth import EVIDENCE_READERS, LOG_READERS, OVERSEERS
+from api.http.auth import EVERY_ROLE, EVIDENCE_READERS, OVERSEERS, WITNESSES, LogReader
 from api.http.bodies import JSON, JSON_ONLY, LargeBody
 from api.http.deps import After, ClaimId, Ctx, Limit, rendered
+from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
 from api.http.schemas import auditors as schemas
 from engine.evidence.anchors import Anchor, TrustedDeployment
 from engine.evidence.verify import verify_bundle
-from engine.pipeline import audit
+from engine.pipeline import audit, checkpoints
+from engine.store.api_keys import Role
 
 router = APIRouter(prefix="/v1", tags=["auditors"])
 _Bytes32Filter = Annotated[str | None, Query(pattern="^0x[0-9a-f]{64}$")]
@@ -69,12 +71,47 @@ def chain_events(
     return rendered(schemas.ChainEventPage, found)
 
 
+@router.get("/audit/log", response_model=schemas.AccessLogPage, responses=documented(401, 403, 422))
+def access_log(ctx: Ctx, caller: LogReader, after: After = 0, limit: Limit = 100) -> Response:
+    """Every call, oldest first; each entry's digest covers the one before, so a reader can walk the chain.
+
+    The digests are also the leaves of the tree whose heads are checkpointed on chain. A hospital reads its
+    own calls in full, and of others' seq and digest: enough to check the head.
+    """
+    in_full_for = caller.principal if caller.role is Role.HOSPITAL else None
+    return rendered(schemas.AccessLogPage, audit.access_log(ctx, after, limit, in_full_for))
+
+
 @router.get(
-    "/audit/log",
-    response_model=schemas.AccessLogPage,
-    responses=documented(401, 403, 422),
-    dependencies=[LOG_READERS],
+    "/audit/checkpoint",
+    response_model=schemas.CheckpointView,
+    responses=documented(401, 403, 409),
+    dependencies=[EVERY_ROLE],
 )
-def access_log(ctx: Ctx, after: After = 0, limit: Limit = 100) -> Response:
-    """Every call, oldest first; each entry's digest covers the one before, so a reader can walk the chain."""
-    return rendered(schemas.AccessLogPage, audit.access_log(ctx, after, limit))
+def checkpoint(ctx: Ctx) -> Response:
+    """The log's latest checkpoint on chain, and the one that could follow it, ready to be signed (EIP-712).
+
+    409 where the log does not extend the checkpoint on chain: it was rewritten or cut.
+    """
+    return rendered(schemas.CheckpointView, checkpoints.view(ctx))
+
+
+@router.post(
+    "/audit/checkpoint/signatures",
+    status_code=202,
+    response_model=schemas.SignedCheckpoint,
+    responses=documented(400, 401, 403, 409, 413, 415, 422),
+    dependencies=[WITNESSES, JSON_ONLY],
+)
+def sign_checkpoint(ctx: Ctx, signed: schemas.CheckpointSignature, once: OnceIfKeyed) -> Response:
+    """Co-sign the log as it was at `size`. With the engine's own signature beside it, it goes on chain.
+
+    409 `checkpoint.overtaken`: another checkpoint came first; fetch the proposal again.
+    """
+    return once(
+        lambda: rendered(
+            schemas.SignedCheckpoint,
+            checkpoints.co_sign(ctx, signed.size, signed.signer, signed.signature),
+            202,
+        )
+    )

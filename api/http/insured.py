@@ -12,6 +12,7 @@ from api.http.deps import Bytes32, Ctx, rendered
 from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
 from api.http.schemas import insured as schemas
+from api.http.schemas.common import Address
 from engine.pipeline import consent
 
 router = APIRouter(prefix="/v1/authorizations", tags=["insured"])
@@ -50,9 +51,12 @@ def get_authorization(ctx: Ctx, authorization_id: Bytes32) -> Response:
 @router.get(
     "/{authorization_id}/revocation", response_model=schemas.RevocationToSign, responses=documented(404, 422)
 )
-def revocation_to_sign(ctx: Ctx, authorization_id: Bytes32) -> Response:
-    """The EIP-712 typed data by which the insured withdraws consent."""
-    return rendered(schemas.RevocationToSign, consent.revocation_to_sign(ctx, authorization_id))
+def revocation_to_sign(ctx: Ctx, authorization_id: Bytes32, signer: Address | None = None) -> Response:
+    """The EIP-712 typed data by which the insured or the guardian withdraws consent.
+
+    `signer` is one of the two; whoever consented where it is left out.
+    """
+    return rendered(schemas.RevocationToSign, consent.revocation_to_sign(ctx, authorization_id, signer))
 
 
 @router.post(
@@ -66,6 +70,8 @@ def revoke(ctx: Ctx, authorization_id: Bytes32, signed: schemas.Revocation, once
     return once(
         lambda: rendered(
             schemas.Authorization,
-            consent.revoke_authorization(ctx, authorization_id, signed.deadline, signed.signature),
+            consent.revoke_authorization(
+                ctx, authorization_id, signed.deadline, signed.signature, signed.signer
+            ),
         )
     )

@@ -122,9 +122,13 @@ def list_payouts(
     dependencies=[INSURER_ONLY, JSON_ONLY],
 )
 def prepare_authorization(ctx: Ctx, wanted: schemas.Preparation, once: OnceIfKeyed) -> Response:
-    """What the insured of a policy is to read and to sign. The same again while it is unsigned or live."""
-    return once(
-        lambda: rendered(
-            schemas.ToSign, consent.prepare_authorization(ctx, wanted.policy_no, wanted.insured), 201
-        )
-    )
+    """What the insured of a policy, or a minor's guardian, is to read and to sign.
+
+    The same again while it is unsigned or live.
+    """
+
+    def work() -> Response:
+        prepared = consent.prepare_authorization(ctx, wanted.policy_no, wanted.insured, wanted.guardian)
+        return rendered(schemas.ToSign, prepared, 201)
+
+    return once(work)

@@ -87,6 +87,15 @@ class _Standing(Collector):
         ):
             yield GaugeMetricFamily(f"autoclaim_chain_{name}", text, value=value)
 
+        endpoints = GaugeMetricFamily(
+            "autoclaim_chain_endpoint",
+            "Each endpoint and its state; 1 for the one that is asked.",
+            labels=("endpoint", "state"),
+        )
+        for endpoint in self._ctx.chain.endpoints():
+            endpoints.add_metric((endpoint.name, endpoint.state), int(endpoint.current))
+        yield endpoints
+
     def _next_block(self) -> int:
         with self._ctx.database.reading() as session:
             cursor = claim_store.cursor(session, _PAYOUT_FEED)

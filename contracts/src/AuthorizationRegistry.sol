@@ -192,8 +192,8 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
 
     /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_requireLive_reverts_with_the_reason_that_liveness_gives
-    function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) external view {
-        Liveness reason = liveness(id, scope, subject, at);
+    function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 time) external view {
+        Liveness reason = liveness(id, scope, subject, time);
         if (reason != Liveness.Live) revert NotLive(id, reason);
     }
 
@@ -221,8 +221,8 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
 
     /// @inheritdoc IAuthorizationRegistry
     /// @custom:invariant test_liveness_gives_the_first_reason_in_order
-    function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) public view returns (Liveness) {
-        return _records[id].liveness(_scopeNumbers[scope], subject, at);
+    function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 time) public view returns (Liveness) {
+        return _records[id].liveness(_scopeNumbers[scope], subject, time);
     }
 
     /// @inheritdoc IAuthorizationRegistry
@@ -230,6 +230,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     function idOf(Grant memory g) public pure returns (bytes32 id) {
         // keccak256(bytes.concat(keccak256(abi.encode(g)))): a struct of six words lies in memory as abi.encode would
         // copy it, and copying costs more than hashing.
+        // slither-disable-next-line assembly -- hashes a struct where it lies (check_idOf)
         assembly ("memory-safe") {
             mstore(0, keccak256(g, 192))
             id := keccak256(0, 32)
@@ -249,6 +250,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
     /// All leaves of a wave have its scope.
     function _knownWave(bytes32 root, bytes32 scope) private view returns (Wave memory wave) {
         wave = _waves[root];
+        // slither-disable-next-line incorrect-equality -- zero means unknown; no transfer moves it
         if (wave.count == 0) revert WaveUnknown(root);
         if (wave.scopeNumber != _scopeNumbers[scope]) revert OtherScope(root, scope);
     }
@@ -281,6 +283,7 @@ contract AuthorizationRegistry is IAuthorizationRegistry, SeparateRoles, EIP712,
             refusal = GrantRefusal.ZeroField;
         } else if (g.insured == g.guardian) {
             refusal = GrantRefusal.GuardianIsInsured;
+            // slither-disable-next-line incorrect-equality -- zero is the number of no scope; no transfer moves it
         } else if (scopeNumber == 0) {
             refusal = GrantRefusal.ScopeNotAdmitted;
         } else if (_records[id].isKnown()) {

@@ -156,6 +156,7 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
 
     /// @inheritdoc IMatchResultStore
     /// @custom:invariant test_new_claims_go_to_one_store_only
+    // slither-disable-next-line missing-zero-check -- zero is no contract, and refused as such
     function handOver(address successor_) external onlyRole(DEFAULT_ADMIN_ROLE) {
         if (successor != address(0)) revert StoreHandedOver(successor);
         _requireContract(successor_);
@@ -237,6 +238,7 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
 
     /// Refusal 0..6 are Liveness, value by value.
     function _refusalOfConsent(Result calldata r, uint16 scopeNumber) private view returns (Refusal) {
+        // slither-disable-next-line calls-loop -- the registry is named at deployment, and only asked
         return Refusal(
             uint8(registry.recordOf(r.authorizationId).liveness(scopeNumber, r.subject, uint40(block.timestamp)))
         );
@@ -295,6 +297,7 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     }
 
     function _inPredecessor(bytes32 claimKey) private view returns (bool) {
+        // slither-disable-next-line calls-loop -- the predecessor is named at deployment, and only asked
         return address(predecessor) != address(0) && predecessor.isRecorded(claimKey);
     }
 

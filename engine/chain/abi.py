@@ -74,6 +74,16 @@ class ContractAbi:
         values = decode(signature.outputs, data)
         return values[0] if len(values) == 1 else values or None
 
+    def topics(self, event: str, indexed: Mapping[str, Any]) -> list[str | None]:
+        """What to ask a node for: this event with these values of its indexed parameters."""
+        topic, signature = next((t, s) for t, s in self._events.items() if s.name == event)
+        of_parameters = [
+            "0x" + encode([kind], [indexed[name]]).hex() if name in indexed else None
+            for name, kind, at in zip(signature.names, signature.types, signature.indexed, strict=True)
+            if at
+        ]
+        return ["0x" + topic.hex(), *of_parameters]
+
     def event(self, topics: Sequence[bytes], data: bytes) -> tuple[str, dict[str, Any]] | None:
         """(name, arguments) of a log, JSON-ready; None for an event the ABI does not declare."""
         signature = self._events.get(topics[0]) if topics else None

@@ -1,6 +1,7 @@
 """The chain client: one for the embedded chain and for any EVM node, by one setting."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.chain import proofs
+from engine.chain.abi import ContractAbi
 from engine.chain.backend import ChainSpec
 from engine.chain.contracts import (
     AuthorizationRegistry,
@@ -16,28 +18,32 @@ from engine.chain.contracts import (
     MatchResultStore,
     TaskScheduler,
 )
-from engine.chain.deploy import Deployer, Deployment, verify
+from engine.chain.deploy import Appointed, Deployer, Deployment, verify
+from engine.chain.eip712 import TypedData, sign
 from engine.chain.embedded import EmbeddedChain
 from engine.chain.errors import DeploymentInvalid, WrongChain
 from engine.chain.events import ChainEvent, read_events
+from engine.chain.failover import EndpointView, FailoverChain
 from engine.chain.keys import DEPLOYER, RoleKeys
 from engine.chain.sender import Call, Sender, SendPolicy, TxRef
 from engine.chain.transport import Chain, HttpChain
+from engine.chain.wiring import check_wiring
 
 EMBEDDED_CHAIN_ID = 0x6175746F
 """A number of our own ("auto"), so that no wallet takes the embedded chain for a public one."""
 
 _C = TypeVar("_C", bound=Contract)
-_CONTRACTS: tuple[type[Contract], ...] = (AuthorizationRegistry, DataCatalog, TaskScheduler, MatchResultStore)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainSettings:
     """Where the chain is and who we are on it.
 
-    rpc_url: an EVM JSON-RPC endpoint; None for the embedded chain in the file `embedded_path`.
+    rpc_url: an EVM JSON-RPC endpoint, or several of one chain with commas between; None for the embedded
+        chain in the file `embedded_path`.
     confirmations: blocks on top of an event before it counts; 0 where nothing is ever reorganised.
     clock: aware time; the embedded chain stamps its blocks with it. rng(n): n random bytes, for new keys.
+    appointed: who else holds roles from the deployment on; later changes are announced and take two days.
     chain_id: demanded of the endpoint; None accepts any there, and means EMBEDDED_CHAIN_ID embedded.
     """
 
@@ -51,6 +57,7 @@ class ChainSettings:
     chain_id: int | None = None
     scrypt_n: int = 2**14
     send_policy: SendPolicy = field(default_factory=SendPolicy)
+    appointed: Appointed = field(default_factory=dict)
 
 
 class ChainClient:
@@ -65,6 +72,7 @@ class ChainClient:
         self.chain = chain
         self.chain_id = chain_id
         self._settings = settings
+        self._keys = keys
         self._roles = keys.addresses()
         self._senders = {
             role: Sender(chain, chain_id, role, keys[role], settings.send_policy) for role in keys
@@ -82,6 +90,8 @@ class ChainClient:
         )
         chain = _open_chain(settings, keys)
         try:
+            if isinstance(chain, FailoverChain):
+                chain.admit(_SameChain())
             chain_id = int(chain.request("eth_chainId", []), 16)
             if settings.chain_id is not None and chain_id != settings.chain_id:
                 raise WrongChain(f"chain id is {chain_id}, the setting demands {settings.chain_id}")
@@ -97,11 +107,14 @@ class ChainClient:
         """
         if manifest_path.exists():
             deployment = Deployment.read(manifest_path)
-            verify(self.chain, self.chain_id, self._roles, deployment)
+            self._verify(self.chain, deployment)
         else:
             send = self._senders[DEPLOYER].send_group
-            deployment = Deployer(self.chain, self.chain_id, self._roles, send, self._contract_at).run()
+            appointed = self._settings.appointed
+            deployment = Deployer(self.chain, self.chain_id, self._roles, send, appointed).run()
             deployment.write(manifest_path)
+        if isinstance(self.chain, FailoverChain):
+            self.chain.admit(lambda endpoint: self._verify(endpoint, deployment), deployment.block)
         self._deployment = deployment
         self.registry = self._bind(AuthorizationRegistry, deployment)
         self.catalog = self._bind(DataCatalog, deployment)
@@ -134,6 +147,15 @@ class ChainClient:
         """Raises ChainUnavailable for a block that is not there (any more)."""
         return str(proofs.block_json(self.chain, block_number)["hash"])
 
+    def hash_at(self, block_number: int) -> str | None:
+        """None where there is no such block (any more, or yet)."""
+        block = self.chain.request("eth_getBlockByNumber", [hex(block_number), False])
+        return None if block is None else str(block["hash"])
+
+    def block_at(self, timestamp_s: int) -> int:
+        """The first block of this time or later; the one after the head when there is none yet."""
+        return bisect_left(range(self.block_number() + 1), timestamp_s, key=self.block_timestamp)
+
     def block_timestamp(self, block_number: int) -> int:
         """Seconds since 1970. Raises ChainUnavailable for a block that is not there."""
         return int(proofs.block_json(self.chain, block_number)["timestamp"], 16)
@@ -151,11 +173,15 @@ class ChainClient:
 
     def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
         """All four contracts' events in these blocks, both included, in (block_number, log_index) order."""
-        contracts = {
-            contract.name: (contract.address, contract.abi)
-            for contract in (self.registry, self.catalog, self.scheduler, self.results)
-        }
-        return read_events(self.chain, contracts, from_block, to_block)
+        contracts = (self.registry, self.catalog, self.scheduler, self.results)
+        return read_events(self.chain, _abis(*contracts), from_block, to_block)
+
+    def events_of(
+        self, contract: Contract, from_block: int, to_block: int, event: str | None = None, **indexed: Any
+    ) -> list[ChainEvent]:
+        """One contract's events, or those of one name with these values of indexed parameters."""
+        topics = [] if event is None else contract.abi.topics(event, indexed)
+        return read_events(self.chain, _abis(contract), from_block, to_block, topics)
 
     # Proofs
 
@@ -168,29 +194,59 @@ class ChainClient:
     def block_header_rlp(self, block_number: int) -> bytes:
         return proofs.block_header_rlp(self.chain, block_number)
 
+    def sign(self, role: str, typed_data: TypedData) -> bytes:
+        """That role's own signature, where a contract asks for one beside the sender's."""
+        return sign(typed_data, self._keys[role])
+
     # The node itself
 
     def request(self, method: str, params: list[Any]) -> Any:
         """Raw JSON-RPC to the chain behind this client: what `ReadOnlyRpc(client)` offers."""
         return self.chain.request(method, params)
 
+    def endpoints(self) -> list[EndpointView]:
+        """What is known of each endpoint where there are several; else nothing."""
+        return self.chain.endpoints() if isinstance(self.chain, FailoverChain) else []
+
     def close(self) -> None:
         self.chain.close()
 
+    def _verify(self, chain: Chain, deployment: Deployment) -> None:
+        verify(chain, int(chain.request("eth_chainId", []), 16), self._roles, deployment)
+        check_wiring(chain, deployment.addresses)
+
     def _send(self, role: str, call: Call) -> TxRef:
         return self._senders[role].send(call)
-
-    def _contract_at(self, name: str, address: str) -> Contract:
-        (kind,) = (kind for kind in _CONTRACTS if kind.name == name)
-        return kind(address, self.chain, self._send)
 
     def _bind(self, kind: type[_C], deployment: Deployment) -> _C:
         return kind(deployment.addresses[kind.name], self.chain, self._send)
 
 
+class _SameChain:
+    """Every endpoint must be of the chain that the first to answer is of."""
+
+    def __init__(self) -> None:
+        self._first: tuple[str, str] | None = None
+
+    def __call__(self, chain: Chain) -> None:
+        found = str(chain.request("eth_chainId", [])), str(proofs.block_json(chain, 0)["hash"])
+        self._first = self._first or found
+        if found != self._first:
+            raise WrongChain(f"chain id and genesis are {found}, another endpoint's are {self._first}")
+
+
+def _abis(*contracts: Contract) -> dict[str, tuple[str, ContractAbi]]:
+    return {contract.name: (contract.address, contract.abi) for contract in contracts}
+
+
 def _open_chain(settings: ChainSettings, keys: RoleKeys) -> Chain:
     if settings.rpc_url is not None:
-        return HttpChain(settings.rpc_url)
+        urls = [url.strip() for url in settings.rpc_url.split(",") if url.strip()]
+        return (
+            HttpChain(urls[0])
+            if len(urls) == 1
+            else FailoverChain.of_urls(urls, settings.send_policy.elapsed)
+        )
     prefunded = tuple(bytes.fromhex(address[2:]) for address in keys.addresses().values())
     spec = ChainSpec(chain_id=settings.chain_id or EMBEDDED_CHAIN_ID, prefunded=prefunded)
     return EmbeddedChain(settings.embedded_path, spec, lambda: settings.clock().timestamp())

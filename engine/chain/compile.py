@@ -209,7 +209,7 @@ def _run_solc(standard_input: Json) -> tuple[Json, str]:
     from solcx.exceptions import SolcError  # noqa: PLC0415
     from solcx.wrapper import get_version_str_from_solc_binary  # noqa: PLC0415
 
-    with _solc_binary() as binary:
+    with solc_binary() as binary:
         try:
             version: str = get_version_str_from_solc_binary(binary)
             if version.partition("+")[0] != SOLC_VERSION:
@@ -220,7 +220,7 @@ def _run_solc(standard_input: Json) -> tuple[Json, str]:
 
 
 @contextmanager
-def _solc_binary() -> Iterator[str]:
+def solc_binary() -> Iterator[str]:
     """$SOLC_BINARY, else an installed solc, else npm's behind its node front, else a downloaded one."""
     import solcx  # noqa: PLC0415 - a development dependency
 

@@ -5,7 +5,7 @@ deployer's own account numbers its contracts (CREATE), so they are found by its 
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,51 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from engine.chain.artifacts import CATALOG, DEPLOY_ORDER, REGISTRY, RESULTS, SCHEDULER, load_artifact
-from engine.chain.contracts import ADMIN_ROLE, Contract, abi_of, role_id
+from engine.chain.contracts import DEFAULT_ADMIN_ROLE, abi_of, role_id
+from engine.chain.eip712 import NOBODY
 from engine.chain.errors import DeploymentInvalid, WrongChain
 from engine.chain.events import read_logs
 from engine.chain.files import write_private
-from engine.chain.keys import DEPLOYER, ENROLMENT, GOVERNOR, PAYER, PROVIDER, RECORDER, REQUESTER, REVOKER
+from engine.chain.keys import (
+    ARBITER,
+    DEPLOYER,
+    ENROLMENT,
+    GOVERNOR,
+    PAUSER,
+    PAYER,
+    PROVIDER,
+    RECORDER,
+    REQUESTER,
+    REVOKER,
+    WITNESS,
+)
 from engine.chain.proofs import block_json
 from engine.chain.sender import Call, TxRef
 from engine.chain.transport import Chain
 
+_EVERYWHERE = {DEFAULT_ADMIN_ROLE: GOVERNOR, "PAUSER_ROLE": PAUSER}
 ROLE_HOLDERS = {
-    REGISTRY: {"ENROLMENT_ROLE": ENROLMENT, "REVOKER_ROLE": REVOKER},
-    CATALOG: {"PROVIDER_ROLE": PROVIDER},
-    SCHEDULER: {"PROVIDER_ROLE": PROVIDER, "REQUESTER_ROLE": REQUESTER},
-    RESULTS: {"RECORDER_ROLE": RECORDER, "PAYER_ROLE": PAYER},
+    REGISTRY: {"ENROLMENT_ROLE": ENROLMENT, "REVOKER_ROLE": REVOKER, **_EVERYWHERE},
+    CATALOG: {"PROVIDER_ROLE": PROVIDER, **_EVERYWHERE},
+    SCHEDULER: {
+        "PROVIDER_ROLE": PROVIDER,
+        "REQUESTER_ROLE": REQUESTER,
+        "ARBITER_ROLE": ARBITER,
+        **_EVERYWHERE,
+    },
+    RESULTS: {
+        "RECORDER_ROLE": RECORDER,
+        "PAYER_ROLE": PAYER,
+        "ENGINE_WITNESS_ROLE": WITNESS,
+        **_EVERYWHERE,
+    },
 }
-"""Contract -> on-chain role -> the key that holds it. DEFAULT_ADMIN_ROLE ends with the governor."""
+"""Contract -> on-chain role -> the key of ours that holds it, from the constructor on."""
+
+Appointed = Mapping[str, Mapping[str, Sequence[str]]]
+"""Contract -> on-chain role -> addresses of others that hold it from the constructor on (witnesses, say)."""
 
 SendGroup = Callable[[list[Call]], list[TxRef]]
-ContractAt = Callable[[str, str], Contract]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +98,20 @@ class Deployment:
 
 
 class Deployer:
-    """Deploys, grants, hands over and renounces, doing only what the chain says is still missing."""
+    """Deploys what the chain says is still missing. Constructors appoint: the deployer never holds a role."""
 
     def __init__(
-        self, chain: Chain, chain_id: int, roles: dict[str, str], send: SendGroup, contract_at: ContractAt
+        self, chain: Chain, chain_id: int, roles: dict[str, str], send: SendGroup, appointed: Appointed
     ) -> None:
         self._chain = chain
         self._chain_id = chain_id
         self._roles = roles
         self._send = send
-        self._contract_at = contract_at
+        self._appointed = appointed
 
     def run(self) -> Deployment:
         """Raises ContractRefused, TransactionUnknown, ChainUnavailable; run again to go on."""
-        addresses = self._deploy()
-        contracts = [self._contract_at(name, addresses[name]) for name in DEPLOY_ORDER]
-        self._send_missing(contracts, self._grants)
-        self._send_missing(contracts, self._renouncement)
-        return self._describe(addresses)
+        return self._describe(self._deploy())
 
     def _deploy(self) -> dict[str, str]:
         deployer = self._roles[DEPLOYER]
@@ -100,7 +122,7 @@ class Deployer:
             if name not in addresses:
                 addresses[name] = _created(deployer, nonce + len(calls))
                 abi, refusals = abi_of(name)
-                arguments = abi.constructor_data(_constructor_arguments(name, deployer, addresses))
+                arguments = abi.constructor_data(_constructor_arguments(name, self._holders(name), addresses))
                 calls.append(Call(None, load_artifact(name).bytecode + arguments, refusals))
         if calls:
             self._send(calls)
@@ -121,22 +143,11 @@ class Deployer:
                 found[missing.pop(0)] = address
         return found
 
-    def _send_missing(self, contracts: list[Contract], missing: Callable[[Contract], Iterator[Call]]) -> None:
-        calls = [call for contract in contracts for call in missing(contract)]
-        if calls:
-            self._send(calls)
-
-    def _grants(self, contract: Contract) -> Iterator[Call]:
-        wanted = [(role_id(role), holder) for role, holder in ROLE_HOLDERS[contract.name].items()]
-        for role, holder in [*wanted, (ADMIN_ROLE, GOVERNOR)]:
-            account = self._roles[holder]
-            if not contract.has_role(role, account):
-                yield contract.encode("grantRole", role, account)
-
-    def _renouncement(self, contract: Contract) -> Iterator[Call]:
-        deployer = self._roles[DEPLOYER]
-        if contract.has_role(ADMIN_ROLE, deployer):
-            yield contract.encode("renounceRole", ADMIN_ROLE, deployer)
+    def _holders(self, name: str) -> list[tuple[bytes, str]]:
+        """The constructor's RoleHolder structs."""
+        ours = [(role_id(role), self._roles[key]) for role, key in ROLE_HOLDERS[name].items()]
+        others = self._appointed.get(name, {})
+        return ours + [(role_id(role), account) for role, held in others.items() for account in held]
 
     def _describe(self, addresses: dict[str, str]) -> Deployment:
         transactions, first = self._creations(set(addresses.values()))
@@ -155,7 +166,7 @@ class Deployer:
         """Address -> creating transaction, and the first block; found through the RoleGranted each emits."""
         topic = "0x" + keccak(text="RoleGranted(bytes32,address,address)").hex()
         head = int(self._chain.request("eth_blockNumber", []), 16)
-        logs = list(read_logs(self._chain, sorted(wanted), 0, head, topic))
+        logs = list(read_logs(self._chain, sorted(wanted), 0, head, [topic]))
         found: dict[str, str] = {}
         for log in logs:
             found.setdefault(to_checksum_address(log["address"]), log["transactionHash"])
@@ -187,13 +198,14 @@ def code_at(chain: Chain, address: str) -> bytes:
     return bytes.fromhex(chain.request("eth_getCode", [address, "latest"])[2:])
 
 
-def _constructor_arguments(name: str, admin: str, addresses: dict[str, str]) -> tuple[str, ...]:
+def _constructor_arguments(
+    name: str, holders: list[tuple[bytes, str]], addresses: dict[str, str]
+) -> tuple[object, ...]:
     if name == SCHEDULER:
-        return admin, addresses[CATALOG]
+        return holders, addresses[CATALOG]
     if name == RESULTS:
-        no_predecessor = "0x" + "0" * 40
-        return admin, addresses[REGISTRY], addresses[SCHEDULER], no_predecessor
-    return (admin,)
+        return holders, addresses[REGISTRY], addresses[SCHEDULER], NOBODY
+    return (holders,)
 
 
 def _created(deployer: str, nonce: int) -> str:

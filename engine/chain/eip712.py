@@ -1,6 +1,7 @@
 """What is signed for the contracts, as EIP-712 typed data, and the Merkle tree of an enrolment wave.
 
-The same bytes as the contracts hash: the domain's name is the contract's, version "1". A wave's root is that of OpenZeppelin's standard Merkle tree, so that other tools can build it too.
+The same bytes as the contracts hash: the domain's name is the contract's, version "1". A wave's root is that
+of OpenZeppelin's standard Merkle tree, so that other tools can build it too.
 """
 
 from bisect import bisect_left
@@ -41,7 +42,7 @@ NOBODY = "0x" + "0" * 40
 
 @dataclass(frozen=True)
 class Grant:
-    """The contract's `Grant`: three 32-byte values, two addresses, and the second at which it is no longer live.
+    """The contract's `Grant`: three 32-byte values, two addresses, and the second from which it has expired.
 
     Without a guardian the insured signs; with one the guardian does, and `insured` may be NOBODY.
     Raises ValueError naming the field that the contract could not hold.
@@ -66,8 +67,9 @@ class Grant:
 
     @cached_property
     def id(self) -> bytes:
-        """The authorization's id: the hash of all of the grant, and its leaf in a wave. Hashed twice, so that no
-        inner node of the tree passes for a leaf.
+        """The authorization's id: the hash of all of the grant, and its leaf in a wave.
+
+        Hashed twice, so that no inner node of the tree passes for a leaf.
         """
         return keccak(keccak(encode([field["type"] for field in _GRANT_FIELDS], self.as_tuple())))
 
@@ -95,7 +97,7 @@ class Grant:
 def grant_typed_data(grant: Grant, *, nonce: int, deadline: int, chain_id: int, registry: str) -> TypedData:
     """The document that a wallet shows and signs (`eth_signTypedData_v4`) to grant.
 
-    `nonce` is `nonces(grant.signer)` of the registry; `deadline` the last second at which the signature is taken.
+    `nonce` is `nonces(grant.signer)` of the registry; `deadline` the last second at which it is taken.
     """
     message = grant.as_message() | {"nonce": nonce, "deadline": deadline}
     return _typed_data("Grant", _GRANT_FIELDS + _SIGNED_ONCE, message, chain_id, registry)
@@ -153,6 +155,12 @@ def _typed_data(
         },
         "message": message,
     }
+
+
+def as_json(typed_data: TypedData) -> TypedData:
+    """The same with byte values as 0x-hex, as eth_signTypedData_v4 takes it."""
+    shown = {k: "0x" + v.hex() if isinstance(v, bytes) else v for k, v in typed_data["message"].items()}
+    return {**typed_data, "message": shown}
 
 
 def sign(typed_data: TypedData, account: LocalAccount) -> bytes:

@@ -48,6 +48,9 @@ class EmbeddedChain:
         """Run one JSON-RPC method and wait for it. Any thread."""
         return self._submit(_Read(lambda node, _: node.request(method, params)))
 
+    def everywhere(self, method: str, params: list[Any]) -> list[Any]:
+        return [self.request(method, params)]
+
     def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
         """Mine signed transactions, together and in this order; per transaction its hash, or why not."""
         outcome: list[str | RpcError] = self._submit(_Send(raw_transactions))

@@ -7,6 +7,8 @@
     ├── RpcError              the node answered with a JSON-RPC error that is not a revert
     ├── ContractRefused       a contract reverted: error_name and error_args, decoded with the ABI
     ├── TransactionUnknown    sent, and neither mined nor refused within the time allowed
+    ├── FeeTooHigh            the network asks more for gas than the ceiling allows; nothing was sent
+    ├── TooMuchGas            a call needs more than its share of a block; nothing was sent
     ├── DeploymentInvalid     the deployment manifest cannot be read or contradicts the chain
     └── KeystoreInvalid       a role's key is missing, unreadable or sealed with another passphrase
 
@@ -97,3 +99,27 @@ class TransactionUnknown(ChainError):
 
     def __str__(self) -> str:
         return f"transaction {self.tx_hash} of {self.role} (nonce {self.nonce}) was sent and not seen mined"
+
+
+class FeeTooHigh(ChainError):
+    """Nothing was sent. Prices fall again: calling later is safe. Both in wei a unit of gas."""
+
+    def __init__(self, asked: int, ceiling: int) -> None:
+        super().__init__(asked, ceiling)
+        self.asked = asked
+        self.ceiling = ceiling
+
+    def __str__(self) -> str:
+        return f"the network asks {self.asked} wei a gas, the ceiling is {self.ceiling}: nothing was sent"
+
+
+class TooMuchGas(ChainError):
+    """Nothing was sent: the same in smaller parts would fit. Both in units of gas."""
+
+    def __init__(self, needed: int, allowed: int) -> None:
+        super().__init__(needed, allowed)
+        self.needed = needed
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"the call needs {self.needed} gas, a transaction of ours may take {self.allowed}"

@@ -1,6 +1,6 @@
 """The contracts' events, decoded and in chain order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,16 @@ class ChainEvent:
 
 
 def read_events(
-    chain: Chain, contracts: Mapping[str, tuple[str, ContractAbi]], from_block: int, to_block: int
+    chain: Chain,
+    contracts: Mapping[str, tuple[str, ContractAbi]],
+    from_block: int,
+    to_block: int,
+    topics: Sequence[str | None] = (),
 ) -> list[ChainEvent]:
-    """All events of the contracts (name -> address, ABI) in these blocks, both included, in order."""
+    """The events of the contracts (name -> address, ABI) in these blocks, both included, in order."""
     by_address = {address.lower(): (name, abi) for name, (address, abi) in contracts.items()}
     found = []
-    for log in read_logs(chain, sorted(by_address), from_block, to_block):
+    for log in read_logs(chain, sorted(by_address), from_block, to_block, topics):
         name, abi = by_address[log["address"].lower()]
         decoded = abi.event(
             [bytes.fromhex(topic[2:]) for topic in log["topics"]], bytes.fromhex(log["data"][2:])
@@ -63,15 +67,18 @@ def _event(contract: str, decoded: tuple[str, dict[str, Any]], log: Mapping[str,
 
 
 def read_logs(
-    chain: Chain, addresses: list[str], from_block: int, to_block: int, topic: str | None = None
+    chain: Chain, addresses: list[str], from_block: int, to_block: int, topics: Sequence[str | None] = ()
 ) -> Iterator[dict[str, Any]]:
-    """eth_getLogs over any range, in requests as small as the node demands. `topic` is the event's own."""
+    """eth_getLogs over any range, in requests as small as the node demands.
+
+    `topics`: the event's own, then its indexed arguments; None for any.
+    """
     span, first = _SPAN, from_block
     while first <= to_block:
         last = min(first + span - 1, to_block)
         query: dict[str, Any] = {"address": addresses, "fromBlock": hex(first), "toBlock": hex(last)}
-        if topic is not None:
-            query["topics"] = [topic]
+        if topics:
+            query["topics"] = list(topics)
         try:
             logs = chain.request("eth_getLogs", [query])
         except RpcError:

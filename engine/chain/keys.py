@@ -20,7 +20,22 @@ PROVIDER = "provider"
 REQUESTER = "requester"
 RECORDER = "recorder"
 PAYER = "payer"
-ROLES = (DEPLOYER, GOVERNOR, ENROLMENT, REVOKER, PROVIDER, REQUESTER, RECORDER, PAYER)
+PAUSER = "pauser"
+ARBITER = "arbiter"
+WITNESS = "witness"
+ROLES = (
+    DEPLOYER,
+    GOVERNOR,
+    ENROLMENT,
+    REVOKER,
+    PROVIDER,
+    REQUESTER,
+    RECORDER,
+    PAYER,
+    PAUSER,
+    ARBITER,
+    WITNESS,
+)
 
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """secp256k1's group order: a private key lies strictly between 0 and it."""

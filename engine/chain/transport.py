@@ -17,6 +17,8 @@ from engine.chain.rpc import READ_METHODS
 # web3's own list has eth_sendRawTransaction in it: whether to send again is for the sender to find out.
 _TRIED_AGAIN = [*sorted(READ_METHODS), "eth_estimateGas"]
 _ATTEMPTS = 3
+_CATCHING_UP = "catching up"
+"""A CometBFT node that was away says so to every transaction: it is not there yet, rather than refusing."""
 _SHOWN = 200
 """Characters of a failure that go into the message: web3 quotes the whole of an answer it cannot read."""
 
@@ -29,6 +31,9 @@ class Chain(Protocol):
 
     def request(self, method: str, params: list[Any]) -> Any:
         """The method's result. Raises RpcError, ChainUnavailable."""
+
+    def everywhere(self, method: str, params: list[Any]) -> list[Any]:
+        """The result from each endpoint that gives one. Raises RpcError, ChainUnavailable when none does."""
 
     def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
         """Hand over signed transactions in order; per transaction its hash, or why it was refused.
@@ -77,7 +82,10 @@ class HttpChain:
             reason = f"{type(error).__name__}: {str(error)[:_SHOWN]}"
             raise ChainUnavailable(f"{self._url}: {method}: {reason}") from error
         if isinstance(answer, dict) and answer.get("error") is not None:
-            raise _error(answer["error"])
+            refusal = _error(answer["error"])
+            if _CATCHING_UP in refusal.message.lower():
+                raise ChainUnavailable(f"{self._url}: {method}: {refusal.message}")
+            raise refusal
         if not isinstance(answer, dict) or "result" not in answer:
             raise ChainUnavailable(f"{self._url}: {method}: no JSON-RPC answer: {str(answer)[:_SHOWN]}")
         return answer["result"]
@@ -93,6 +101,9 @@ class HttpChain:
                 return self._provider.decode_rpc_response(error.response.content)
             except ValueError:
                 raise error from None
+
+    def everywhere(self, method: str, params: list[Any]) -> list[Any]:
+        return [self.request(method, params)]
 
     def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
         outcomes: list[str | RpcError] = []

@@ -6,8 +6,9 @@ from itertools import pairwise
 
 from engine.evidence.anchors import CONTRACTS, Anchor
 from engine.evidence.bundle import Bundle, EventProof
+from engine.evidence.consent import GrantPaper
 from engine.evidence.errors import ProofInvalid
-from engine.evidence.events import PAYOUT_CONFIRMED, RESULT_RECORDED, EventSpec, read_event
+from engine.evidence.events import PAYOUT_CONFIRMED, EventSpec, read_event, result_event
 from engine.evidence.layout import Slots, slots_of
 from engine.evidence.manifest import hex32
 from engine.evidence.mpt import Header, decode_header, prove_account, prove_receipt, prove_slot
@@ -78,9 +79,9 @@ def check_contracts(bundle: Bundle, anchor: Anchor) -> tuple[str, None]:
     raise ProofInvalid(f"not a trusted deployment of chain {bundle.chain.chain_id}: {given}")
 
 
-def check_state(bundle: Bundle, anchor: Header, authorization_id: bytes) -> tuple[str, Words]:
+def check_state(bundle: Bundle, anchor: Header, grant: GrantPaper) -> tuple[str, Words]:
     """Account and storage proofs against the anchor's state root: exactly the slots that evidence needs."""
-    wanted: Slots = slots_of(bundle.claim_key, authorization_id, bundle.task_id)
+    wanted: Slots = slots_of(bundle.claim_key, bundle.version, grant.id, grant.scope, bundle.task_id)
     if set(bundle.chain.state) != set(wanted):
         raise ProofInvalid(f"state: expected proofs of {sorted(wanted)}, found {sorted(bundle.chain.state)}")
     words: Words = {}
@@ -96,7 +97,7 @@ def check_state(bundle: Bundle, anchor: Header, authorization_id: bytes) -> tupl
 
 
 def prove_recorded(bundle: Bundle, headers: list[Header]) -> tuple[str, EventFacts]:
-    return _prove_event(bundle, headers, RESULT_RECORDED, bundle.chain.recorded)
+    return _prove_event(bundle, headers, result_event(bundle.version), bundle.chain.recorded)
 
 
 def prove_confirmed(bundle: Bundle, headers: list[Header]) -> tuple[str, EventFacts]:

@@ -12,7 +12,7 @@ from engine.chain.proofs import AccountProof, ReceiptProof
 from engine.evidence.bundle import AccountProof as AccountNodes
 from engine.evidence.bundle import Chain, Contracts, EventProof
 from engine.evidence.errors import ProofInvalid
-from engine.evidence.events import PAYOUT_CONFIRMED, RESULT_RECORDED, EventSpec
+from engine.evidence.events import PAYOUT_CONFIRMED, EventSpec, result_event
 from engine.evidence.layout import slots_of
 from engine.evidence.mpt import decode_receipt
 
@@ -35,6 +35,7 @@ class ClaimOnChain:
     claim_key: bytes
     version: int
     authorization_id: bytes
+    scope: bytes
     task_id: bytes
     record_tx: str
     confirm_tx: str
@@ -70,13 +71,14 @@ class ChainCollector:
             contracts=Contracts(**{name: _raw(address) for name, address in self._addresses.items()}),
             headers=[self._header(number) for number in range(oldest, anchor + 1)],
             state=self._state(claim, anchor),
-            recorded=self._event(RESULT_RECORDED, claim, recorded, oldest),
+            recorded=self._event(result_event(claim.version), claim, recorded, oldest),
             confirmed=self._event(PAYOUT_CONFIRMED, claim, confirmed, oldest),
         )
 
     def _state(self, claim: ClaimOnChain, block_number: int) -> dict[str, AccountNodes]:
         state = {}
-        for name, slots in slots_of(claim.claim_key, claim.authorization_id, claim.task_id).items():
+        wanted = slots_of(claim.claim_key, claim.version, claim.authorization_id, claim.scope, claim.task_id)
+        for name, slots in wanted.items():
             proof = self._client.proof(self._addresses[name], list(slots.values()), block_number)
             state[name] = AccountNodes(
                 account=[_raw(node) for node in proof.account_proof],
@@ -89,10 +91,12 @@ class ChainCollector:
 
     def _event(self, spec: EventSpec, claim: ClaimOnChain, found: ReceiptProof, oldest: int) -> EventProof:
         receipt = decode_receipt(_raw(found.receipt))
-        version = claim.version.to_bytes(32, "big")
+        expected = {"claimKey": claim.claim_key}
+        if "version" in spec.order:
+            expected["version"] = claim.version.to_bytes(32, "big")
         for index, log in enumerate(receipt.logs):
             words = spec.words_of(log)
-            if words is not None and (words["claimKey"], words["version"]) == (claim.claim_key, version):
+            if words is not None and expected.items() <= words.items():
                 return EventProof(
                     block_number=found.block_number,
                     transaction_index=found.tx_index,

@@ -12,8 +12,8 @@ from engine.evidence.manifest import Document
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _GRANT_TYPE = keccak(
-    b"Grant(bytes32 id,bytes32 subject,bytes32 scope,bytes32 consentDigest,"
-    b"address insured,uint48 expires,uint256 nonce,uint256 deadline)"
+    b"Grant(bytes32 subject,bytes32 scope,bytes32 consentDigest,"
+    b"address insured,address guardian,uint40 expires,uint256 nonce,uint256 deadline)"
 )
 _NAME, _VERSION = keccak(b"AuthorizationRegistry"), keccak(b"1")
 _SECP256K1_HALF = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -26,14 +26,31 @@ class ScopePaper(Part):
 
 
 class GrantPaper(Part):
-    """The registry's Grant struct; expires is in seconds."""
+    """The registry's Grant struct, and its id. expires: seconds; guardian: zero where the insured signs."""
 
     id: Word
     subject: Word
     scope: Word
     consent_digest: Word
     insured: Address
+    guardian: Address
     expires: Index
+
+    def encoded(self) -> bytes:
+        """abi.encode of the struct."""
+        return (
+            self.subject
+            + self.scope
+            + self.consent_digest
+            + self.insured.rjust(32, b"\0")
+            + self.guardian.rjust(32, b"\0")
+            + _uint(self.expires)
+        )
+
+    @property
+    def signer(self) -> bytes:
+        """Whose signature grants: the guardian's, or the insured's where there is none."""
+        return self.guardian if any(self.guardian) else self.insured
 
 
 class ConsentPaper(Part):
@@ -54,6 +71,13 @@ def read_consent(document: Document) -> ConsentPaper:
     except ShapeError as error:
         first = error.errors()[0]
         raise DocumentInvalid(f"consent: /{'/'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def check_id(grant: GrantPaper) -> None:
+    """An id is the hash of its grant, so nobody can show another grant for it. Raises ProofInvalid."""
+    expected = keccak(keccak(grant.encoded()))
+    if grant.id != expected:
+        raise ProofInvalid(f"the grant has the id 0x{expected.hex()}, not 0x{grant.id.hex()}")
 
 
 def recover_signer(signed: ConsentPaper, chain_id: int, registry: bytes) -> bytes:
@@ -77,20 +101,9 @@ def recover_signer(signed: ConsentPaper, chain_id: int, registry: bytes) -> byte
 
 
 def grant_hash(signed: ConsentPaper, chain_id: int, registry: bytes) -> bytes:
-    """The 32 bytes that the insured's key signs."""
-    grant = signed.grant
+    """The 32 bytes that the signer's key signs."""
     domain = keccak(_DOMAIN_TYPE + _NAME + _VERSION + _uint(chain_id) + registry.rjust(32, b"\0"))
-    struct = keccak(
-        _GRANT_TYPE
-        + grant.id
-        + grant.subject
-        + grant.scope
-        + grant.consent_digest
-        + grant.insured.rjust(32, b"\0")
-        + _uint(grant.expires)
-        + _uint(signed.nonce)
-        + _uint(signed.deadline)
-    )
+    struct = keccak(_GRANT_TYPE + signed.grant.encoded() + _uint(signed.nonce) + _uint(signed.deadline))
     return keccak(b"\x19\x01" + domain + struct)
 
 

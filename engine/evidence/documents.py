@@ -33,9 +33,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class SignedGrant:
-    """What the insured signed (EIP-712 Grant of AuthorizationRegistry), bytes as 0x hexadecimal.
+    """What was signed to consent (EIP-712 Grant of AuthorizationRegistry), bytes as 0x hexadecimal.
 
-    insured is an address, the times are seconds since 1970, signature is 65 bytes r, s, v.
+    insured and guardian are addresses, the latter zero where the insured signed; the times are seconds since
+    1970, signature is 65 bytes r, s, v.
     """
 
     authorization_id: str
@@ -43,6 +44,7 @@ class SignedGrant:
     scope: str
     consent_digest: str
     insured: str
+    guardian: str
     expires_s: int
     nonce: int
     deadline_s: int
@@ -95,7 +97,7 @@ def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
 
 
 def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
-    """The words agreed to, what they allow, and the insured's signature over both."""
+    """The words agreed to, what they allow, and the signature of the insured or the guardian over both."""
     return {
         "text": text,
         "scope": scope_document(scope.purpose, scope.recipient, scope.product),
@@ -105,6 +107,7 @@ def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
             "scope": signed.scope.lower(),
             "consent_digest": signed.consent_digest.lower(),
             "insured": signed.insured.lower(),
+            "guardian": signed.guardian.lower(),
             "expires": signed.expires_s,
         },
         "nonce": signed.nonce,

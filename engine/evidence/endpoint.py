@@ -69,7 +69,8 @@ def check_wiring(chain: ChainReader, bundle: Bundle) -> tuple[str, None]:
 def check_standing(chain: ChainReader, bundle: Bundle) -> tuple[str, Standing]:
     """Where the claim stands now. What the bundle proves stays true; is it the last word?"""
     version = int.from_bytes(_call(chain, bundle, "versionOf(bytes32)", bundle.claim_key), "big")
-    state = int.from_bytes(_call(chain, bundle, "payoutStateOf(bytes32)", bundle.claim_key), "big")
+    asked = bundle.claim_key + bundle.version.to_bytes(32, "big")
+    state = int.from_bytes(_call(chain, bundle, "payoutStateOf(bytes32,uint32)", asked), "big")
     if version < bundle.version:
         raise ProofInvalid(f"the chain knows version {version} of this claim, not {bundle.version}")
     if version > bundle.version:

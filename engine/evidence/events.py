@@ -44,10 +44,18 @@ class EventSpec:
         return dict(zip(names, [*log.topics[1:], *data], strict=True))
 
 
+_OF_RESULT = (("claimKey", "bytes32"), ("authorizationId", "bytes32"), ("taskId", "bytes32"))
 RESULT_RECORDED = EventSpec(
     name="ResultRecorded",
     contract="MatchResultStore",
-    indexed=(("claimKey", "bytes32"), ("authorizationId", "bytes32"), ("taskId", "bytes32")),
+    indexed=_OF_RESULT,
+    plain=(("resultDigest", "bytes32"),),
+    order=("claimKey", "authorizationId", "taskId", "resultDigest"),
+)
+RESULT_SUPERSEDED = EventSpec(
+    name="ResultSuperseded",
+    contract="MatchResultStore",
+    indexed=_OF_RESULT,
     plain=(("resultDigest", "bytes32"), ("version", "uint32")),
     order=("claimKey", "authorizationId", "taskId", "resultDigest", "version"),
 )
@@ -58,6 +66,11 @@ PAYOUT_CONFIRMED = EventSpec(
     plain=(("payoutDigest", "bytes32"),),
     order=("claimKey", "version", "payoutDigest"),
 )
+
+
+def result_event(version: int) -> EventSpec:
+    """The event that recorded this version of a claim."""
+    return RESULT_RECORDED if version == 1 else RESULT_SUPERSEDED
 
 
 def read_event(spec: EventSpec, receipt: Receipt, log_index: int, address: bytes) -> Mapping[str, bytes]:

@@ -15,7 +15,7 @@ from engine.evidence.layout import (
     STATE_PAID,
     STATE_REVERSED,
     AuthorizationWords,
-    PayoutWord,
+    ClaimLife,
     result_commitment,
 )
 from engine.evidence.manifest import Document, hex32, scope_of
@@ -86,9 +86,10 @@ def check_consent_text(bundle: Bundle, words: Words, consent: ConsentPaper) -> t
 
 def check_signature(bundle: Bundle, consent: ConsentPaper) -> tuple[str, None]:
     signer = recover_signer(consent, bundle.chain.chain_id, bundle.chain.contracts.AuthorizationRegistry)
-    if signer != consent.grant.insured:
-        raise ProofInvalid(f"signed by 0x{signer.hex()}, not by the insured 0x{consent.grant.insured.hex()}")
-    return f"signed by the insured, 0x{signer.hex()}", None
+    who = "guardian" if any(consent.grant.guardian) else "insured"
+    if signer != consent.grant.signer:
+        raise ProofInvalid(f"signed by 0x{signer.hex()}, not by the {who} 0x{consent.grant.signer.hex()}")
+    return f"signed by the {who}, 0x{signer.hex()}", None
 
 
 def check_authorization(
@@ -101,12 +102,12 @@ def check_authorization(
     """
     grant = consent.grant
     kept = words["AuthorizationRegistry"]
-    state = AuthorizationWords.read(kept["record"], kept["holder"])
+    state = AuthorizationWords.read(kept["record"], kept["scope"])
     if not state.granted:
         raise ProofInvalid(f"the registry does not know authorization {hex32(grant.id)}")
-    if state.insured != grant.insured or state.expires != grant.expires:
-        raise ProofInvalid("the registry keeps another insured or expiry than was signed")
-    if not state.binds(grant.scope, grant.subject):
+    if state.expires < grant.expires:
+        raise ProofInvalid("the registry keeps an earlier expiry than was signed")
+    if not state.binds(grant.subject):
         raise ProofInvalid("the registry keeps another scope or subject than was signed")
     if need(bundle.documents.coverage, "coverage", "subject", str) != hex32(grant.subject):
         raise ProofInvalid("the coverage is of another person than the authorization")
@@ -117,22 +118,24 @@ def check_authorization(
                 f"granted {_utc(state.granted)}, expires {_utc(state.expires)}: "
                 f"not live when the result was recorded at {_utc(at)}"
             )
+    renewed = "" if state.expires == grant.expires else f", renewed from {_utc(grant.expires)}"
     since = "; revoked after the result was recorded" if state.revoked else ""
-    return f"granted {_utc(state.granted)}, expires {_utc(state.expires)}{since}", None
+    return f"granted {_utc(state.granted)}, expires {_utc(state.expires)}{renewed}{since}", None
 
 
 def check_recorded(
     bundle: Bundle, fact: EventFacts, consent: ConsentPaper, result: bytes, chain: ChainReader | None
 ) -> tuple[str, None]:
-    """The ResultRecorded event: when the chain took the result, before any payment."""
-    _same(
-        fact,
-        claimKey=bundle.claim_key,
-        authorizationId=consent.grant.id,
-        taskId=bundle.task_id,
-        resultDigest=result,
-        version=_word(bundle.version),
-    )
+    """The event of the recording: when the chain took the result, before any payment."""
+    said = {
+        "claimKey": bundle.claim_key,
+        "authorizationId": consent.grant.id,
+        "taskId": bundle.task_id,
+        "resultDigest": result,
+    }
+    if "version" in fact.words:
+        said["version"] = _word(bundle.version)
+    _same(fact, **said)
     where = f"block {fact.header.number}, {_utc(fact.header.timestamp)}"
     if not fact.linked:
         if chain is None:
@@ -152,11 +155,10 @@ def check_payment(
         version=_word(bundle.version),
         payoutDigest=commitment(bundle.salts.payment, payment),
     )
-    state = PayoutWord.read(words["MatchResultStore"]["payout"])
-    if state.version != bundle.version or state.state not in (STATE_PAID, STATE_REVERSED):
-        raise ProofInvalid(
-            f"the chain has version {state.version} in state {state.state}, not this version paid"
-        )
+    life = ClaimLife.read(words["MatchResultStore"]["life"])
+    state = life.state_of(bundle.version)
+    if life.latest != bundle.version or state not in (STATE_PAID, STATE_REVERSED):
+        raise ProofInvalid(f"the chain has version {life.latest}, and this one in state {state}, not paid")
     if not fact.linked:
         if chain is None:
             raise Unsettled(
@@ -164,7 +166,7 @@ def check_payment(
                 needed=True,
             )
         check_block(chain, bundle.chain.chain_id, fact.header)
-    standing: Standing = "reversed" if state.state == STATE_REVERSED else "paid"
+    standing: Standing = "reversed" if state == STATE_REVERSED else "paid"
     reversed_note = "; REVERSED after the payment" if standing == "reversed" else ""
     return f"confirmed in block {fact.header.number}, {_utc(fact.header.timestamp)}{reversed_note}", standing
 

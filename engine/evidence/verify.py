@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from engine.evidence import chain_checks, endpoint, paper_checks
 from engine.evidence.anchors import Anchor, ChainReader
 from engine.evidence.bundle import Bundle, parse_bundle, seal_of
-from engine.evidence.consent import ConsentPaper, read_consent
+from engine.evidence.consent import ConsentPaper, check_id, read_consent
 from engine.evidence.errors import ProofInvalid
 from engine.evidence.manifest import hex32
 from engine.evidence.mpt import Header
@@ -59,7 +59,7 @@ def _chain_steps(steps: Steps, bundle: Bundle, anchor: Anchor) -> tuple[Header |
     take("anchor", lambda: _anchor(bundle, _have(tip), anchor))
     take("contracts", lambda: chain_checks.check_contracts(bundle, anchor))
     signed = take("consent form", lambda: _consent(bundle))
-    words = take("state", lambda: chain_checks.check_state(bundle, _have(tip), _have(signed).grant.id))
+    words = take("state", lambda: chain_checks.check_state(bundle, _have(tip), _have(signed).grant))
     recorded = take("record receipt", lambda: chain_checks.prove_recorded(bundle, _have(headers)))
     confirmed = take("payment receipt", lambda: chain_checks.prove_confirmed(bundle, _have(headers)))
     result = take("result", lambda: paper_checks.check_result(bundle, _have(words), _have(signed)))
@@ -96,6 +96,7 @@ def _anchor(bundle: Bundle, tip: Header, anchor: Anchor) -> tuple[str, None]:
 
 def _consent(bundle: Bundle) -> tuple[str, ConsentPaper]:
     signed = read_consent(bundle.documents.consent)
+    check_id(signed.grant)
     return f"authorization {hex32(signed.grant.id)}", signed
 
 

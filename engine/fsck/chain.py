@@ -1,5 +1,6 @@
 """The chain by plain JSON-RPC: events by their own topics, state by eth_call, words decoded here."""
 
+import heapq
 import itertools
 import json
 from collections import defaultdict
@@ -23,23 +24,33 @@ _CALLS_AT_ONCE = 50
 _EVENTS = (
     (
         "AuthorizationRegistry",
-        "AuthorizationGranted(bytes32,bytes32,bytes32,address,uint48,bytes32)",
-        ("id", "subject", "scope", "insured", "expires", "consentDigest"),
+        "AuthorizationGranted(bytes32,bytes32,bytes32,address,address,uint40,bytes32)",
+        ("id", "subject", "scope", "insured", "guardian", "expires", "consentDigest"),
+    ),
+    (
+        "AuthorizationRegistry",
+        "AuthorizationRenewed(bytes32,address,uint40,bytes32)",
+        ("id", "by", "expires", "consentDigest"),
     ),
     ("AuthorizationRegistry", "AuthorizationRevoked(bytes32,address)", ("id", "by")),
     (
         "DataCatalog",
         "VersionPublished(bytes32,uint32,bytes32,bytes32)",
-        ("datasetId", "version", "contentDigest", "matchingKey"),
+        ("datasetId", "version", "schemaDigest", "contentDigest"),
     ),
     (
         "TaskScheduler",
-        "TaskOpened(bytes32,bytes32,address,bytes32,bytes32,uint48)",
-        ("taskId", "datasetId", "requester", "purpose", "termsDigest", "deadline"),
+        "TaskOpened(bytes32,bytes32,address,uint8,bytes32,bytes32,uint48)",
+        ("taskId", "datasetId", "requester", "kind", "purpose", "termsDigest", "deadline"),
     ),
     (
         "MatchResultStore",
-        "ResultRecorded(bytes32,bytes32,bytes32,bytes32,uint32)",
+        "ResultRecorded(bytes32,bytes32,bytes32,bytes32)",
+        ("claimKey", "authorizationId", "taskId", "resultDigest"),
+    ),
+    (
+        "MatchResultStore",
+        "ResultSuperseded(bytes32,bytes32,bytes32,bytes32,uint32)",
         ("claimKey", "authorizationId", "taskId", "resultDigest", "version"),
     ),
     (
@@ -54,6 +65,8 @@ _EVENTS = (
     ),
 )
 _STORE = "MatchResultStore"
+RECORDED = ("ResultRecorded", "ResultSuperseded")
+"""The two events by which a version of a claim comes on chain, the first and every later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +92,8 @@ class Event:
 
     @property
     def result(self) -> tuple[str, int]:
-        """(claim key, version) of the result store's events."""
-        return self.words["claimKey"], self.number("version")
+        """(claim key, version) of the result store's events; a first recording names no version."""
+        return self.words["claimKey"], self.number("version") if "version" in self.words else 1
 
 
 class Chain:
@@ -116,13 +129,13 @@ class Chain:
             self._events[event.name].append(event)
         self._next = self.head + 1
 
-    def events(self, name: str) -> Sequence[Event]:
+    def events(self, *names: str) -> Sequence[Event]:
         """In chain order."""
-        return self._events[name]
+        return list(heapq.merge(*(self._events[name] for name in names), key=lambda event: event.position))
 
-    def known_before(self, name: str) -> Iterator[Event]:
+    def known_before(self, *names: str) -> Iterator[Event]:
         """Those that a database read after the first reading has to know of."""
-        return (event for event in self._events[name] if event.block <= self.first_head)
+        return (event for event in self.events(*names) if event.block <= self.first_head)
 
     def started_at(self) -> int:
         """Seconds since 1970 of the deployment's first block."""
@@ -138,21 +151,36 @@ class Chain:
             for number, block in zip(numbers, answers, strict=True)
         }
 
-    def payout_states(self, claim_keys: Sequence[str]) -> list[int]:
-        """The store's payoutStateOf, at the head that was read."""
-        return [_quantity(word) for word in self._ask_store("payoutStateOf(bytes32)", claim_keys)]
+    def payout_states(self, results: Sequence[tuple[str, int]]) -> list[int]:
+        """The store's payoutStateOf each (claim key, version), at the head that was read."""
+        return [_quantity(word) for word in self._ask_store("payoutStateOf(bytes32,uint32)", results)]
 
-    def commitments(self, claim_keys: Sequence[str]) -> list[str]:
-        """The store's commitmentOf, at the head that was read; 0x-hex."""
-        return self._ask_store("commitmentOf(bytes32)", claim_keys)
+    def commitments(self, results: Sequence[tuple[str, int]]) -> list[str]:
+        """The store's commitmentOf each (claim key, version), at the head that was read; 0x-hex."""
+        return self._ask_store("commitmentOf(bytes32,uint32)", results)
 
-    def _ask_store(self, signature: str, claim_keys: Sequence[str]) -> list[str]:
+    def latest_checkpoint(self) -> tuple[int, bytes]:
+        """(entries, tree head) of the access log as it was last co-signed; size 0: never yet.
+
+        At the head that was read: what a database read after that has to contain.
+        """
+        (answer,) = self._ask("latestCheckpoint()", [""])
+        # Three words: size, time, root.
+        size, root = _quantity(answer[:66]), _quantity("0x" + answer[130:194])
+        return size, root.to_bytes(32)
+
+    def _ask_store(self, signature: str, results: Sequence[tuple[str, int]]) -> list[str]:
+        return self._ask(signature, [f"{key[2:]}{version:064x}" for key, version in results])
+
+    def _ask(self, signature: str, arguments: Sequence[str]) -> list[str]:
         selector = "0x" + keccak(signature.encode())[:4].hex()
         store = self._addresses[_STORE]
-        calls = [
-            ("eth_call", [{"to": store, "data": selector + key[2:]}, hex(self.head)]) for key in claim_keys
-        ]
-        return self._rpc.call_many(calls)
+        return self._rpc.call_many(
+            [
+                ("eth_call", [{"to": store, "data": selector + encoded}, hex(self.head)])
+                for encoded in arguments
+            ]
+        )
 
     def _check_identity(self, document: Mapping[str, Any]) -> None:
         chain_id = _quantity(self._rpc.call("eth_chainId"))
@@ -255,9 +283,14 @@ def http_transport(url: str, client: httpx.Client) -> Transport:
 
 
 def commitment(result: Event) -> str:
-    """What the store keeps of a result: keccak256 over its digest, authorization, task and version."""
-    words = (result.words[name] for name in ("resultDigest", "authorizationId", "taskId", "version"))
-    return "0x" + keccak(b"".join(bytes.fromhex(word[2:]) for word in words)).hex()
+    """What the store keeps of a result: keccak256 over that of its digest and authorization, and that of its
+    task and version.
+    """
+    digest, authorization, task = (
+        bytes.fromhex(result.words[name][2:]) for name in ("resultDigest", "authorizationId", "taskId")
+    )
+    version = result.result[1].to_bytes(32, "big")
+    return "0x" + keccak(keccak(digest + authorization) + keccak(task + version)).hex()
 
 
 def _manifest(path: Path) -> dict[str, Any]:

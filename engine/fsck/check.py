@@ -13,8 +13,9 @@ from pathlib import Path
 
 from engine.fsck import beliefs, database
 from engine.fsck.bank import Bank, Line
-from engine.fsck.chain import Chain, Transport
-from engine.fsck.claims import check_access_log, check_claims
+from engine.fsck.chain import RECORDED, Chain, Transport
+from engine.fsck.claims import check_claims
+from engine.fsck.log import check_access_log
 from engine.fsck.payouts import check_bank, check_confirmations, check_payouts, statement_lacks_some
 from engine.fsck.report import Code, Difference, Findings, Report
 from engine.fsck.results import check_authorizations, check_results, check_terms
@@ -48,13 +49,14 @@ def check(
     progress("reading the chain")
     chain = Chain(sources.chain, sources.manifest)
     chain.read()
+    checkpoint = chain.latest_checkpoint()
     first = datetime.fromtimestamp(chain.started_at(), UTC)
     progress("reading the bank's statement")
     before = _statement(sources.bank, first, clock())
     progress("reading the database")
     with database.reading(sources.database_url) as connection:
         records = database.Records(connection)
-        log_entries = check_access_log(database.access_log(connection), findings)
+        log_entries = check_access_log(database.access_log(connection), checkpoint, findings)
     chain.read()
     after = _statement(sources.bank, first, clock()) if statement_lacks_some(records, before) else before
     progress("comparing")
@@ -65,7 +67,13 @@ def check(
     check_payouts(records, chain, findings)
     check_confirmations(records, chain, findings)
     sums = check_bank(records, before, after, findings)
-    return _report(records, chain, findings, {"access_log": log_entries, **sums}, settled=settled)
+    return _report(
+        records,
+        chain,
+        findings,
+        {"access_log": log_entries, "checkpoint": checkpoint[0], **sums},
+        settled=settled,
+    )
 
 
 def _statement(bank: Bank, first: datetime, now: datetime) -> list[Line]:
@@ -84,7 +92,7 @@ def _report(
         in_flight=findings.in_flight,
         counts={
             "accepted": len(records.settlements),
-            "recorded": len(chain.events("ResultRecorded")),
+            "recorded": len(chain.events(*RECORDED)),
             "paid": sum(states[state] for state in beliefs.KEPT),
             "confirmed": len(chain.events("PayoutConfirmed")),
             "returned": states["returned"],

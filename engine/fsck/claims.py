@@ -1,18 +1,12 @@
-"""Inside the database: every settlement has its claim, every claim its unbroken way, the log its chain."""
+"""Inside the database: every settlement has its claim, every claim its unbroken way."""
 
-import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import rfc8785
-
-from engine.fsck import database
 from engine.fsck.beliefs import CLAIM_MOVES, FIRST_STATE, TAKEN_BACK, UNDER_WAY
 from engine.fsck.database import Claim, Records, Transition
 from engine.fsck.report import Code, Findings
-
-_BEFORE_THE_FIRST = "0x" + "00" * 32
 
 
 def check_claims(records: Records, findings: Findings) -> None:
@@ -75,29 +69,3 @@ def _check_reversal(claim: Claim, records: Records, findings: Findings) -> None:
         findings.differ(
             Code.REVERSAL_IGNORED, claim.claim_id, f"the hospital took it back, and it is {claim.state}"
         )
-
-
-def check_access_log(entries: Iterable[database.AccessEntry], findings: Findings) -> int:
-    """Each entry against its own digest and the one before it; returns how many there are.
-
-    Rule: seq counts from 1; digest = sha256 over the RFC 8785 form of all fields with the digest before.
-    """
-    count, previous = 0, _BEFORE_THE_FIRST
-    for entry in entries:
-        count += 1
-        wrong = []
-        if entry.previous_digest != previous:
-            wrong.append("it does not follow the entry before it")
-        if entry.digest != _digest(entry):
-            wrong.append("its digest is of other content")
-        if wrong:
-            findings.differ(Code.ACCESS_LOG_BROKEN, f"entry {entry.seq}", "; ".join(wrong))
-        previous = entry.digest
-    return count
-
-
-def _digest(entry: database.AccessEntry) -> str:
-    at = database.in_utc(entry.at).isoformat(timespec="microseconds")
-    names = ("seq", "request_id", "key_id", "role", "principal", "method", "path", "status", "remote")
-    chained = {name: getattr(entry, name) for name in (*names, "previous_digest")} | {"at": at}
-    return "0x" + hashlib.sha256(rfc8785.dumps(chained)).hexdigest()

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from engine.fsck import beliefs
 from engine.fsck.bank import Line
-from engine.fsck.chain import Chain, Event
+from engine.fsck.chain import RECORDED, Chain, Event
 from engine.fsck.database import Claim, Payout, Records
 from engine.fsck.report import Code, Findings
 
 
 def check_payouts(records: Records, chain: Chain, findings: Findings) -> None:
-    triggers = {(event.tx, event.log_index): event for event in chain.events("ResultRecorded")}
+    triggers = {(event.tx, event.log_index): event for event in chain.events(*RECORDED)}
     live: Counter[tuple[int, int, int]] = Counter()
     for payout in records.payouts:
         claim = records.claim_of_row.get(payout.claim_id)

@@ -18,6 +18,8 @@ class Code(StrEnum):
     REVERSAL_NOT_ON_CHAIN = "reversal.not_on_chain"
     REVERSAL_FOREIGN = "reversal.foreign"
     ACCESS_LOG_BROKEN = "access_log.broken"
+    CHECKPOINT_OTHER_LOG = "checkpoint.other_log"
+    CHECKPOINT_BEYOND_LOG = "checkpoint.beyond_log"
     TERMS_DOCUMENT = "terms.document"
     TERMS_NOT_PUBLISHED = "terms.not_published"
     TASK_CONTENT = "task.content"

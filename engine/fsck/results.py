@@ -1,13 +1,13 @@
 """Database against chain: terms, consents and results, and what the result store says of each claim."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import rfc8785
 
 from engine.fsck import beliefs
-from engine.fsck.chain import Chain, Event, commitment
+from engine.fsck.chain import RECORDED, Chain, Event, commitment
 from engine.fsck.database import Claim, Records
 from engine.fsck.report import Code, Findings
 
@@ -56,7 +56,7 @@ def check_results(records: Records, chain: Chain, findings: Findings) -> None:
     """Results on chain against claims, both ways."""
     recorded: dict[tuple[str, int], Event] = {}
     times: Counter[tuple[str, int]] = Counter()
-    for event in chain.events("ResultRecorded"):
+    for event in chain.events(*RECORDED):
         recorded[event.result] = event
         times[event.result] += 1
     for (key, version), count in times.items():
@@ -64,7 +64,7 @@ def check_results(records: Records, chain: Chain, findings: Findings) -> None:
             findings.differ(
                 Code.RESULT_TWICE, records.name_of(key), f"version {version} is recorded {count} times"
             )
-    for event in chain.known_before("ResultRecorded"):
+    for event in chain.known_before(*RECORDED):
         _check_known(event, records, findings)
     for claim in records.claims:
         _check_recorded(claim, recorded, findings)
@@ -118,7 +118,7 @@ def _check_recorded(claim: Claim, recorded: dict[tuple[str, int], Event], findin
 
 def _check_tasks(records: Records, chain: Chain, findings: Findings) -> None:
     opened = {event.words["taskId"]: event for event in chain.events("TaskOpened")}
-    for task_id in sorted({event.words["taskId"] for event in chain.known_before("ResultRecorded")}):
+    for task_id in sorted({event.words["taskId"] for event in chain.known_before(*RECORDED)}):
         task, event = records.tasks.get(task_id), opened.get(task_id)
         if task is None or event is None:
             where = "here" if task is None else "on chain"
@@ -134,7 +134,10 @@ def _check_consent(chain: Chain, findings: Findings) -> None:
     granted = {event.words["id"]: event for event in chain.events("AuthorizationGranted")}
     revoked = {event.words["id"]: event for event in chain.events("AuthorizationRevoked")}
     purpose = {event.words["taskId"]: event.words["purpose"] for event in chain.events("TaskOpened")}
-    results = chain.events("ResultRecorded")
+    results = chain.events(*RECORDED)
+    renewals: defaultdict[str, list[Event]] = defaultdict(list)
+    for renewal in chain.events("AuthorizationRenewed"):
+        renewals[renewal.words["id"]].append(renewal)
     times = chain.block_times(event.block for event in results)
     for event in results:
         name = event.words["authorizationId"]
@@ -144,7 +147,8 @@ def _check_consent(chain: Chain, findings: Findings) -> None:
             continue
         if revocation is not None and revocation.position < event.position:
             findings.differ(Code.CONSENT_REVOKED, event.place, f"{name} had been revoked in {revocation.tx}")
-        if times[event.block] >= grant.number("expires"):
+        renewed = (r for r in renewals[name] if r.position < event.position)
+        if times[event.block] >= max(r.number("expires") for r in (grant, *renewed)):
             findings.differ(Code.CONSENT_EXPIRED, event.place, f"{name} had expired")
         if grant.words["scope"] != purpose.get(event.words["taskId"]):
             findings.differ(Code.CONSENT_SCOPE, event.place, f"{name} is for something else than the task")
@@ -176,13 +180,13 @@ def _check_reversals(
 
 def _check_standing(records: Records, chain: Chain, findings: Findings) -> None:
     """The store's own state is what its events tell, and its commitment is to the newest result."""
-    newest = {event.words["claimKey"]: event for event in chain.events("ResultRecorded")}
+    newest = {event.words["claimKey"]: event for event in chain.events(*RECORDED)}
     paid = {event.result for event in chain.events("PayoutConfirmed")}
     reversed_ = {event.result for event in chain.events("ResultReversed")}
-    keys = sorted(newest)
-    answers = zip(keys, chain.payout_states(keys), chain.commitments(keys), strict=True)
-    for key, state, committed in answers:
-        result = newest[key].result
+    results = sorted(event.result for event in newest.values())
+    answers = zip(results, chain.payout_states(results), chain.commitments(results), strict=True)
+    for result, state, committed in answers:
+        key = result[0]
         told = (
             beliefs.REVERSED if result in reversed_ else beliefs.PAID if result in paid else beliefs.RECORDED
         )

@@ -38,6 +38,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
             claim_key=raw(claim.claim_key),
             version=claim.version,
             authorization_id=raw(claim.authorization_id),
+            scope=raw(authorization.scope),
             task_id=raw(claim.task_id),
             record_tx=str(claim.record_tx),
             confirm_tx=payout.confirm_tx,
@@ -108,15 +109,21 @@ def _event_view(event: ChainEvent) -> dict[str, Any]:
     }
 
 
-def access_log(ctx: Context, after: int, limit: int) -> Page:
-    """The log in order; every entry's digest chains the one before."""
+def access_log(ctx: Context, after: int, limit: int, in_full_for: str | None = None) -> Page:
+    """The log in order; every entry's digest chains the one before.
+
+    in_full_for: a principal who sees only what it did itself; of every other entry seq and digest, which is
+    enough to check the log's head.
+    """
     with ctx.database.reading() as session:
         rows = access.page(session, after, limit)
-    return Page([_entry(row) for row in rows], rows[-1].seq if len(rows) == limit else None)
-
-
-def _entry(row: tables.AccessEntry) -> dict[str, Any]:
-    return row.model_dump()
+    items = [
+        row.model_dump()
+        if in_full_for is None or row.principal == in_full_for
+        else {"seq": row.seq, "digest": row.digest}
+        for row in rows
+    ]
+    return Page(items, rows[-1].seq if len(rows) == limit else None)
 
 
 def trigger_event(ctx: Context, tx_hash: str, log_index: int) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def _begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
     payouts = claims.payouts_of(session, stored(claim.id))
     if any(payout.state in _PAID for payout in payouts):
         raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
-    if claim.record_tx is not None:
+    if claim.record_tx is not None or any(payout.version == claim.version for payout in payouts):
         claim.version += 1
         claim.record_tx = None
         salts = claim_salts(ctx.vault, claim).for_next_version(ctx.rng)

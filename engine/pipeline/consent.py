@@ -1,6 +1,7 @@
 """Consent: what the insured signs, the signature relayed to the chain, and its withdrawal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.chain import eip712
+from engine.chain.batching import in_parts
 from engine.chain.contracts import Liveness
 from engine.chain.errors import ContractRefused
+from engine.chain.sender import TxRef
 from engine.errors import Conflict, NotFound, Refused
 from engine.evidence.canonical import digest
 from engine.evidence.documents import Scope, SignedGrant
@@ -28,6 +31,43 @@ _DAY_S = 86_400
 _TEXT = Path(__file__).resolve().parents[2] / "seeds" / "consents" / "claims.zh.txt"
 
 
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Whose consent it is on chain: addresses, zero for none. The guardian signs where there is one."""
+
+    insured: str
+    guardian: str
+
+    @classmethod
+    def of(cls, insured: str | None, guardian: str | None) -> "Holders":
+        """Raises Refused for an address that is none, and where there is nobody who could sign."""
+        held = cls(_address(insured, "insured"), _address(guardian, "guardian"))
+        if held.insured == held.guardian:
+            raise Refused(
+                "authorization.holder",
+                "the insured or a guardian, and not one as both, has to give an address",
+                [{"field": "/insured", "rule": "holder", "message": "an address, other than the guardian's"}],
+            )
+        return held
+
+    @property
+    def signer(self) -> str:
+        return self.insured if self.guardian == eip712.NOBODY else self.guardian
+
+
+def _address(text: str | None, field: str) -> str:
+    if text is None:
+        return eip712.NOBODY
+    raw = text.removeprefix("0x").lower()
+    if len(raw) != 40 or any(digit not in "0123456789abcdef" for digit in raw):
+        raise Refused(
+            "authorization.address",
+            f"the {field}'s address is not one",
+            [{"field": f"/{field}", "rule": "address", "message": "0x and 40 hexadecimal digits"}],
+        )
+    return "0x" + raw
+
+
 def scope(ctx: Context, product: str) -> Scope:
     return Scope(PURPOSE, ctx.settings.recipient, product)
 
@@ -41,13 +81,22 @@ def consent_text(ctx: Context, product: str) -> str:
     return _TEXT.read_text(encoding="utf-8").format(product=product, recipient=ctx.settings.recipient)
 
 
-def prepare_authorization(ctx: Context, policy_no: str, insured_address: str) -> dict[str, Any]:
-    """What the insured of a policy is to read and sign. The same again while it is unsigned or live.
+def admit_scope(ctx: Context, product: str) -> None:
+    """The registry takes grants under the product's scope from now on; again is no change."""
+    if ctx.chain.registry.scope_number_of(scope_id(ctx, product)) == 0:
+        ctx.chain.registry.admit_scope(scope_id(ctx, product))
 
-    Raises NotFound for an unknown policy, Refused for an address that is none.
+
+def prepare_authorization(
+    ctx: Context, policy_no: str, insured_address: str | None, guardian_address: str | None = None
+) -> dict[str, Any]:
+    """What the insured of a policy, or the guardian of a minor, is to read and sign.
+
+    The same again while it is unsigned or live. Without a guardian the insured signs; a minor may have no
+    address. Raises NotFound for an unknown policy, Refused for an address that is none.
     """
-    address = _address(insured_address)
-    nonce = ctx.chain.registry.nonces(address)
+    holders = Holders.of(insured_address, guardian_address)
+    nonce = ctx.chain.registry.nonces(holders.signer)
     now_s = int(ctx.clock().timestamp())
 
     def keep(session: Session) -> tables.Authorization:
@@ -58,9 +107,9 @@ def prepare_authorization(ctx: Context, policy_no: str, insured_address: str) ->
         held = policies.authorization_for(session, policy.pseudonym, wanted, (GRANTED, PENDING))
         if held is not None and held.state == GRANTED and held.expires_s > now_s:
             return held
-        if held is not None and (held.insured, held.nonce) == (address, nonce) and held.deadline_s > now_s:
+        if held is not None and _same_to_sign(held, holders, nonce) and held.deadline_s > now_s:
             return held
-        row = _new_authorization(ctx, policy, wanted, address, nonce, now_s)
+        row = _new_authorization(ctx, policy, wanted, holders, nonce, now_s)
         text = consent_text(ctx, policy.product)
         session.merge(tables.ConsentText(digest=row.text_digest, text=text))
         session.flush()
@@ -72,22 +121,35 @@ def prepare_authorization(ctx: Context, policy_no: str, insured_address: str) ->
         return _to_sign(ctx, session, row)
 
 
+def _same_to_sign(held: tables.Authorization, holders: Holders, nonce: int) -> bool:
+    return (held.insured, held.guardian, held.nonce) == (holders.insured, holders.guardian, nonce)
+
+
 def _new_authorization(
-    ctx: Context, policy: tables.Policy, wanted: str, address: str, nonce: int, now_s: int
+    ctx: Context, policy: tables.Policy, wanted: str, holders: Holders, nonce: int, now_s: int
 ) -> tables.Authorization:
-    authorization_id = hex32(ctx.rng(32))
     salts = AuthorizationSalts.generate(ctx.rng)
     text = consent_text(ctx, policy.product)
+    grant = eip712.Grant(
+        subject=subject_of(policy.pseudonym, salts),
+        scope=_raw(wanted),
+        consent_digest=consent_digest(text, salts),
+        insured=holders.insured,
+        guardian=holders.guardian,
+        expires=now_s + int(_VALID_FOR.total_seconds()),
+    )
+    authorization_id = hex32(grant.id)
     return tables.Authorization(
         authorization_id=authorization_id,
         pseudonym=policy.pseudonym,
-        subject=hex32(subject_of(policy.pseudonym, salts)),
+        subject=hex32(grant.subject),
         scope=wanted,
         product=policy.product,
-        consent_digest=hex32(consent_digest(text, salts)),
+        consent_digest=hex32(grant.consent_digest),
         text_digest=hex32(digest(text)),
-        insured=address,
-        expires_s=now_s + int(_VALID_FOR.total_seconds()),
+        insured=grant.insured,
+        guardian=grant.guardian,
+        expires_s=grant.expires,
         nonce=nonce,
         # One deadline for everyone prepared on a day: a batch of grants shares one.
         deadline_s=(now_s // _DAY_S + _TO_SIGN_WITHIN_DAYS) * _DAY_S,
@@ -111,24 +173,18 @@ def _to_sign(ctx: Context, session: Session, row: tables.Authorization) -> dict[
         "authorization_id": row.authorization_id,
         "state": row.state,
         "consent_text": text,
-        "typed_data": _as_json(typed),
+        "typed_data": eip712.as_json(typed),
     }
-
-
-def _as_json(typed_data: eip712.TypedData) -> eip712.TypedData:
-    """Byte values as 0x-hex: what eth_signTypedData_v4 takes."""
-    message = {k: hex32(v) if isinstance(v, bytes) else v for k, v in typed_data["message"].items()}
-    return {**typed_data, "message": message}
 
 
 def grant_fields(row: tables.Authorization) -> eip712.Grant:
     """The registry's Grant struct of a stored authorization."""
     return eip712.Grant(
-        id=_raw(row.authorization_id),
         subject=_raw(row.subject),
         scope=_raw(row.scope),
         consent_digest=_raw(row.consent_digest),
         insured=row.insured,
+        guardian=row.guardian,
         expires=row.expires_s,
     )
 
@@ -141,6 +197,7 @@ def signed_grant(row: tables.Authorization) -> SignedGrant:
         scope=row.scope,
         consent_digest=row.consent_digest,
         insured=row.insured,
+        guardian=row.guardian,
         expires_s=row.expires_s,
         nonce=row.nonce,
         deadline_s=row.deadline_s,
@@ -171,20 +228,29 @@ def _relay(ctx: Context, rows: list[tables.Authorization], deadline: int) -> Non
     registry = ctx.chain.registry
     # A crash between the chain and our commit leaves grants that stand; they are not sent again.
     missing = [row for row in rows if _on_chain(ctx, row) is Liveness.UNKNOWN]
-    tx_hash = None
-    if missing:
-        try:
-            sent = registry.grant_batch(
-                [grant_fields(row) for row in missing], deadline, [_raw(row.signature) for row in missing]
-            )
-        except ContractRefused as error:
-            raise Refused(
-                "authorization.refused",
-                "the registry does not take this grant; ask for it to be prepared again and sign that",
-                [{"field": "/signature", "rule": error.error_name, "message": str(error)}],
-            ) from error
-        tx_hash = sent.tx_hash
+    _keep_granted(ctx, [row for row in rows if row not in missing], None)
+    refused = None
+    # One part after another: each grant of one person counts on the one before it being there.
+    for part in in_parts(
+        missing,
+        lambda some: registry.grant_batch(
+            [grant_fields(row) for row in some], deadline, [_raw(row.signature) for row in some]
+        ),
+        at_once=1,
+    ):
+        if isinstance(part.outcome, TxRef):
+            _keep_granted(ctx, missing[part.start : part.stop], part.outcome.tx_hash)
+        else:
+            refused = refused or part.outcome
+    if refused is not None:
+        raise Refused(
+            "authorization.refused",
+            "the registry does not take this grant; ask for it to be prepared again and sign that",
+            [{"field": "/signature", "rule": refused.error_name, "message": str(refused)}],
+        ) from refused
 
+
+def _keep_granted(ctx: Context, rows: list[tables.Authorization], tx_hash: str | None) -> None:
     def keep(session: Session) -> None:
         for row in rows:
             row.state = GRANTED
@@ -199,11 +265,14 @@ def _on_chain(ctx: Context, row: tables.Authorization) -> Liveness:
     return ctx.chain.registry.liveness(row.authorization_id, row.scope, row.subject, at_s)
 
 
-def revocation_to_sign(ctx: Context, authorization_id: str) -> dict[str, Any]:
-    """The typed data by which the insured withdraws consent. Raises NotFound."""
+def revocation_to_sign(ctx: Context, authorization_id: str, signer: str | None = None) -> dict[str, Any]:
+    """The typed data by which consent is withdrawn, by the insured or the guardian.
+
+    signer: an address of one of the two; whoever gave the consent where it is left out. Raises NotFound.
+    """
     with ctx.database.reading() as session:
         row = _known(session, authorization_id)
-    nonce = ctx.chain.registry.nonces(row.insured)
+    nonce = ctx.chain.registry.nonces(_signer(row, signer))
     deadline = int(ctx.clock().timestamp()) + _DAY_S
     typed = eip712.revoke_typed_data(
         _raw(authorization_id),
@@ -212,34 +281,35 @@ def revocation_to_sign(ctx: Context, authorization_id: str) -> dict[str, Any]:
         nonce=nonce,
         deadline=deadline,
     )
-    return {"authorization_id": authorization_id, "deadline": deadline, "typed_data": _as_json(typed)}
+    return {"authorization_id": authorization_id, "deadline": deadline, "typed_data": eip712.as_json(typed)}
 
 
 def revoke_authorization(
-    ctx: Context, authorization_id: str, deadline: int, signature: str
+    ctx: Context, authorization_id: str, deadline: int, signature: str, signer: str | None = None
 ) -> dict[str, Any]:
-    """Relay the insured's own withdrawal. Terminal; again is no change. Raises NotFound, Refused."""
-    return _revoke(
-        ctx,
-        authorization_id,
-        lambda: ctx.chain.registry.revoke(_raw(authorization_id), deadline, _raw(signature)).tx_hash,
-    )
+    """Relay a signed withdrawal. Terminal; again is no change. Raises NotFound, Refused."""
+
+    def send(row: tables.Authorization) -> TxRef:
+        by = _signer(row, signer)
+        return ctx.chain.registry.revoke(grant_fields(row), by, deadline, _raw(signature))
+
+    return _revoke(ctx, authorization_id, send)
 
 
 def revoke_for(ctx: Context, authorization_id: str) -> dict[str, Any]:
     """Withdraw for the insured (on paper, by a court), by the revoker role. Raises NotFound, Refused."""
-    return _revoke(
-        ctx, authorization_id, lambda: ctx.chain.registry.revoke_for(_raw(authorization_id)).tx_hash
-    )
+    return _revoke(ctx, authorization_id, lambda row: ctx.chain.registry.revoke_for(row.authorization_id))
 
 
-def _revoke(ctx: Context, authorization_id: str, send: Any) -> dict[str, Any]:
+def _revoke(
+    ctx: Context, authorization_id: str, send: Callable[[tables.Authorization], TxRef]
+) -> dict[str, Any]:
     with ctx.database.reading() as session:
         row = _known(session, authorization_id)
     if row.state == REVOKED:
         return _view(row)
     try:
-        tx_hash: str | None = send()
+        tx_hash: str | None = send(row).tx_hash
     except ContractRefused as error:
         if _on_chain(ctx, row) is not Liveness.REVOKED:
             raise Refused(
@@ -287,6 +357,10 @@ def _view(row: tables.Authorization) -> dict[str, Any]:
     }
 
 
+def _signer(row: tables.Authorization, given: str | None) -> str:
+    return grant_fields(row).signer if given is None else given
+
+
 def _raw(text: str) -> bytes:
     try:
         return bytes.fromhex(text.removeprefix("0x"))
@@ -296,14 +370,3 @@ def _raw(text: str) -> bytes:
             "a value is not hexadecimal",
             [{"field": "/signature", "rule": "hexadecimal", "message": "0x and hexadecimal digits"}],
         ) from error
-
-
-def _address(text: str) -> str:
-    raw = text.removeprefix("0x").lower()
-    if len(raw) != 40 or any(digit not in "0123456789abcdef" for digit in raw):
-        raise Refused(
-            "authorization.address",
-            "the insured's address is not one",
-            [{"field": "/insured", "rule": "address", "message": "0x and 40 hexadecimal digits"}],
-        )
-    return "0x" + raw

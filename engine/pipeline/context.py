@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlmodel import select
 
+from engine.chain.artifacts import RESULTS
 from engine.chain.client import ChainClient, ChainSettings
 from engine.chain.errors import RpcError
+from engine.chain.fees import FeePolicy
+from engine.chain.sender import SendPolicy
 from engine.errors import Unavailable
 from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
@@ -24,6 +28,7 @@ from engine.store.vault import Vault
 from engine.store.writer import GroupCommit
 from engine.terms import Terms, terms_from_document
 
+log = structlog.get_logger()
 _REGISTER_FRESH = timedelta(seconds=5)
 
 Clock = Callable[[], datetime]
@@ -69,10 +74,14 @@ class Context:
                     keystore_dir=settings.in_home("keys"),
                     passphrase=settings.passphrase(rng),
                     clock=clock,
+                    chain_id=settings.chain_id,
+                    send_policy=_send_policy(settings),
+                    appointed={RESULTS: settings.appointed},
                 )
             )
             on_failure.callback(chain.close)
             _deploy(chain, settings)
+            _say_who_is_no_witness(chain, settings)
             on_failure.pop_all()
         return cls(
             settings=settings,
@@ -125,6 +134,13 @@ def _bank_credentials(settings: Settings) -> BankCredentials:
         ) from error
 
 
+def _send_policy(settings: Settings) -> SendPolicy:
+    return SendPolicy(
+        gas_share=settings.chain_gas_share,
+        fees=FeePolicy(settings.chain_gas_price_wei, settings.chain_max_fee_wei, settings.chain_max_tip_wei),
+    )
+
+
 def _deploy(chain: ChainClient, settings: Settings) -> None:
     try:
         chain.deploy_or_load(settings.in_home("deployment.json"))
@@ -136,6 +152,14 @@ def _deploy(chain: ChainClient, settings: Settings) -> None:
             f"the role keys have nothing to pay gas with here; fund them, then start again: {accounts}",
             code="chain.no_funds",
         ) from error
+
+
+def _say_who_is_no_witness(chain: ChainClient, settings: Settings) -> None:
+    """The setting speaks at the deployment only; whoever is added to it later must not go unnoticed."""
+    for role, accounts in settings.appointed.items():
+        for account in accounts:
+            if not chain.results.has_role(role, account):
+                log.warning("witness.not_appointed", role=role, account=account)
 
 
 def _hospital(row: Any) -> Hospital:

@@ -1,27 +1,29 @@
 """What runs by itself: batches of accepted claims, and the way from chain events to money.
 
 Two threads. One takes accepted claims in micro-batches through match, decide, record, strictly one
-batch after another: that keeps each person's order. The other follows the chain and the bank.
+batch after another: that keeps each person's order. The other follows the chain and the bank, and puts
+signed checkpoints of the access log on chain.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlmodel import Session
 
-from engine.pipeline import feed, pay, reversal, tasks, workflows
+from engine.pipeline import checkpoints, feed, pay, reversal, tasks, undone, workflows
 from engine.pipeline.context import Context
-from engine.pipeline.states import ClaimState, PayoutState, move_claim
+from engine.pipeline.states import ClaimState, move_claim
 from engine.store import claims, tables
 from engine.store.ownership import Ownership
 
 log = structlog.get_logger()
 _ASK_FIRST_S, _ASK_LAST_S = 2, 300
 _PAUSE_AFTER_FAILURE_S = 1.0
+_LOOK_FOR_UNDONE = timedelta(seconds=5)
 _MOST_AHEAD_S = 60
 """A block's time is at least its parent's plus a second, so a busy embedded chain runs ahead of the clock."""
 _TO_BATCH = (ClaimState.ACCEPTED, ClaimState.DECIDED)  # decided: by a person's ruling
@@ -38,6 +40,7 @@ class Dispatcher:
         self._threads: list[threading.Thread] = []
         self._ownership: Ownership | None = None
         self._closed_before: date | None = None
+        self._looked_for_undone: datetime | None = None
         self._left: deque[str] = deque()
         """Batches to run before new claims are taken: interrupted ones, and the parts of failed ones."""
         self._unsure = True
@@ -158,7 +161,16 @@ class Dispatcher:
 
     def _payouts(self) -> None:
         """Each part by itself: what keeps one from its work keeps no other."""
-        parts = (self._read, self._send_due, self._ask, self._confirm, self._reverse, self._close_past_tasks)
+        parts = (
+            self._read,
+            self._put_back,
+            self._send_due,
+            self._ask,
+            self._confirm,
+            self._reverse,
+            self._close_past_tasks,
+            self._checkpoint,
+        )
         while not self._stopping.is_set():
             busy = [self._attempt(part) for part in parts]
             if not any(busy):
@@ -167,11 +179,22 @@ class Dispatcher:
     def _read(self) -> int:
         return feed.read_events(self._ctx)
 
+    def _put_back(self) -> int:
+        """Seldom: nothing is missing unless the chain was reorganised."""
+        now = self._ctx.clock()
+        if self._looked_for_undone is not None and now - self._looked_for_undone < _LOOK_FOR_UNDONE:
+            return 0
+        self._looked_for_undone = now
+        return undone.put_back(self._ctx, self._ctx.settings.batch_size)
+
     def _confirm(self) -> int:
         return pay.confirm_settled(self._ctx, self._ctx.settings.batch_size)
 
     def _reverse(self) -> int:
         return reversal.reverse_on_chain(self._ctx, self._ctx.settings.batch_size)
+
+    def _checkpoint(self) -> int:
+        return checkpoints.advance(self._ctx)
 
     def _close_past_tasks(self) -> None:
         """Once a day, and once after a start."""
@@ -183,11 +206,11 @@ class Dispatcher:
     def _send_due(self) -> int:
         batch_id = self._ctx.rng(8).hex()
         with self._ctx.database.reading() as session:
-            due = claims.payouts_in(session, (PayoutState.DUE,), 1)
+            due = claims.payouts_due(session, 1)
         if not due:
             return 0
         with self._ctx.database.transaction() as session:
-            for payout in claims.payouts_in(session, (PayoutState.DUE,), self._ctx.settings.batch_size):
+            for payout in claims.payouts_due(session, self._ctx.settings.batch_size):
                 payout.batch_id = batch_id
                 session.add(payout)
         return workflows.run_payouts(batch_id)

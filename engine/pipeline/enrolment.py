@@ -11,6 +11,7 @@ from engine.errors import Conflict, NotFound, Refused
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32
 from engine.evidence.salts import PolicySalts
+from engine.pipeline.consent import admit_scope
 from engine.pipeline.context import Context
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import seal_coverage, seal_policy_salts
@@ -22,8 +23,6 @@ from engine.terms import TermsInvalid, load_product_text
 _CHUNK = 500
 TERMS_CLASSIFICATION = 1
 """Published terms are public data in the catalogue's classification."""
-_NOT_MATCHED = digest({"matching": "none"})
-"""Stands where a dataset that takes part in matching has its key: the catalogue takes no zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,10 @@ def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes
     dataset = terms_dataset(product, edition)
     catalog = ctx.chain.catalog
     if int(catalog.provider_of(dataset), 16) == 0:
-        catalog.register(
-            dataset, digest({"kind": "terms"}), TERMS_CLASSIFICATION, [digest({"use": "adjudication"})]
-        )
-    if catalog.version_of(dataset) == 0:
-        catalog.publish_version(dataset, terms_digest, _NOT_MATCHED)
+        catalog.register(dataset, TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
+    if catalog.latest_version(dataset) == 0:
+        catalog.publish_version(dataset, digest({"kind": "terms"}), terms_digest)
+    admit_scope(ctx, product)
 
 
 def terms_dataset(product: str, edition: str) -> bytes:

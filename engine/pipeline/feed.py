@@ -1,61 +1,106 @@
 """The chain triggers: a payout is due because its result stands on chain, confirmed, and for no other reason.
 
 Events are read in order from a cursor that moves in the same transaction as their effects, so that a
-restart loses none and repeats none.
+restart loses none and repeats none. Those that a reorganisation undoes are withdrawn in the same way.
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import structlog
 from sqlmodel import Session
 
+from engine.chain.client import ChainClient
+from engine.chain.contracts import RECORDINGS, recorded_version
 from engine.chain.events import ChainEvent
+from engine.chain.feed import Block, Position, next_step
 from engine.money import Fen
 from engine.payout.port import TransferOrder
 from engine.pipeline.context import Context
 from engine.pipeline.decide import claim_policy_id
 from engine.pipeline.sealed import coverage
 from engine.pipeline.states import ClaimState, PayoutState, move_claim, move_payout
+from engine.pipeline.undone import withdraw
 from engine.pipeline.values import stored
 from engine.store import claims, tables
 
 ACTOR = "chain event"
 _CURSOR = "payouts"
-_BLOCKS_AT_ONCE = 500
-_REWIND_BLOCKS = 64
+_OF_CLAIMS = (*RECORDINGS, "PayoutConfirmed", "ResultReversed")
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """The store's events alone: an enrolment of millions is not read through for its results."""
+
+    chain: ChainClient
+
+    def confirmed_block(self) -> int:
+        return self.chain.confirmed_block()
+
+    def hash_at(self, number: int) -> str | None:
+        return self.chain.hash_at(number)
+
+    def events(self, from_block: int, to_block: int) -> list[ChainEvent]:
+        events = self.chain.events_of(self.chain.results, from_block, to_block)
+        return [event for event in events if event.name in _OF_CLAIMS]
+
+
 def read_events(ctx: Context) -> int:
-    """Handle the confirmed events that are new; returns how many there were."""
-    confirmed = ctx.chain.confirmed_block()
+    """Handle the confirmed events that are new, or withdraw those that are undone; returns how many."""
+    start = ctx.chain.deployment.block
     with ctx.database.reading() as session:
-        cursor = claims.cursor(session, _CURSOR) or tables.ChainCursor(
-            name=_CURSOR, next_block=ctx.chain.deployment.block
-        )
-    if cursor.last_block_hash is not None and not _still_canonical(ctx, cursor):
-        # What was read has been replaced. Effects are idempotent by version, so reading again is safe.
-        cursor.next_block = max(ctx.chain.deployment.block, cursor.next_block - _REWIND_BLOCKS)
-        log.warning("chain.reorganised", read_again_from=cursor.next_block)
-    if cursor.next_block > confirmed:
+        held = claims.cursor(session, _CURSOR)
+    position = Position(start) if held is None else _position(held)
+    step = next_step(_Results(ctx.chain), start, position, lambda block: _given_below(ctx, block))
+    if step is None:
         return 0
-    last = min(confirmed, cursor.next_block + _BLOCKS_AT_ONCE - 1)
-    events = ctx.chain.events(cursor.next_block, last)
-    cursor.next_block, cursor.last_block_hash = last + 1, ctx.chain.block_hash(last)
+    undone_events: Sequence[tables.GivenEvent] = ()
     with ctx.database.transaction() as session:
-        for event in events:
+        if step.withdrawn_from is not None:
+            undone_events = claims.given_from(session, step.withdrawn_from)
+        for row in undone_events:
+            withdraw(session, row)
+            session.delete(row)
+        for event in step.events:
             handle_event(ctx, session, event)
-        session.merge(cursor)
-    return len(events)
+            session.add(_given(event))
+        session.merge(_cursor(step.position))
+    return len(undone_events) + len(step.events)
 
 
-def _still_canonical(ctx: Context, cursor: tables.ChainCursor) -> bool:
-    return ctx.chain.block_hash(cursor.next_block - 1) == cursor.last_block_hash
+def _position(cursor: tables.ChainCursor) -> Position:
+    if cursor.last_block_hash is None:
+        return Position(cursor.next_block)
+    return Position(cursor.next_block, Block(cursor.next_block - 1, cursor.last_block_hash))
+
+
+def _cursor(position: Position) -> tables.ChainCursor:
+    read_hash = position.read.hash if position.read is not None else None
+    return tables.ChainCursor(name=_CURSOR, next_block=position.next_block, last_block_hash=read_hash)
+
+
+def _given_below(ctx: Context, block_number: int) -> Block | None:
+    with ctx.database.reading() as session:
+        row = claims.given_below(session, block_number)
+    return None if row is None else Block(row.block_number, row.block_hash)
+
+
+def _given(event: ChainEvent) -> tables.GivenEvent:
+    return tables.GivenEvent(
+        block_number=event.block_number,
+        log_index=event.log_index,
+        block_hash=event.block_hash,
+        tx_hash=event.tx_hash,
+        name=event.name,
+        args=event.args,
+    )
 
 
 def handle_event(ctx: Context, session: Session, event: ChainEvent) -> None:
     """Idempotent: an event handled before changes nothing."""
-    if event.name == "ResultRecorded":
+    if event.name in RECORDINGS:
         _recorded(ctx, session, event)
     elif event.name == "PayoutConfirmed":
         _confirmed(ctx, session, event)
@@ -66,13 +111,20 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
     if claim is None:
         log.error("chain.foreign_result", claim_key=event.args["claimKey"], tx=event.tx_hash)
         return
-    version = event.args["version"]
+    version = recorded_version(event.args)
     if version != claim.version:
         return  # superseded since: what this version was is not what the claim is now
     claim.record_tx, claim.task_id = event.tx_hash, event.args["taskId"]
     session.add(claim)
+    payout = claims.payout_of(session, stored(claim.id), version)
+    if payout is not None:
+        # Handled before; after a reorganisation its result stands elsewhere.
+        payout.trigger_tx, payout.trigger_block = event.tx_hash, event.block_number
+        payout.trigger_log_index = event.log_index
+        session.add(payout)
+        return
     if claim.state != ClaimState.DECIDED:
-        return  # handled before, or taken back: nothing is to be paid for it
+        return  # taken back: nothing is to be paid for it
     if event.args["resultDigest"] != claim.result_digest:
         _to_review(ctx, session, claim, "record.other_digest")
         return
@@ -90,7 +142,7 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
         claim,
         ClaimState.RECORDED,
         actor=ACTOR,
-        reason=f"ResultRecorded in {event.tx_hash}",
+        reason=f"{event.name} in {event.tx_hash}",
         clock=ctx.clock,
     )
     session.add(
@@ -142,9 +194,12 @@ def _confirmed(ctx: Context, session: Session, event: ChainEvent) -> None:
     if claim is None:
         return
     payout = claims.payout_of(session, stored(claim.id), event.args["version"])
-    if payout is None or payout.state != PayoutState.SETTLED:
+    if payout is None or payout.state not in (PayoutState.SETTLED, PayoutState.CONFIRMED):
         return
     payout.confirm_tx = event.tx_hash
+    if payout.state == PayoutState.CONFIRMED:
+        session.add(payout)  # after a reorganisation it is confirmed elsewhere
+        return
     move_payout(session, payout, PayoutState.CONFIRMED)
     if claim.state == ClaimState.PAID:
         move_claim(

@@ -11,8 +11,10 @@ from itertools import islice
 import structlog
 from sqlmodel import Session
 
-from engine.chain.contracts import Liveness
+from engine.chain.batching import in_parts
+from engine.chain.contracts import Confirmation, Liveness
 from engine.chain.contracts import PayoutState as OnChainPayout
+from engine.chain.errors import ContractRefused
 from engine.evidence.documents import Payment, coverage_document, payment_document
 from engine.evidence.manifest import hex32, payout_digest
 from engine.payout.errors import BankError, BankRefusedRequest
@@ -101,6 +103,8 @@ def _may_be_paid(
         move_payout(session, payout, PayoutState.CANCELLED)
         _never_paid(ctx, session, claim)
         return False
+    if claim.record_tx is None:
+        return False  # a reorganisation undid the recording: the order waits for the next
     if liveness is Liveness.LIVE:
         return True
     move_payout(session, payout, PayoutState.CANCELLED)
@@ -247,17 +251,18 @@ def confirm_settled(ctx: Context, limit: int) -> int:
     """Put the confirmation of settled payouts on chain, at most `limit`; returns how many were sent."""
     with ctx.database.reading() as session:
         settled = [
-            (raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, raw(p.payout_digest))
-            for p in claims.payouts_in(session, (PayoutState.SETTLED,), _LOOK_PAST * limit)
+            Confirmation(
+                raw(session.get_one(tables.Claim, p.claim_id).claim_key), p.version, raw(p.payout_digest)
+            )
+            for p in claims.payouts_to_confirm(session, _LOOK_PAST * limit)
         ]
     # Some were sent before and wait for their depth: the chain knows which.
-    to_send = (
-        item for item in settled if ctx.chain.results.payout_state_of(item[0]) is OnChainPayout.RECORDED
-    )
+    standing = ctx.chain.results.payout_state_of
+    to_send = (item for item in settled if standing(item.claim_key, item.version) is OnChainPayout.RECORDED)
     waiting = list(islice(to_send, limit))
-    if waiting:
-        keys, versions, digests = zip(*waiting, strict=True)
-        ctx.chain.results.confirm_payouts(list(keys), list(versions), list(digests))
+    for part in in_parts(waiting, ctx.chain.results.confirm_payouts):
+        if isinstance(part.outcome, ContractRefused):
+            raise part.outcome
     return len(waiting)
 
 

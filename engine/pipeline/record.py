@@ -4,11 +4,15 @@ Sent, then killed before our commit? The contract takes nothing twice, and its e
 refuses is named by its own preview, and goes its own way without holding up the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+from sqlmodel import Session
+
+from engine.chain.batching import in_parts
 from engine.chain.contracts import Refusal, Result
-from engine.chain.errors import ContractRefused
+from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
@@ -28,6 +32,21 @@ _CONSENT_REFUSALS = frozenset(
 )
 
 
+_CONFIRMED = (
+    ClaimState.RECORDED,
+    ClaimState.PAID,
+    ClaimState.CONFIRMED,
+    ClaimState.RETURNED,
+    ClaimState.RECOVERY_DUE,
+)
+"""What a claim can only have become through its confirmed result."""
+log = structlog.get_logger()
+
+
+_Send = Callable[[str, Sequence[Result]], TxRef]
+_Preview = Callable[[str, Sequence[Result]], list[Refusal]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     claim_id: str
@@ -38,34 +57,52 @@ class _Item:
 
 def record_batch(ctx: Context, batch_id: str) -> int:
     """Put every decided claim of the batch on chain; returns how many this call recorded."""
-    waiting = _waiting(ctx, batch_id)
+    with ctx.database.reading() as session:
+        items = [_item(session, claim) for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED)]
+    return _record(ctx, items)
+
+
+def record_again(ctx: Context, limit: int) -> int:
+    """Put results on chain again that a reorganisation has undone after they were confirmed; how many went.
+
+    That they stand there is for their event to say: until it is confirmed, nothing more is paid on them.
+    """
+    with ctx.database.reading() as session:
+        items = [_item(session, claim) for claim in claims.off_record(session, _CONFIRMED, limit)]
+    missing = []
+    for item in items:
+        standing = ctx.chain.results.version_of(item.result.claim_key)
+        if standing == item.version - 1:
+            missing.append(item)
+        elif standing < item.version:
+            log.error("record.earlier_versions_lost", claim_id=item.claim_id, version=item.version)
+    return _record(ctx, missing)
+
+
+def _record(ctx: Context, items: Sequence[_Item]) -> int:
     recorded = 0
-    for product in sorted({item.product for item in waiting}):
+    for product in sorted({item.product for item in items}):
         task = ensure_task(ctx, product)
-        mine = [item for item in waiting if item.product == product]
-        first = _record_first(ctx, task.task_id, [item for item in mine if item.version == 1])
-        later = [
-            item
-            for item in mine
-            if item.version > 1 and not _is_recorded(ctx, item) and _supersede(ctx, task.task_id, item)
-        ]
-        recorded += len(first) + len(later)
+        mine = [item for item in items if item.product == product]
+        first = [item for item in mine if item.version == 1]
+        later = [item for item in mine if item.version > 1 and not _is_recorded(ctx, item)]
+        results = ctx.chain.results
+        recorded += _record_as(ctx, task.task_id, first, results.record_batch, results.preview)
+        recorded += _record_as(
+            ctx, task.task_id, later, results.supersede_batch, results.preview_supersession
+        )
     return recorded
 
 
-def _waiting(ctx: Context, batch_id: str) -> list[_Item]:
-    with ctx.database.reading() as session:
-        items = []
-        for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED):
-            authorization = session.get_one(tables.Authorization, claim.authorization_id)
-            result = Result(
-                claim_key=raw(claim.claim_key),
-                result_digest=raw(claim.result_digest),
-                authorization_id=raw(claim.authorization_id),
-                subject=raw(authorization.subject),
-            )
-            items.append(_Item(claim.claim_id, authorization.product, claim.version, result))
-        return items
+def _item(session: Session, claim: tables.Claim) -> _Item:
+    authorization = session.get_one(tables.Authorization, claim.authorization_id)
+    result = Result(
+        claim_key=raw(claim.claim_key),
+        result_digest=raw(claim.result_digest),
+        authorization_id=raw(claim.authorization_id),
+        subject=raw(authorization.subject),
+    )
+    return _Item(claim.claim_id, authorization.product, claim.version, result)
 
 
 def _is_recorded(ctx: Context, item: _Item) -> bool:
@@ -73,33 +110,21 @@ def _is_recorded(ctx: Context, item: _Item) -> bool:
     return ctx.chain.results.version_of(item.result.claim_key) >= item.version
 
 
-def _record_first(ctx: Context, task_id: str, items: Sequence[_Item]) -> Sequence[_Item]:
-    """Record first versions in one transaction, without those that the contract refuses."""
-    if not items:
-        return items
-    try:
-        sent = ctx.chain.results.record_batch(task_id, [item.result for item in items])
-    except ContractRefused as error:
-        if error.error_name != "ItemRefused":
-            raise
-        # Asking for every item's fate costs more than recording: it is asked only when one is refused.
-        refusals = ctx.chain.results.preview(task_id, [item.result for item in items])
-        return _record_first(ctx, task_id, _admitted(ctx, items, refusals))
-    _keep_tx(ctx, items, task_id, sent.tx_hash)
-    return items
-
-
-def _supersede(ctx: Context, task_id: str, item: _Item) -> bool:
-    """Put a later version in the place of the one before. False when the contract refuses it."""
-    try:
-        sent = ctx.chain.results.supersede(task_id, item.result)
-    except ContractRefused as error:
-        if error.error_name != "ItemRefused":
-            raise
-        _turn_away(ctx, item, Refusal(error.error_args["reason"]))
-        return False
-    _keep_tx(ctx, [item], task_id, sent.tx_hash)
-    return True
+def _record_as(ctx: Context, task_id: str, items: Sequence[_Item], send: _Send, preview: _Preview) -> int:
+    """Put the items on chain in as few transactions as fit, without those that the contract refuses."""
+    recorded = 0
+    for part in in_parts([item.result for item in items], lambda some: send(task_id, some)):
+        mine, outcome = items[part.start : part.stop], part.outcome
+        if isinstance(outcome, TxRef):
+            _keep_tx(ctx, mine, task_id, outcome.tx_hash)
+            recorded += len(mine)
+        elif outcome.error_name == "ItemRefused":
+            # Asking for every item's fate costs more than recording: it is asked only when one is refused.
+            admitted = _admitted(ctx, mine, preview(task_id, [item.result for item in mine]))
+            recorded += _record_as(ctx, task_id, admitted, send, preview)
+        else:
+            raise outcome
+    return recorded
 
 
 def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal]) -> list[_Item]:
@@ -107,8 +132,8 @@ def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal])
     for item, refusal in zip(items, refusals, strict=True):
         if refusal is Refusal.NONE:
             admitted.append(item)
-        elif refusal is not Refusal.ALREADY_RECORDED:
-            # Already recorded is by a call that was killed before its commit: the event feed does the rest.
+        elif refusal not in (Refusal.ALREADY_RECORDED, Refusal.RESULT_UNCHANGED):
+            # Those two are by a call that was killed before its commit: the event feed does the rest.
             _turn_away(ctx, item, refusal)
     return admitted
 
@@ -118,6 +143,9 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
     state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS else ClaimState.REVIEW
     with ctx.database.transaction() as session:
         claim = _claim(claims.by_name(session, item.claim_id, lock=True))
+        if claim.state in _CONFIRMED:
+            log.error("record.lost_and_refused", claim_id=item.claim_id, reason=code)
+            return
         if claim.state != ClaimState.DECIDED:
             return  # the hospital took it back meanwhile
         claim.reasons = [
@@ -133,9 +161,10 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
 def _keep_tx(ctx: Context, items: Sequence[_Item], task_id: str, tx_hash: str) -> None:
     with ctx.database.transaction() as session:
         for item in items:
-            claim = _claim(claims.by_name(session, item.claim_id))
-            claim.task_id, claim.record_tx = task_id, tx_hash
-            session.add(claim)
+            claim = _claim(claims.by_name(session, item.claim_id, lock=True))
+            if claim.state == ClaimState.DECIDED:
+                claim.task_id, claim.record_tx = task_id, tx_hash
+                session.add(claim)
 
 
 def _claim(row: tables.Claim | None) -> tables.Claim:

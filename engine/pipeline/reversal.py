@@ -119,8 +119,10 @@ def reverse_on_chain(ctx: Context, limit: int) -> int:
         ]
     for claim_id, claim_key, reason_digest in waiting:
         tx_hash = "before"
-        if ctx.chain.results.payout_state_of(claim_key) is not OnChainPayout.REVERSED:
-            tx_hash = ctx.chain.results.reverse(claim_key, reason_digest).tx_hash
+        results = ctx.chain.results
+        version = results.version_of(claim_key)
+        if results.payout_state_of(claim_key, version) is not OnChainPayout.REVERSED:
+            tx_hash = results.reverse(claim_key, version, reason_digest).tx_hash
         with ctx.database.transaction() as session:
             claim = claims.by_name(session, claim_id)
             if claim is not None:

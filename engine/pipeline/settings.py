@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from eth_utils.address import is_address, to_checksum_address
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.store.secret_file import read_or_make
+
+WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
+"""Kind of witness beside the engine -> its role on the result store."""
 
 
 class Settings(BaseSettings):
@@ -17,7 +22,17 @@ class Settings(BaseSettings):
     database_url: str | None = None
     """Default: SQLite at home/engine.db. postgresql://… for a real server."""
     chain_rpc_url: str | None = None
-    """Default: the embedded chain at home/chain.db."""
+    """Default: the embedded chain at home/chain.db. Several endpoints of one chain: commas between."""
+    chain_id: int | None = None
+    """What the endpoints must be; None takes the chain that they are of."""
+    chain_gas_price_wei: int | None = None
+    """A fixed price a unit of gas, never raised; 0 where gas is free. Default: what the network asks."""
+    chain_max_fee_wei: int | None = None
+    """The ceiling a unit of gas: where the network asks more, nothing is sent."""
+    chain_max_tip_wei: int | None = None
+    """The part of it that the block's maker gets, at most."""
+    chain_gas_share: float = Field(default=0.5, gt=0, le=1)
+    """Of a block's gas limit, what one transaction may take: longer lists go in several."""
     confirmations: int = 0
     """Blocks on top of an event before it counts. The embedded chain has one writer and no reorgs."""
     bank_url: str = "http://127.0.0.1:8801"
@@ -35,6 +50,20 @@ class Settings(BaseSettings):
     """Claims a micro-batch: what one recordBatch transaction carries."""
     tick_s: float = 0.05
     """How long an idle dispatcher sleeps."""
+    witnesses: str = ""
+    """`auditor:0x…,hospital:0x…`: who co-signs checkpoints of the access log, appointed as the contracts are
+    deployed. A later change is announced on chain and takes two days."""
+
+    @field_validator("witnesses")
+    @classmethod
+    def _parsed(cls, text: str) -> str:
+        _witnesses(text)
+        return text
+
+    @property
+    def appointed(self) -> dict[str, list[str]]:
+        """Role on the result store -> addresses that hold it from the deployment on."""
+        return _witnesses(self.witnesses)
 
     def in_home(self, name: str) -> Path:
         return self.home / name
@@ -55,3 +84,16 @@ class Settings(BaseSettings):
     def passphrase(self, rng: Callable[[int], bytes]) -> str:
         """What opens the role keystores; made at first start."""
         return read_or_make(self.passphrase_file or self.in_home("passphrase"), lambda: rng(24).hex())
+
+
+def _witnesses(text: str) -> dict[str, list[str]]:
+    """Raises ValueError naming what is not `kind:address`."""
+    appointed: dict[str, list[str]] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, address = item.partition(":")
+        if kind not in WITNESS_ROLES or not is_address(address):
+            raise ValueError(f"{item}: not one of {', '.join(WITNESS_ROLES)}, a colon and an address")
+        if any(to_checksum_address(address) in held for held in appointed.values()):
+            raise ValueError(f"{item}: named twice; an account is one witness")
+        appointed.setdefault(WITNESS_ROLES[kind], []).append(to_checksum_address(address))
+    return appointed

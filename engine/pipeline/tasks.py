@@ -4,14 +4,16 @@ One task a product and a day, opened by the requester, taken and started by the 
 digest of all terms of the product then loaded; new terms on the same day open a further task.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from engine.chain.contracts import TaskState
+from engine.chain.contracts import RECORDINGS, TaskKind, TaskState, recorded_version
 from engine.chain.errors import ContractRefused
+from engine.chain.sender import TxRef
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
@@ -21,6 +23,8 @@ from engine.store import claims, policies, tables
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 _LASTS = timedelta(days=14)
+_NODES_BEHIND = timedelta(hours=1)
+"""How far a chain's time may lag behind ours at most, for a task to be looked for where it was opened."""
 _SENSITIVE_PERSONAL = 4
 
 
@@ -28,8 +32,8 @@ def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
     """Today's running task of a product; finishes whatever an interrupted start left undone."""
     now = ctx.clock()
     row = ctx.writer.run(lambda session: _row(session, product, now))
-    if row.running:
-        return row
+    if row.running and ctx.chain.scheduler.state_of(row.task_id) >= TaskState.RUNNING:
+        return row  # else a reorganisation undid its start
     _start(ctx, row, now)
     row.running = True
     ctx.writer.run(partial(_merge, row))
@@ -46,13 +50,13 @@ def close_past_tasks(ctx: Context) -> int:
         past = list(claims.tasks_to_close(session, today))
     for row in past:
         if ctx.chain.scheduler.state_of(row.task_id) is TaskState.RUNNING:
-            _complete(ctx, row.task_id)
+            _complete(ctx, row.task_id, row.day)
         row.closed = True
         ctx.writer.run(partial(_merge, row))
     return len(past)
 
 
-def _complete(ctx: Context, task_id: str) -> None:
+def _complete(ctx: Context, task_id: str, day: date) -> None:
     scheduler = ctx.chain.scheduler
     try:
         scheduler.heartbeat(task_id)
@@ -62,11 +66,11 @@ def _complete(ctx: Context, task_id: str) -> None:
             return
         if error.error_name != "LeaseLapsed":
             raise
-        # The engine was away for longer than a lease: the provider gives the task back and takes it again.
-        scheduler.fail(task_id, digest({"reason": "lease lapsed"}))
+        # The engine was away for longer than a lease: the task is put up again, and taken again.
+        scheduler.lapse(task_id)
         scheduler.accept(task_id)
         scheduler.start(task_id)
-    recorded = _recorded_under(ctx, task_id)
+    recorded = _recorded_under(ctx, task_id, day)
     for commit in (scheduler.commit_result_as_provider, scheduler.commit_result_as_requester):
         try:
             commit(task_id, recorded)
@@ -75,12 +79,18 @@ def _complete(ctx: Context, task_id: str) -> None:
                 raise
 
 
-def _recorded_under(ctx: Context, task_id: str) -> bytes:
-    events = ctx.chain.events(ctx.chain.deployment.block, ctx.chain.block_number())
+def _recorded_under(ctx: Context, task_id: str, day: date) -> bytes:
+    begins = datetime(day.year, day.month, day.day, tzinfo=SHANGHAI) - _NODES_BEHIND
+    first = max(ctx.chain.deployment.block, ctx.chain.block_at(int(begins.timestamp())))
+    head = ctx.chain.block_number()
+    events = [
+        event
+        for name in RECORDINGS
+        for event in ctx.chain.events_of(ctx.chain.results, first, head, name, taskId=raw(task_id))
+    ]
     results = [
-        [event.args["claimKey"], event.args["version"], event.args["resultDigest"]]
-        for event in events
-        if event.name == "ResultRecorded" and event.args["taskId"] == task_id
+        [event.args["claimKey"], recorded_version(event.args), event.args["resultDigest"]]
+        for event in sorted(events, key=lambda event: event.position)
     ]
     return digest({"task": task_id, "results": results})
 
@@ -107,20 +117,31 @@ def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask
 def _start(ctx: Context, row: tables.ProcessingTask, now: datetime) -> None:
     dataset = _ensure_dataset(ctx, row.product)
     task_id, scheduler = raw(row.task_id), ctx.chain.scheduler
-    state = scheduler.state_of(task_id)
-    if state < TaskState.OPEN:
-        scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
-        scheduler.open(task_id, dataset, scope, raw(row.terms_root), deadline)
-    if state < TaskState.ACCEPTED:
-        scheduler.accept(task_id)
-    if state < TaskState.RUNNING:
-        scheduler.start(task_id)
+    scope, deadline = raw(scope_id(ctx, row.product)), int((now + _LASTS).timestamp())
+    terms = raw(row.terms_root)
+    _move(
+        ctx,
+        task_id,
+        TaskState.OPEN,
+        lambda: scheduler.open(task_id, dataset, scope, terms, deadline, TaskKind.STANDING),
+    )
+    _move(ctx, task_id, TaskState.ACCEPTED, lambda: scheduler.accept(task_id))
+    _move(ctx, task_id, TaskState.RUNNING, lambda: scheduler.start(task_id))
+
+
+def _move(ctx: Context, task_id: bytes, to: TaskState, send: Callable[[], TxRef]) -> None:
+    """Unless the task has come as far. A sending brings back what a reorganisation undid: maybe this move."""
+    if ctx.chain.scheduler.state_of(task_id) >= to:
+        return
+    try:
+        send()
+    except ContractRefused:
+        if ctx.chain.scheduler.state_of(task_id) < to:
+            raise
 
 
 def _ensure_dataset(ctx: Context, product: str) -> bytes:
     dataset = digest({"dataset": "discharge settlements", "product": product})
     if int(ctx.chain.catalog.provider_of(dataset), 16) == 0:
-        ctx.chain.catalog.register(
-            dataset, digest({"kind": "settlement"}), _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))]
-        )
+        ctx.chain.catalog.register(dataset, _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))])
     return dataset

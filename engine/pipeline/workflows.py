@@ -9,7 +9,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 from dbos import error as dbos_error
 from sqlalchemy.exc import OperationalError
 
-from engine.chain.errors import ChainUnavailable, TransactionUnknown
+from engine.chain.errors import ChainUnavailable, FeeTooHigh, TransactionUnknown
 from engine.pipeline import decide, match, pay, record
 from engine.pipeline.context import Context
 
@@ -37,7 +37,8 @@ def will_pass(error: BaseException) -> bool:
     """Whether something outside is away for now: the chain, the database, the network."""
     if isinstance(error, dbos_error.DBOSMaxStepRetriesExceeded):
         return all(will_pass(one) for one in error.errors)
-    return isinstance(error, ChainUnavailable | TransactionUnknown | OperationalError | OSError)
+    passing = ChainUnavailable | TransactionUnknown | FeeTooHigh | OperationalError | OSError
+    return isinstance(error, passing)
 
 
 @DBOS.step()

@@ -2,7 +2,8 @@
 
 An entry's digest is sha256 over the RFC 8785 form of its fields and of the digest before it, so that
 nothing inside the log can be changed, dropped or slipped in without every later digest changing. The
-newest digest (`head`) is what a checkpoint publishes; against a published one, a cut tail shows too.
+digests are the leaves of the log's Merkle tree, whose heads are checkpointed on chain: against one of those,
+a log written anew from end to end, or cut at its tail, shows too.
 """
 
 import hashlib
@@ -46,6 +47,17 @@ class ChainCheck:
     broken_at: int | None
 
 
+class LogBroken(Exception):
+    """The log is not the one that was written: entry `seq` does not follow the one before, or has gone."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(seq)
+        self.seq = seq
+
+    def __str__(self) -> str:
+        return f"the access log does not go on with entry {self.seq} as it was written"
+
+
 def append(session: Session, call: Call) -> AccessEntry:
     """Add one entry to the caller's transaction."""
     if session.get_bind().dialect.name == "postgresql":
@@ -87,21 +99,46 @@ def page(session: Session, after: int, limit: int) -> list[AccessEntry]:
 
 def verify_chain(session: Session) -> ChainCheck:
     """Walk the whole log; `broken_at` is the seq of the first entry that does not follow."""
-    expected_seq, previous = 1, GENESIS
-    for entry in _all(session):
-        chained = entry.seq == expected_seq and entry.previous_digest == previous
-        if not chained or entry.digest != _digest(entry):
-            return ChainCheck(expected_seq - 1, previous, entry.seq)
-        expected_seq, previous = expected_seq + 1, entry.digest
-    return ChainCheck(expected_seq - 1, previous, None)
+    read, newest = 0, GENESIS
+    try:
+        for entry in walk(session):
+            read, newest = read + 1, entry.digest
+    except LogBroken as broken:
+        return ChainCheck(read, newest, broken.seq)
+    return ChainCheck(read, newest, None)
 
 
-def _all(session: Session) -> Iterator[AccessEntry]:
-    after = 0
-    while entries := page(session, after, _READ_AT_ONCE):
-        yield from entries
-        after = entries[-1].seq or 0
+def walk(session: Session, after: int = 0, until: int | None = None) -> Iterator[AccessEntry]:
+    """Entries after seq `after`, up to `until`, each once it is seen to follow the one before.
+
+    Raises LogBroken, also where the log ends before `until`. For a session that only reads.
+    """
+    previous, expected = _digest_at(session, after), after + 1
+    while until is None or expected <= until:
+        entries = page(session, expected - 1, _at_once(expected, until))
+        if not entries and until is not None:
+            raise LogBroken(expected)
+        if not entries:
+            return
+        for entry in entries:
+            if entry.seq != expected or entry.previous_digest != previous or entry.digest != _digest(entry):
+                raise LogBroken(entry.seq or expected)
+            yield entry
+            expected, previous = expected + 1, entry.digest
         session.expunge_all()
+
+
+def _at_once(expected: int, until: int | None) -> int:
+    return _READ_AT_ONCE if until is None else min(_READ_AT_ONCE, until - expected + 1)
+
+
+def _digest_at(session: Session, seq: int) -> str:
+    if seq == 0:
+        return GENESIS
+    entry = session.get(AccessEntry, seq)
+    if entry is None:
+        raise LogBroken(seq)
+    return entry.digest
 
 
 def _digest(entry: AccessEntry) -> str:

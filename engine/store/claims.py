@@ -7,12 +7,13 @@ would move it one waits and then sees what the other did. (SQLite has one writer
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 
 from engine.store.tables import (
     ChainCursor,
     Claim,
     ClaimTransition,
+    GivenEvent,
     Payout,
     Policy,
     ProcessingTask,
@@ -123,6 +124,37 @@ def payouts_by_state(session: Session) -> dict[str, tuple[int, int]]:
     return {state: (count, int(total or 0)) for state, count, total in session.exec(query).all()}
 
 
+def in_record(session: Session, state: str, limit: int, *, lock: bool = False) -> Sequence[Claim]:
+    """Claims in this state whose result is on chain, as far as is known."""
+    query = select(Claim).where(Claim.state == state, col(Claim.record_tx).is_not(None))
+    query = query.order_by(col(Claim.id)).limit(limit)
+    return session.exec(query.with_for_update() if lock else query).all()
+
+
+def off_record(session: Session, states: Iterable[str], limit: int) -> Sequence[Claim]:
+    """Claims whose result was on chain, confirmed, and is there no more."""
+    query = select(Claim).where(col(Claim.state).in_(list(states)), col(Claim.record_tx).is_(None))
+    return session.exec(query.order_by(col(Claim.id)).limit(limit)).all()
+
+
+def payouts_due(session: Session, limit: int) -> Sequence[Payout]:
+    """Payouts to be sent. One whose result has left the chain waits until it stands there again."""
+    query = (
+        select(Payout)
+        .join(Claim, col(Claim.id) == col(Payout.claim_id))
+        .where(Payout.state == "due", or_(Claim.state != "recorded", col(Claim.record_tx).is_not(None)))
+    )
+    return session.exec(query.order_by(col(Payout.created_at), col(Payout.payout_id)).limit(limit)).all()
+
+
+def payouts_to_confirm(session: Session, limit: int) -> Sequence[Payout]:
+    """Settled payouts of which the chain does not know, as far as is known."""
+    query = select(Payout).where(
+        col(Payout.state).in_(("settled", "confirmed")), col(Payout.confirm_tx).is_(None)
+    )
+    return session.exec(query.order_by(col(Payout.created_at), col(Payout.payout_id)).limit(limit)).all()
+
+
 def payouts_in(session: Session, states: Iterable[str], limit: int) -> Sequence[Payout]:
     query = select(Payout).where(col(Payout.state).in_(list(states)))
     return session.exec(query.order_by(col(Payout.created_at), col(Payout.payout_id)).limit(limit)).all()
@@ -185,3 +217,16 @@ def tasks_to_close(session: Session, before: date) -> Sequence[ProcessingTask]:
 
 def cursor(session: Session, name: str) -> ChainCursor | None:
     return session.get(ChainCursor, name)
+
+
+def given_below(session: Session, block_number: int) -> GivenEvent | None:
+    """The newest event below this block that the payout feed was given."""
+    query = select(GivenEvent).where(GivenEvent.block_number < block_number)
+    return session.exec(query.order_by(col(GivenEvent.block_number).desc()).limit(1)).one_or_none()
+
+
+def given_from(session: Session, block_number: int) -> Sequence[GivenEvent]:
+    """The events from this block on that the payout feed was given, newest first."""
+    query = select(GivenEvent).where(GivenEvent.block_number >= block_number)
+    order = col(GivenEvent.block_number).desc(), col(GivenEvent.log_index).desc()
+    return session.exec(query.order_by(*order)).all()

@@ -24,13 +24,13 @@ class Database:
             _sqlite(self.url) if self.url.startswith("sqlite") else create_engine(self.url, pool_size=16)
         )
 
-    def migrate(self) -> None:
-        """Bring the schema to the newest version; safe to call at every start."""
+    def migrate(self, version: str = "head") -> None:
+        """Bring the schema to the newest version, or up to a named one; safe to call at every start."""
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, version)
             connection.commit()
 
     @contextmanager

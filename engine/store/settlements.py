@@ -70,7 +70,9 @@ def reversed_on_record(session: Session, limit: int) -> Sequence[tuple[Claim, Re
     Of a later version an earlier one stands there. What is paid is confirmed first: a reversed version
     takes no confirmation any more.
     """
-    unconfirmed = select(Payout.claim_id).where(Payout.state == "settled")
+    unconfirmed = select(Payout.claim_id).where(
+        col(Payout.state).in_(("settled", "confirmed")), col(Payout.confirm_tx).is_(None)
+    )
     query = (
         select(Claim, Reversal)
         .join(Reversal, col(Reversal.settlement_id) == col(Claim.settlement_id))

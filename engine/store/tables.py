@@ -10,6 +10,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -84,6 +85,46 @@ class AccessEntry(SQLModel, table=True):
     digest: str
 
 
+class LogSubtree(SQLModel, table=True):
+    """The root of a complete subtree of the access log's Merkle tree: 2**level entries from the
+    `position`-th such stretch on. Derived from the log, and kept so that no checkpoint reads all of it.
+    """
+
+    __tablename__ = "log_subtree"
+    level: int = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    root: bytes = Field(sa_type=LargeBinary)
+
+
+class Checkpoint(SQLModel, table=True):
+    """A head of the access log that a witness has signed, to follow that earlier one on chain."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (Index("checkpoint_by_state", "state"),)
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
+    root: str
+    previous_root: str
+    state: str
+    tx_hash: str | None = None
+    signed_at: datetime = Field(sa_type=_Utc)
+
+
+class CheckpointSignature(SQLModel, table=True):
+    """One witness's signature (EIP-712) over a checkpoint. kind: engine, hospital or auditor."""
+
+    __tablename__ = "checkpoint_signature"
+    __table_args__ = (
+        ForeignKeyConstraint(["size", "previous_size"], ["checkpoint.size", "checkpoint.previous_size"]),
+    )
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
+    signer: str = Field(primary_key=True)
+    kind: str
+    signature: str
+    received_at: datetime = Field(sa_type=_Utc)
+
+
 class IdempotentAnswer(SQLModel, table=True):
     """What was answered to a caller's Idempotency-Key, so that a retry gets the same."""
 
@@ -134,7 +175,10 @@ class ConsentText(SQLModel, table=True):
 
 
 class Authorization(SQLModel, table=True):
-    """An insured person's recorded consent. `signature` is over the EIP-712 Grant."""
+    """A recorded consent. `signature` is over the EIP-712 Grant, the guardian's if there is one.
+
+    insured, guardian: addresses, zero for none.
+    """
 
     __tablename__ = "authorization"
     __table_args__ = (Index("authorization_by_person", "pseudonym", "scope"),)
@@ -146,6 +190,7 @@ class Authorization(SQLModel, table=True):
     consent_digest: str
     text_digest: str = Field(foreign_key="consent_text.digest")
     insured: str
+    guardian: str
     expires_s: int = Field(sa_type=BigInteger)
     nonce: int
     deadline_s: int = Field(sa_type=BigInteger)
@@ -292,9 +337,21 @@ class ProcessingTask(SQLModel, table=True):
 
 
 class ChainCursor(SQLModel, table=True):
-    """How far a reader of the chain has come: the next block to read."""
+    """How far a reader of the chain has come: the next block to read, and the hash of the one before."""
 
     __tablename__ = "chain_cursor"
     name: str = Field(primary_key=True)
     next_block: int
     last_block_hash: str | None = None
+
+
+class GivenEvent(SQLModel, table=True):
+    """An event that the payout feed was given and the chain still holds."""
+
+    __tablename__ = "given_event"
+    block_number: int = Field(primary_key=True, sa_type=BigInteger)
+    log_index: int = Field(primary_key=True)
+    block_hash: str
+    tx_hash: str
+    name: str
+    args: dict[str, Any] = Field(sa_type=JSON)

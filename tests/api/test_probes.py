@@ -11,6 +11,7 @@ from web3 import Web3
 
 from api.http.health import Readiness
 from engine.chain.errors import ChainUnavailable
+from engine.chain.failover import EndpointState, EndpointView
 from engine.payout.signing import callback_signature
 from tests.api.world import CALLBACK_SECRET, OURS, World, settlement
 from tests.payout.bank_process import BankProcess
@@ -61,6 +62,17 @@ def test_metrics_count_calls_by_route_and_status_and_claims_by_state(world: Worl
     assert after[accepted] == before[accepted] + 1
     assert after[("autoclaim_chain_head_block", frozenset())] == world.ctx.chain.block_number()
     assert after[("autoclaim_chain_lag_blocks", frozenset())] >= 0
+
+
+def test_metrics_tell_of_each_endpoint_where_there_are_several(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [EndpointView("a:1", EndpointState.AWAY, False), EndpointView("b:2", EndpointState.READY, True)]
+    monkeypatch.setattr(world.ctx.chain, "endpoints", lambda: known)
+    with world.http() as http:
+        found = _metrics(http)
+    assert found[("autoclaim_chain_endpoint", frozenset({("endpoint", "a:1"), ("state", "away")}))] == 0
+    assert found[("autoclaim_chain_endpoint", frozenset({("endpoint", "b:2"), ("state", "ready")}))] == 1
 
 
 def test_metrics_answer_without_the_chain(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

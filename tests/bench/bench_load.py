@@ -15,6 +15,7 @@ from api.cli.demo.play import Claim, Play, details
 from api.cli.demo.players import HospitalDesk, Keys
 from api.cli.demo.screen import Screen
 from api.cli.demo.stage import Stage
+from api.cli.demo.watching import co_sign
 from api.client import wait_until
 from engine.sandbox.population import Discharge, generate
 from engine.settlement import load_register
@@ -34,7 +35,7 @@ def run() -> list[Row]:
         play = Play(stage, generate(_POLICIES, _BURST), Screen(talk=False))
         with ProcessorTime(stage.engine.pid) as engine:
             claims = play.run()
-        outcome = summarise(stage, claims, {}, bank_duplicates(stage))
+        outcome = summarise(stage, claims, {}, bank_duplicates(stage), co_sign(stage, "auditor"))
         if outcome.duplicate_payouts:
             raise RuntimeError(f"{outcome.duplicate_payouts} paid twice: these figures are worth nothing")
         paid = list(details(play.insurer, [claim for claim in claims if claim["state"] in PAID]))

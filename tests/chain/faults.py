@@ -23,6 +23,9 @@ class BrokenLine:
     def request(self, method: str, params: list[Any]) -> Any:
         return self.chain.request(method, params)
 
+    def everywhere(self, method: str, params: list[Any]) -> list[Any]:
+        return [self.request(method, params)]
+
     def send(self, raw_transactions: Sequence[bytes]) -> Outcome:
         self.sent.append(list(raw_transactions))
         if self.faults:

@@ -38,7 +38,7 @@ def _refusal(data: bytes, message: str = "execution reverted") -> ChainError:
     return DECODER.of_error(RpcError(3, message, "0x" + data.hex()))
 
 
-_SAMPLES = {"address": "0x" + "11" * 20, "bytes32": b"\x11" * 32, "string": "text"}
+_SAMPLES = {"address": "0x" + "11" * 20, "bool": True, "bytes32": b"\x11" * 32, "string": "text"}
 
 
 def test_every_error_that_a_contract_declares_is_decoded_with_its_own_names() -> None:

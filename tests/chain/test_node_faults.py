@@ -86,8 +86,33 @@ def test_an_event_read_before_a_reorganisation_is_told_by_its_block_hash(
     assert anvil_client.block_hash(event.block_number) == event.block_hash
     anvil_client.request("anvil_reorg", [2, []])
     assert anvil_client.block_hash(event.block_number) != event.block_hash
-    # The node forgot the recorder's transaction with its nonce, and the recorder goes on.
+
+
+def test_what_a_reorganisation_undid_is_sent_again_as_the_same_bytes(
+    anvil_client: ChainClient, consent: Consent
+) -> None:
+    results = consent.results(1)
+    recorded = anvil_client.results.record_batch(consent.task, results)
+    anvil_client.request("anvil_reorg", [1, []])
+    assert not anvil_client.results.is_recorded(results[0].claim_key), "the node forgot it with its nonce"
+    assert anvil_client.results.record_batch(consent.task, results).tx_hash == recorded.tx_hash
     anvil_client.results.record_batch(consent.task, consent.results(1))
+    head = anvil_client.block_number()
+    keys = [event.args.get("claimKey") for event in anvil_client.events(recorded.block_number, head)]
+    assert keys.count("0x" + results[0].claim_key.hex()) == 1
+
+
+def test_another_call_after_a_reorganisation_leaves_no_nonce_to_two_payloads(
+    anvil_client: ChainClient, consent: Consent
+) -> None:
+    first, second = consent.results(1), consent.results(1)
+    recorded = anvil_client.results.record_batch(consent.task, first)
+    anvil_client.request("anvil_reorg", [1, []])
+    anvil_client.results.record_batch(consent.task, second)
+    again = anvil_client.request("eth_getTransactionReceipt", [recorded.tx_hash])
+    assert again["status"] == "0x1"
+    assert anvil_client.results.is_recorded(first[0].claim_key)
+    assert anvil_client.results.is_recorded(second[0].claim_key)
 
 
 def test_confirmed_means_so_many_blocks_on_top(anvil_url: str, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_writes_are_refused_as_read_only(rpc: ReadOnlyRpc, method: str) -> None:
     ],
 )
 def test_work_without_bound_is_refused(embedded_client: ChainClient, method: str, params: list[Any]) -> None:
-    narrow = ReadOnlyRpc(embedded_client, max_log_blocks=2, max_proof_slots=2)
+    narrow = ReadOnlyRpc(embedded_client, max_log_blocks=1, max_proof_slots=2)
     assert code_of(ask(narrow, method, *params)) == -32005
 
 
@@ -206,7 +206,7 @@ def test_web3_reads_contracts(
     assert w3.is_connected()
     assert w3.eth.chain_id == embedded_client.chain_id
     assert store.functions.isRecorded(recorded[0][0]).call()
-    assert store.functions.commitmentOf(recorded[0][0]).call() == embedded_client.results.commitment_of(
+    assert store.functions.commitmentOf(recorded[0][0], 1).call() == embedded_client.results.commitment_of(
         recorded[0][0]
     )
     with pytest.raises(ContractCustomError):

@@ -155,6 +155,13 @@ def test_what_is_no_answer_is_no_answer(
     assert node.asked == ["eth_chainId"]
 
 
+def test_a_node_that_is_catching_up_is_not_there_yet(node: Node, chain: HttpChain) -> None:
+    error = {"code": -32000, "message": "endpoint is closed while node is catching up"}
+    node.answers = [(200, json.dumps({"jsonrpc": "2.0", "id": 1, "error": error}).encode())]
+    with pytest.raises(ChainUnavailable, match="catching up"):
+        chain.send([b"\x01"])
+
+
 def test_a_result_of_null_is_a_result(node: Node, chain: HttpChain) -> None:
     node.answers = [(200, b'{"jsonrpc":"2.0","id":0,"result":null,"error":null}')]
     assert chain.request("eth_getTransactionReceipt", ["0x12"]) is None

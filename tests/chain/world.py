@@ -10,7 +10,7 @@ from random import Random
 from eth_account import Account
 
 from engine.chain.client import ChainClient, ChainSettings
-from engine.chain.contracts import Result
+from engine.chain.contracts import Result, TaskKind
 from engine.chain.eip712 import Grant, grant_typed_data, sign
 from engine.chain.sender import SendPolicy, TxRef
 
@@ -67,17 +67,23 @@ class Consent:
         self.now = client.block_timestamp(client.block_number())
         self.dataset, self.task, self.purpose = word(), word(), word()
         self.insured = Account.from_key(word())
-        client.catalog.register(self.dataset, word(), 4, [self.purpose])
-        client.scheduler.open(self.task, self.dataset, self.purpose, word(), self.now + YEAR_S)
+        client.registry.admit_scope(self.purpose)
+        client.catalog.register(self.dataset, 4, [self.purpose])
+        deadline = self.now + YEAR_S
+        client.scheduler.open(self.task, self.dataset, self.purpose, word(), deadline, TaskKind.STANDING)
         client.scheduler.accept(self.task)
         client.scheduler.start(self.task)
 
     def grant(self, count: int) -> tuple[list[Grant], TxRef]:
+        grants, deadline, signatures = self.signed(count)
+        return grants, self.client.registry.grant_batch(grants, deadline, signatures)
+
+    def signed(self, count: int) -> tuple[list[Grant], int, list[bytes]]:
+        """New grants, the deadline to relay them by, and the person's signatures, in order."""
         deadline = self.now + YEAR_S
         first = self.client.registry.nonces(self.insured.address)
         grants = [
-            Grant(word(), word(), self.purpose, word(), self.insured.address, self.now + YEAR_S)
-            for _ in range(count)
+            Grant(word(), self.purpose, word(), self.insured.address, self.now + YEAR_S) for _ in range(count)
         ]
         signatures = [
             sign(
@@ -92,7 +98,7 @@ class Consent:
             )
             for index, grant in enumerate(grants)
         ]
-        return grants, self.client.registry.grant_batch(grants, deadline, signatures)
+        return grants, deadline, signatures
 
     def results(self, count: int) -> list[Result]:
         """New results, each with a live authorization."""

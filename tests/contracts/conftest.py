@@ -14,6 +14,5 @@ def deployed_world() -> World:
 
 @pytest.fixture
 def world(deployed_world: World) -> Iterator[World]:
-    snapshot = deployed_world.tester.take_snapshot()
-    yield deployed_world
-    deployed_world.tester.revert_to_snapshot(snapshot)
+    with deployed_world.undone():
+        yield deployed_world

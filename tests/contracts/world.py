@@ -6,7 +6,8 @@ second unless a test says otherwise.
 
 import ast
 import json
-from itertools import count
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from eth_account import Account
@@ -109,7 +110,7 @@ class World:
         self.w3 = Web3(EthereumTesterProvider(self.tester))
         self.people: dict[str, str] = {name: key.address for name, key in KEYS.items()}
         self._errors: dict[bytes, tuple[str, list[str]]] = {}
-        self.numbers = count(1)
+        self.last_number = 0
         self.registry = self.deploy("AuthorizationRegistry", self.holders("registry"))
         self.catalog = self.deploy("DataCatalog", self.holders("catalog"))
         self.scheduler = self.deploy("TaskScheduler", self.holders("scheduler"), self.catalog.address)
@@ -211,9 +212,18 @@ class World:
         self.next_block_at(time)
         self.tester.mine_block()
 
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Whatever is done inside is undone at the end, what `fresh` gave out too."""
+        snapshot, last_number = self.tester.take_snapshot(), self.last_number
+        yield
+        self.tester.revert_to_snapshot(snapshot)
+        self.last_number = last_number
+
     def fresh(self) -> bytes:
         """32 bytes that no one has used."""
-        return keccak(next(self.numbers).to_bytes(32, "big"))
+        self.last_number += 1
+        return keccak(self.last_number.to_bytes(32, "big"))
 
     def _learn_errors(self, abi: list[dict[str, Any]]) -> None:
         for entry in abi:

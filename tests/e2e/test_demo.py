@@ -64,6 +64,16 @@ def test_a_bundle_verifies_by_itself_afterwards_and_not_when_a_fen_is_changed(
     assert {"amount", "payment"} <= set(json.loads(answer.stdout)["failed"])
 
 
+def test_the_audit_log_is_on_chain_co_signed_by_an_auditor(finished: tuple[DemoRun, dict[str, Any]]) -> None:
+    run, outcome = finished
+    checkpoint = outcome["checkpoint"]
+    assert checkpoint["signed_by"] == ["auditor", "engine"]
+    assert checkpoint["size"] > outcome["accepted"]
+    assert len(checkpoint["tx"]) == 66
+    answer = run.autoclaim("fsck", "--home", str(run.home / "engine"), "--json")
+    assert json.loads(answer.stdout)["counts"]["checkpoint"] == checkpoint["size"]
+
+
 def test_fsck_finds_database_chain_and_bank_in_agreement(finished: tuple[DemoRun, dict[str, Any]]) -> None:
     run, _ = finished
     answer = run.autoclaim("fsck", "--home", str(run.home / "engine"), "--settled", "--json")

@@ -114,7 +114,7 @@ def test_a_live_endpoint_verifies_and_tells_what_happened_since(
     result = runner.invoke(app, [str(file), "--rpc", endpoint, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["standing"] == "paid"
-    world.client.results.reverse(paid.on_chain.claim_key, b"\x01" * 32)
+    world.client.results.reverse(paid.on_chain.claim_key, 1, b"\x01" * 32)
     later = runner.invoke(app, [str(file), "--rpc", endpoint])
     assert later.exit_code == 0
     assert "reversed by now" in later.stdout

@@ -169,9 +169,15 @@ def of_another_person(documents: Documents) -> Documents:
     return replace(documents, coverage={**documents.coverage, "subject": "0x" + "33" * 32})
 
 
+def by_a_guardian(documents: Documents) -> Documents:
+    grant = {**documents.consent["grant"], "guardian": "0x" + "55" * 20}
+    return replace(documents, consent={**documents.consent, "grant": grant})
+
+
 @pytest.mark.parametrize(
     ("forge", "found_by"),
     [
+        (by_a_guardian, "consent form"),
         (with_other_words, "consent text"),
         (with_wider_scope, "consent text"),
         (signed_by_another, "consent signature"),

@@ -8,12 +8,12 @@ import pytest
 from eth_utils.crypto import keccak
 
 from engine.evidence.errors import ProofInvalid
-from engine.evidence.events import PAYOUT_CONFIRMED, RESULT_RECORDED, EventSpec, read_event
-from engine.evidence.layout import AuthorizationWords, PayoutWord, slots_of
+from engine.evidence.events import PAYOUT_CONFIRMED, RESULT_RECORDED, RESULT_SUPERSEDED, EventSpec, read_event
+from engine.evidence.layout import AuthorizationWords, ClaimLife, slots_of
 from engine.evidence.mpt import Log, Receipt
 
 ARTIFACTS = Path(__file__).parents[2] / "contracts" / "artifacts"
-CLAIM, AUTHORIZATION, TASK = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
+CLAIM, AUTHORIZATION, SCOPE, TASK = (bytes([number]) * 32 for number in range(1, 5))
 
 
 def artifact(name: str) -> dict[str, Any]:
@@ -35,16 +35,22 @@ def compiled_slot(contract: str, mapping: str, key: bytes, member: str | None = 
     return ((base + offset) % 2**256).to_bytes(32, "big")
 
 
-def test_the_slots_are_where_the_compiler_put_them() -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_slots_are_where_the_compiler_put_them(version: int) -> None:
     registry, results, tasks = "AuthorizationRegistry", "MatchResultStore", "TaskScheduler"
-    assert slots_of(CLAIM, AUTHORIZATION, TASK) == {
+    later = compiled_slot(results, "_claims", CLAIM, "later")
+    commitments = {
+        1: compiled_slot(results, "_claims", CLAIM, "first"),
+        2: keccak((2).to_bytes(32, "big") + later),
+    }
+    assert slots_of(CLAIM, version, AUTHORIZATION, SCOPE, TASK) == {
         registry: {
-            "record": compiled_slot(registry, "_authorizations", AUTHORIZATION, "record"),
-            "holder": compiled_slot(registry, "_authorizations", AUTHORIZATION, "holder"),
+            "record": compiled_slot(registry, "_records", AUTHORIZATION),
+            "scope": compiled_slot(registry, "_scopeNumbers", SCOPE),
         },
         results: {
-            "commitment": compiled_slot(results, "_commitments", CLAIM),
-            "payout": compiled_slot(results, "_payouts", CLAIM),
+            "commitment": commitments[version],
+            "life": compiled_slot(results, "_claims", CLAIM, "life"),
         },
         tasks: {
             "purpose": compiled_slot(tasks, "_tasks", TASK, "purpose"),
@@ -53,15 +59,15 @@ def test_the_slots_are_where_the_compiler_put_them() -> None:
     }
 
 
-def test_a_payouts_version_and_state_stand_where_the_compiler_packed_them() -> None:
-    types = artifact("MatchResultStore")["storageLayout"]["types"]
-    (payout,) = (entry for name, entry in types.items() if "Payout)" in name and "members" in entry)
-    places = {member["label"]: (member["slot"], member["offset"]) for member in payout["members"]}
-    assert places == {"version": ("0", 0), "state": ("0", 4)}
-    assert PayoutWord.read((7 | 3 << 32).to_bytes(32, "big")) == PayoutWord(version=7, state=3)
+def test_a_claims_life_is_read_bit_by_bit() -> None:
+    """ClaimLife.sol: versions after the first 248..255; version v from 2(v-1): recorded, paid, reversed."""
+    fresh = ClaimLife.read(bytes(32))
+    assert (fresh.latest, fresh.state_of(1)) == (1, 1)
+    lived = ClaimLife.read((2 << 248 | 1 << 0 | 2 << 4).to_bytes(32, "big"))
+    assert (lived.latest, [lived.state_of(version) for version in (1, 2, 3)]) == (3, [2, 1, 3])
 
 
-@pytest.mark.parametrize("spec", [RESULT_RECORDED, PAYOUT_CONFIRMED])
+@pytest.mark.parametrize("spec", [RESULT_RECORDED, RESULT_SUPERSEDED, PAYOUT_CONFIRMED])
 def test_the_events_are_those_of_the_compiled_contracts(spec: EventSpec) -> None:
     (event,) = (e for e in artifact(spec.contract)["abi"] if e["type"] == "event" and e["name"] == spec.name)
     assert spec.order == tuple(argument["name"] for argument in event["inputs"])
@@ -71,15 +77,16 @@ def test_the_events_are_those_of_the_compiled_contracts(spec: EventSpec) -> None
 
 
 def test_an_authorization_word_is_read_bit_by_bit() -> None:
-    """AuthorizationRecord.sol: revoked 255, granted 208..254, expires 160..207, binding 0..159."""
-    binding = keccak(b"\x0a" * 32 + b"\x0b" * 32)[12:]
-    word = 1 << 255 | 1_732_000_000 << 208 | 1_742_000_000 << 160 | int.from_bytes(binding, "big")
-    holder = b"\xee" * 12 + b"\x11" * 20
-    read = AuthorizationWords.read(word.to_bytes(32, "big"), holder)
+    """AuthorizationRecord.sol: revoked 255, granted from 215, expires 175, scope 159, subject 0."""
+    subject = b"\xfa" * 32
+    kept = int.from_bytes(subject, "big") & (1 << 159) - 1
+    word = 1 << 255 | 1_732_000_000 << 215 | 1_742_000_000 << 175 | 3 << 159 | kept
+    read = AuthorizationWords.read(word.to_bytes(32, "big"), (3).to_bytes(32, "big"))
     assert (read.revoked, read.granted, read.expires) == (True, 1_732_000_000, 1_742_000_000)
-    assert read.insured == b"\x11" * 20
-    assert read.binds(b"\x0a" * 32, b"\x0b" * 32)
-    assert not read.binds(b"\x0b" * 32, b"\x0a" * 32)
+    assert read.binds(subject)
+    assert not read.binds(b"\xfb" * 32)
+    for other in (0, 2):
+        assert not AuthorizationWords.read(word.to_bytes(32, "big"), other.to_bytes(32, "big")).binds(subject)
 
 
 def test_a_log_is_taken_only_from_its_contract_of_a_transaction_that_succeeded() -> None:

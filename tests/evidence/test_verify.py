@@ -127,13 +127,21 @@ def test_a_superseding_version_proves_the_difference_and_the_old_bundle_is_told_
 def test_a_bundle_of_a_reversed_claim_says_so(world: World) -> None:
     paid = world.pay(settlement(setl_id="S-REVERSED"))
     before = world.bundle(paid)
-    reversal = world.client.results.reverse(paid.on_chain.claim_key, b"\x07" * 32)
+    reversal = world.client.results.reverse(paid.on_chain.claim_key, 1, b"\x07" * 32)
     after = world.bundle(paid, reversal.block_number)
     report = verify_bundle(after, world.anchor(after))
     assert (report.outcome, report.standing) == (Outcome.VERIFIED, "reversed")
     assert "REVERSED" in step(report, "payment")[1]
     assert verify_bundle(before, world.anchor(before)).standing == "paid"
     assert verify_bundle(before, world.live()).standing == "reversed"
+
+
+def test_a_renewal_since_shows_and_takes_nothing_back(world: World) -> None:
+    paid = world.pay(settlement(setl_id="S-RENEWED"))
+    until = world.renew()
+    report = verify_bundle(world.bundle(paid, world.client.block_number()), world.live())
+    assert report.outcome is Outcome.VERIFIED
+    assert f"expires {until}, renewed from" in step(report, "authorization")[1]
 
 
 def test_a_payment_too_far_from_the_anchor_waits_for_an_endpoint(

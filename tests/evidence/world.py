@@ -152,10 +152,12 @@ class World:
     def _open_task(self) -> bytes:
         dataset, task = self.rng(32), self.rng(32)
         client = self.client
-        client.catalog.register(dataset, self.rng(32), 4, [self.scope])
+        client.registry.admit_scope(self.scope)
+        client.catalog.register(dataset, 4, [self.scope])
         client.catalog.publish_version(dataset, self.rng(32), self.rng(32))
         root = manifest.terms_root(self.register)
-        client.scheduler.open(task, dataset, self.scope, root, self.seconds() + 10**7)
+        deadline = self.seconds() + 10**7
+        client.scheduler.open(task, dataset, self.scope, root, deadline, contracts.TaskKind.STANDING)
         client.scheduler.accept(task)
         client.scheduler.start(task)
         return task
@@ -163,13 +165,13 @@ class World:
     def _grant(self) -> SignedGrant:
         registry, deadline = self.deployment.addresses["AuthorizationRegistry"], self.seconds() + 3600
         grant = eip712.Grant(
-            id=self.rng(32),
             subject=manifest.subject_of("ab" * 32, self.authorization_salts),
             scope=self.scope,
             consent_digest=manifest.consent_digest(TEXT, self.authorization_salts),
             insured=self.insured.address,
             expires=self.seconds() + 10**7,
         )
+        self.grant = grant
         nonce = self.client.registry.nonces(self.insured.address)
         typed = eip712.grant_typed_data(
             grant, nonce=nonce, deadline=deadline, chain_id=self.client.chain_id, registry=registry
@@ -182,11 +184,30 @@ class World:
             scope=manifest.hex32(grant.scope),
             consent_digest=manifest.hex32(grant.consent_digest),
             insured=grant.insured,
+            guardian=grant.guardian,
             expires_s=grant.expires,
             nonce=nonce,
             deadline_s=deadline,
             signature="0x" + signature.hex(),
         )
+
+    def renew(self) -> str:
+        """The insured's authorization, for a day more; until when, as a report says it."""
+        registry, until = self.client.registry, self.grant.expires + 86_400
+        deadline = self.seconds() + 3600
+        typed = eip712.renew_typed_data(
+            self.grant.id,
+            until,
+            self.rng(32),
+            nonce=registry.nonces(self.insured.address),
+            deadline=deadline,
+            chain_id=self.client.chain_id,
+            registry=registry.address,
+        )
+        digest = typed["message"]["consentDigest"]
+        signature = eip712.sign(typed, self.insured)
+        registry.renew(self.grant, until, digest, self.insured.address, deadline, signature)
+        return datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def documents(self, stay: Settlement, salts: ClaimSalts) -> manifest.Documents:
         """Adjudicate on the evidence forms and gather all six documents."""
@@ -230,16 +251,17 @@ class World:
         if before is None:
             recorded = self.client.results.record_batch(self.task_id, [*self._neighbours(), item])
         else:
-            recorded = self.client.results.supersede(self.task_id, item)
+            recorded = self.client.results.supersede_batch(self.task_id, [item])
         self.mine(blocks_between)
         payment = forge_payment(self._payment(documents, before))
         version = 1 if before is None else before.on_chain.version + 1
         digest = manifest.payout_digest(payment, salts)
-        confirmed = self.client.results.confirm_payout(key, version, digest)
+        confirmed = self.client.results.confirm_payouts([contracts.Confirmation(key, version, digest)])
         on_chain = ClaimOnChain(
             claim_key=key,
             version=version,
             authorization_id=self.authorization_id,
+            scope=self.scope,
             task_id=self.task_id,
             record_tx=recorded.tx_hash,
             confirm_tx=confirmed.tx_hash,

@@ -20,9 +20,9 @@ def topic(signature: str) -> str:
     return "0x" + keccak(signature.encode()).hex()
 
 
-RECORDED = topic("ResultRecorded(bytes32,bytes32,bytes32,bytes32,uint32)")
+RECORDED = topic("ResultRecorded(bytes32,bytes32,bytes32,bytes32)")
 CONFIRMED = topic("PayoutConfirmed(bytes32,uint32,bytes32)")
-GRANTED = topic("AuthorizationGranted(bytes32,bytes32,bytes32,address,uint48,bytes32)")
+GRANTED = topic("AuthorizationGranted(bytes32,bytes32,bytes32,address,address,uint40,bytes32)")
 REVOKED = topic("AuthorizationRevoked(bytes32,address)")
 
 
@@ -60,7 +60,7 @@ def test_a_result_that_was_never_decided_here_is_named(
     with reopened(home) as client:
         task = bytes.fromhex(built.event("ResultRecorded", "confirmed").args["taskId"][2:])
         if how == "supersede":
-            client.results.supersede(task, result)
+            client.results.supersede_batch(task, [result])
         else:
             client.results.record_batch(task, [result])
     with chain_file(home) as chain:
@@ -70,7 +70,7 @@ def test_a_result_that_was_never_decided_here_is_named(
 
 def test_a_reversal_that_no_hospital_asked_for_is_named(inspect: Inspect, home: Path, built: Built) -> None:
     with reopened(home) as client:
-        client.results.reverse(built.results["confirmed"].claim_key, word())
+        client.results.reverse(built.results["confirmed"].claim_key, 1, word())
     with chain_file(home) as chain:
         report = inspect(over_chain=read_only(chain).handle)
     assert named(report) == {("reversal.foreign", "clm_confirmed")}
@@ -138,7 +138,7 @@ def test_a_result_after_a_withdrawal_is_named(inspect: Inspect, built: Built, ch
 def test_a_task_that_the_chain_never_opened_is_named(
     inspect: Inspect, built: Built, chain: Transport
 ) -> None:
-    opened = topic("TaskOpened(bytes32,bytes32,address,bytes32,bytes32,uint48)")
+    opened = topic("TaskOpened(bytes32,bytes32,address,uint8,bytes32,bytes32,uint48)")
     task = built.event("ResultRecorded", "confirmed").args["taskId"]
     lost = with_logs(chain, drop(opened, bytes.fromhex(task[2:])))
     assert ("task.content", task) in named(inspect(over_chain=lost))
@@ -147,8 +147,8 @@ def test_a_task_that_the_chain_never_opened_is_named(
 def test_results_after_their_consents_had_expired_are_named(
     inspect: Inspect, built: Built, chain: Transport
 ) -> None:
-    recorded = [e for e in built.events if e.name == "ResultRecorded"]
-    late = built.event("ResultRecorded", "again", 2).block_number
+    recorded = [e for e in built.events if e.name in ("ResultRecorded", "ResultSuperseded")]
+    late = built.recorded("again", 2).block_number
 
     def years_on(params: list[Any], block: Any) -> Any:
         return block | {"timestamp": "0xffffffff"} if params[0] == hex(late) else block
@@ -181,8 +181,8 @@ def test_a_consent_for_something_else_is_named(
 @pytest.mark.parametrize(
     ("signature", "answer", "code"),
     [
-        ("payoutStateOf(bytes32)", "0x" + "01".rjust(64, "0"), "chain.payout_state"),
-        ("commitmentOf(bytes32)", "0x" + "01" * 32, "result.commitment"),
+        ("payoutStateOf(bytes32,uint32)", "0x" + "01".rjust(64, "0"), "chain.payout_state"),
+        ("commitmentOf(bytes32,uint32)", "0x" + "01" * 32, "result.commitment"),
     ],
 )
 def test_a_store_that_contradicts_its_events_is_named(
@@ -191,7 +191,7 @@ def test_a_store_that_contradicts_its_events_is_named(
     asked = "0x" + keccak(signature.encode())[:4].hex() + built.results["confirmed"].claim_key.hex()
 
     def other_word(params: list[Any], word_: Any) -> Any:
-        return answer if params[0]["data"] == asked else word_
+        return answer if params[0]["data"] == asked + "1".rjust(64, "0") else word_
 
     report = inspect(over_chain=answering(chain, "eth_call", other_word))
     assert named(report) == {(code, "clm_confirmed")}

@@ -18,7 +18,8 @@ from sqlmodel import SQLModel
 
 from engine.chain.backend import ChainSpec
 from engine.chain.client import EMBEDDED_CHAIN_ID, ChainClient
-from engine.chain.contracts import Result
+from engine.chain.contracts import Confirmation, Result
+from engine.chain.eip712 import NOBODY
 from engine.chain.embedded import EmbeddedChain
 from engine.chain.events import ChainEvent
 from engine.chain.rpc import ReadOnlyRpc
@@ -84,12 +85,15 @@ class Built:
     def key(self, name: str) -> str:
         return hex32(self.results[name].claim_key)
 
+    def recorded(self, claim: str, version: int) -> ChainEvent:
+        return self.event("ResultRecorded" if version == 1 else "ResultSuperseded", claim, version)
+
     def event(self, event_name: str, claim: str, version: int | None = None) -> ChainEvent:
         return next(
             e
             for e in self.events
             if (e.name, e.args.get("claimKey")) == (event_name, self.key(claim))
-            and e.args["version"] == (version or VERSION.get(claim, 1))
+            and version in (None, e.args.get("version", 1))
         )
 
     def _standing_rows(self) -> list[SQLModel]:
@@ -141,6 +145,7 @@ class Built:
                     consent_digest=event.args["consentDigest"],
                     text_digest="0x00",
                     insured=event.args["insured"],
+                    guardian=NOBODY,
                     expires_s=event.args["expires"],
                     nonce=0,
                     deadline_s=0,
@@ -161,7 +166,7 @@ class Built:
             claim.authorization_id = hex32(result.authorization_id)
             claim.version = VERSION.get(name, 1)
             if name != "nothing":
-                recorded = self.event("ResultRecorded", name)
+                recorded = self.recorded(name, VERSION.get(name, 1))
                 claim.record_tx, claim.task_id = recorded.tx_hash, recorded.args["taskId"]
             if name in ("recovered", "reversed"):
                 claim.reverse_tx = self.event("ResultReversed", name).tx_hash
@@ -182,7 +187,7 @@ class Built:
         return rows
 
     def payout_row(self, name: str, version: int, state: str) -> tables.Payout:
-        trigger = self.event("ResultRecorded", name, version)
+        trigger = self.recorded(name, version)
         row = CLAIMS.index(name) + 1
         payout = tables.Payout(
             payout_id=f"po_{name}" if version == VERSION.get(name, 1) else f"po_{name}_{version}",
@@ -245,23 +250,24 @@ def _pay(bank: BankProcess) -> dict[str, TransferResult]:
 
 def _record(client: ChainClient) -> tuple[dict[str, Result], dict[str, bytes]]:
     dataset = digest({"dataset": "terms", "product": TERMS["product"], "edition": TERMS["edition"]})
-    client.catalog.register(dataset, word(), 1, [word()])
-    client.catalog.publish_version(dataset, digest(TERMS), word())
+    client.catalog.register(dataset, 1, [word()])
+    client.catalog.publish_version(dataset, word(), digest(TERMS))
     consent = Consent(client)
     results = dict(zip(CLAIMS, consent.results(len(CLAIMS)), strict=True))
     store = client.results
     store.record_batch(consent.task, [results[name] for name in CLAIMS if name != "nothing"])
     first = results["again"]
     results["again"] = Result(first.claim_key, word(), first.authorization_id, first.subject)
-    store.supersede(consent.task, results["again"])
+    store.supersede_batch(consent.task, [results["again"]])
     payout_digests = {name: word() for name in PAID}
     store.confirm_payouts(
-        [results[name].claim_key for name in PAID],
-        [VERSION.get(name, 1) for name in PAID],
-        list(payout_digests.values()),
+        [
+            Confirmation(results[name].claim_key, VERSION.get(name, 1), paid)
+            for name, paid in payout_digests.items()
+        ]
     )
     for name in ("recovered", "reversed"):
-        store.reverse(results[name].claim_key, word())
+        store.reverse(results[name].claim_key, VERSION.get(name, 1), word())
     client.registry.revoke_for(results["revoked"].authorization_id)
     return results, payout_digests
 

@@ -12,6 +12,7 @@ import pytest
 from tests.house.source import text, tracked_files
 
 RUNTIME, DEVELOPMENT = Path("requirements.lock"), Path("requirements-dev.lock")
+TOOLS = [Path("tests/contracts/deep/halmos.lock"), Path("tests/contracts/deep/slither.lock")]
 _PINNED = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>\S+)", re.MULTILINE)
 _LOCK_LINE = re.compile(r"[a-z0-9.-]+==\S+( ; [^:]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -32,7 +33,7 @@ def _project() -> dict[str, Any]:
     return tomllib.loads(text(Path("pyproject.toml")))
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT], ids=str)
+@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT, *TOOLS], ids=str)
 def test_a_python_lock_holds_pins_and_hashes_and_nothing_else(lock: Path) -> None:
     for line in text(lock).splitlines():
         assert re.fullmatch(r"[a-z0-9.-]+==\S+( ; [^:]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), (

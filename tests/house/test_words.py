@@ -11,9 +11,9 @@ from api.cli.main import app
 from tests.house.source import text, tracked_files
 
 _MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:root|home|work|Users)/\w")
-_MAKE_COMMAND = re.compile(r"\bmake ([a-z]+)\b")
+_MAKE_COMMAND = re.compile(r"\bmake ([a-z][a-z-]*)\b")
 _CLI_COMMAND = re.compile(r"\bautoclaim ([a-z]+)\b")
-_TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
+_TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 _BINARY = {".png", ".ico", ".woff2"}
 

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import structlog
 
 from tests.payout.bank_process import BankProcess
 from tests.pipeline.world import World, build_home, copy_rows, opened
+from tests.support.anvil import running_anvil
 
 OpenWorld = Callable[..., World]
+FREE = ("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
+"""Options of an Anvil on which the role keys need no money."""
+_settlement_numbers = count(1, 100)
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -113,3 +118,31 @@ def _on_postgres(
     url: str = request.getfixturevalue("postgres_url")
     copy_rows(built_home, url)
     return open_world(bank, database_url=url)
+
+
+@pytest.fixture(scope="module")
+def node_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_anvil(tmp_path_factory.mktemp("anvil") / "anvil.log", *FREE) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def home_on_node(node_url: str, slow_process: BankProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("on-node") / "home"
+    build_home(home, slow_process, chain_rpc_url=node_url, chain_gas_price_wei=0)
+    return home
+
+
+@pytest.fixture
+def start_on_node(home_on_node: Path, node_url: str, slow_bank: BankProcess) -> Iterator[OpenWorld]:
+    """Opens the module's home, on a real node; again as after a crash, with nothing remembered.
+
+    Every test goes on with what the one before left, so each takes people of its own.
+    """
+    with ExitStack() as stack:
+
+        def open_one(**settings: Any) -> World:
+            on_node = {"chain_rpc_url": node_url, "chain_gas_price_wei": 0} | settings
+            return stack.enter_context(opened(home_on_node, slow_bank, next(_settlement_numbers), **on_node))
+
+        yield open_one

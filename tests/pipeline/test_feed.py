@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
-from engine.chain.contracts import Result
+from engine.chain.contracts import RECORDINGS, Result
 from engine.errors import NotFound
 from engine.pipeline import audit, feed, record, tasks
 from engine.pipeline.sealed import seal_coverage
@@ -20,13 +20,14 @@ def mine(world: World, blocks: int) -> None:
     """Blocks on top; what is in them does not matter."""
     for _ in range(blocks):
         dataset = world.ctx.rng(32)
-        world.ctx.chain.catalog.register(dataset, dataset, 1, [dataset])
+        world.ctx.chain.catalog.register(dataset, 1, [dataset])
 
 
 def rewind(world: World) -> None:
     """The feed has read nothing yet."""
     with world.ctx.database.transaction() as session:
         session.execute(delete(tables.ChainCursor))
+        session.execute(delete(tables.GivenEvent))
 
 
 def test_a_recorded_and_confirmed_result_starts_its_payout(either: World) -> None:
@@ -146,8 +147,8 @@ def event_of(world: World, claim: str, version: int) -> tuple[str, int]:
     (found,) = [
         (event.tx_hash, event.log_index)
         for event in world.ctx.chain.events(0, world.ctx.chain.block_number())
-        if event.name == "ResultRecorded"
-        if (event.args["claimKey"], event.args["version"]) == (key, version)
+        if event.name in RECORDINGS
+        if (event.args["claimKey"], event.args.get("version", 1)) == (key, version)
     ]
     return found
 

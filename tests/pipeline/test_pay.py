@@ -45,7 +45,7 @@ def test_what_is_due_is_paid_once_and_confirmed_on_chain(paying: World) -> None:
     paying.confirm()
     assert (paying.state(claim), paying.payout(claim).state) == ("confirmed", "confirmed")
     assert row.claim_key is not None
-    assert paying.ctx.chain.results.payout_state_of(row.claim_key) is OnChain.PAID
+    assert paying.ctx.chain.results.payout_state_of(row.claim_key, row.version) is OnChain.PAID
 
 
 def test_consent_withdrawn_after_recording_stops_the_payment(either: World) -> None:

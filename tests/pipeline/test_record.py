@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.chain.contracts import PayoutState
+from engine.chain.contracts import RECORDINGS, PayoutState
+from engine.evidence.canonical import digest
 from engine.pipeline import feed, record, tasks
 from tests.pipeline.world import World
 
@@ -15,9 +16,9 @@ def recorded_events(world: World, claim: str) -> list[int]:
     key = world.claim(claim).claim_key
     head = world.ctx.chain.block_number()
     return [
-        event.args["version"]
+        event.args.get("version", 1)
         for event in world.ctx.chain.events(world.ctx.chain.deployment.block, head)
-        if event.name == "ResultRecorded" and event.args["claimKey"] == key
+        if event.name in RECORDINGS and event.args["claimKey"] == key
     ]
 
 
@@ -28,7 +29,7 @@ def test_a_payable_claim_is_recorded_with_its_digest(either: World) -> None:
     row = either.claim(claim)
     assert row.record_tx is not None
     assert row.claim_key is not None
-    assert either.ctx.chain.results.payout_state_of(row.claim_key) is PayoutState.RECORDED
+    assert either.ctx.chain.results.payout_state_of(row.claim_key, row.version) is PayoutState.RECORDED
     assert row.state == "decided", "the chain's confirmed event moves it, not our own word"
     assert either.payouts(claim) == []
 
@@ -166,3 +167,31 @@ def test_closing_a_task_may_be_interrupted_between_its_two_sides(
     assert tasks.close_past_tasks(world.ctx) == 1
     assert scheduler.state_of(task.task_id).name == "COMPLETED"
     assert tasks.close_past_tasks(world.ctx) == 0
+
+
+def test_closing_a_task_reads_its_own_results_of_its_own_days_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month at a city's scale is not read through for one day's digest."""
+    world.recorded(world.accepted(0))
+    before = world.ctx.chain.block_number()
+    world.clock.ahead = timedelta(days=3)
+    claim = world.accepted(1)
+    world.recorded(claim)
+    task = tasks.ensure_task(world.ctx, "huhuibao")
+    asked: list[dict[str, Any]] = []
+    request = world.ctx.chain.chain.request
+
+    def noted(method: str, params: list[Any]) -> Any:
+        if method == "eth_getLogs":
+            asked.append(params[0])
+        return request(method, params)
+
+    monkeypatch.setattr(world.ctx.chain.chain, "request", noted)
+    recorded = tasks._recorded_under(world.ctx, task.task_id, task.day)
+    result = [world.claim(claim).claim_key, 1, world.claim(claim).result_digest]
+    assert recorded == digest({"task": task.task_id, "results": [result]})
+    assert len(asked) == len(RECORDINGS)
+    for query in asked:
+        assert query["topics"][3] == task.task_id
+        assert int(query["fromBlock"], 16) > before

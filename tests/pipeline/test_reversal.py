@@ -16,7 +16,8 @@ SETTLED, REFUSED, RETURNED = TransferStatus.SETTLED, TransferStatus.REFUSED, Tra
 def on_chain(world: World, claim: str) -> OnChain:
     key = world.claim(claim).claim_key
     assert key is not None
-    return world.ctx.chain.results.payout_state_of(key)
+    results = world.ctx.chain.results
+    return results.payout_state_of(key, results.version_of(key))
 
 
 def told_to_the_chain(world: World) -> int:

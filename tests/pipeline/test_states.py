@@ -121,7 +121,7 @@ def test_the_contract_tells_the_same_life(world: World) -> None:
     def stands() -> tuple[str, OnChain]:
         key = world.claim(claim).claim_key
         assert key is not None
-        return world.state(claim), world.ctx.chain.results.payout_state_of(key)
+        return world.state(claim), world.ctx.chain.results.payout_state_of(key, 1)
 
     world.decided(claim)
     assert stands() == ("decided", OnChain.NONE)

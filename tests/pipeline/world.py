@@ -90,7 +90,11 @@ def wallet(index: int) -> Any:
 
 
 def signed(index: int, typed_data: Mapping[str, Any]) -> str:
-    signature = wallet(index).sign_message(encode_typed_data(full_message=dict(typed_data))).signature
+    return signed_with(wallet(index), typed_data)
+
+
+def signed_with(key: Any, typed_data: Mapping[str, Any]) -> str:
+    signature = key.sign_message(encode_typed_data(full_message=dict(typed_data))).signature
     return "0x" + bytes(signature).hex()
 
 

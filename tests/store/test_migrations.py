@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -29,6 +30,18 @@ def test_migrating_again_changes_nothing_and_keeps_what_is_there(database: Datab
     database.migrate()
     with database.reading() as session:
         assert session.get_one(tables.ChainCursor, "kept").next_block == 7
+
+
+def test_a_feed_from_before_events_were_remembered_reads_from_the_start(tmp_path: Path) -> None:
+    """It would not know what to withdraw; what it reads again changes nothing."""
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    database.migrate("0001")
+    with database.transaction() as session:
+        session.add(tables.ChainCursor(name="payouts", next_block=70, last_block_hash="0x12"))
+    database.migrate()
+    with database.reading() as session:
+        assert session.get(tables.ChainCursor, "payouts") is None
+    database.close()
 
 
 def _log_entry(database: Database) -> None:

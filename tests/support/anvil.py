@@ -15,12 +15,12 @@ INSTALL = "npm ci --prefix tests/chain/anvil"
 
 
 @contextmanager
-def running_anvil(log: Path) -> Iterator[str]:
+def running_anvil(log: Path, *options: str) -> Iterator[str]:
     """Its URL, while it runs. Fails, and says what to install, where there is none."""
     binaries = sorted(PACKAGES.glob("anvil-*/bin/anvil"))
     assert binaries, f"no Anvil here; install it: {INSTALL}"
     port = free_port()
-    command = [str(binaries[0]), "--host", "127.0.0.1", "--port", str(port), "--silent"]
+    command = [str(binaries[0]), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
         url = f"http://127.0.0.1:{port}"

@@ -36,8 +36,10 @@ def demo(
     from api.cli.demo.play import Play
     from api.cli.demo.screen import Screen
     from api.cli.demo.stage import Stage
+    from api.cli.demo.watching import co_sign
     from api.cli.processes import ChildFailed
     from api.client import ApiError
+    from api.witness import Refusal
     from engine.sandbox.population import generate
 
     screen = Screen(talk=not as_json)
@@ -47,13 +49,18 @@ def demo(
         with Stage(home, settlements) as stage:
             screen.opened(stage)
             claims = Play(stage, population, screen).run()
+            co_sign(stage, "hospital")
             evidence = collect_and_verify(stage, claims, screen)
-            outcome = summarise(stage, claims, evidence, bank_duplicates(stage))
+            checkpoint = co_sign(stage, "auditor")
+            outcome = summarise(stage, claims, evidence, bank_duplicates(stage), checkpoint)
             screen.closed(stage, outcome, time.monotonic() - started)
             stage.finish()
     except (ApiError, ChildFailed, TimeoutError) as error:
         print(f"autoclaim demo: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_CANNOT) from error
+    except Refusal as refusal:
+        print(f"autoclaim demo: the audit log was not co-signed: {refusal}", file=sys.stderr)
+        raise typer.Exit(EXIT_NO) from refusal
     if as_json:
         typer.echo(json.dumps(outcome.document(), ensure_ascii=False))
     if not _as_promised(outcome):

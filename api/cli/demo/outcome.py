@@ -42,6 +42,7 @@ class Outcome:
     engine_restarts: int
     chain: dict[str, Any]
     evidence: list[str]
+    checkpoint: dict[str, Any]
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,7 +59,11 @@ def bank_duplicates(stage: Stage) -> int:
 
 
 def summarise(
-    stage: Stage, claims: list[dict[str, Any]], evidence: dict[str, Path], duplicates: int
+    stage: Stage,
+    claims: list[dict[str, Any]],
+    evidence: dict[str, Path],
+    duplicates: int,
+    checkpoint: dict[str, Any],
 ) -> Outcome:
     operator = stage.operator()
     keys = Keys(stage.home, operator)
@@ -91,6 +96,7 @@ def summarise(
         engine_restarts=stage.engine.restarts,
         chain=_chain(stage, paid),
         evidence=[str(path) for path in evidence.values()],
+        checkpoint=checkpoint,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from eth_account.signers.local import LocalAccount
 
 from api.client import ApiError, Client
 from api.signing import HospitalSigner, load_key
@@ -107,6 +108,21 @@ class Insured:
     def sign(self, typed_data: Mapping[str, Any]) -> str:
         message = encode_typed_data(full_message=dict(typed_data))
         return "0x" + bytes(self._account.sign_message(message).signature).hex()
+
+
+WITNESSES = {"auditor": "demo auditor", "hospital": "H31010100001"}
+"""Who co-signs checkpoints of the audit log: kind -> principal of its API key."""
+
+
+def witness_account(kind: str) -> LocalAccount:
+    """A witness's own key: the engine never has it."""
+    account: LocalAccount = Account.from_key(_secret("witness", WITNESSES[kind]))
+    return account
+
+
+def appointed_witnesses() -> str:
+    """What AUTOCLAIM_WITNESSES says of them."""
+    return ",".join(f"{kind}:{witness_account(kind).address}" for kind in WITNESSES)
 
 
 def enrol(insurer: Client, policies: Sequence[Mapping[str, Any]]) -> Iterator[int]:

@@ -97,6 +97,10 @@ class Screen:
             f"evidence verified: {o.evidence_verified} of {o.paid}; paid twice, by the bank's statement: "
             f"{o.duplicate_payouts}; {seconds:.0f} s in all"
         )
+        self._out.print(
+            f"audit log  {o.checkpoint['size']} entries, checkpoint co-signed by "
+            f"{' and '.join(reversed(o.checkpoint['signed_by']))}, on chain"
+        )
         home = stage.home / "engine"
         program = sys.argv[0] if Path(sys.argv[0]).name == "autoclaim" else "autoclaim"
         self._out.print(f"\nstart it for real    {program} serve --sandbox-bank", style="bold")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from api.cli.demo.players import appointed_witnesses
 from api.cli.processes import Child, free_port
 from api.cli.serve import bank_process
 from api.client import Client
@@ -39,6 +40,7 @@ class Stage:
                 **os.environ,
                 "AUTOCLAIM_BANK_URL": self.bank_url,
                 "AUTOCLAIM_SANDBOX_BANK_DB": str(home / "bank.db"),
+                "AUTOCLAIM_WITNESSES": appointed_witnesses(),
             },
         )
         self._leaving = threading.Event()

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, RootModel
 
-from api.http.schemas.common import Body, Hex32, Signature65
+from api.http.schemas.common import Address, Body, Hex32, Signature65
 
 
 class Grant(Body):
@@ -43,4 +43,7 @@ class RevocationToSign(BaseModel):
 
 class Revocation(Body):
     deadline: int = Field(ge=0, le=2**48 - 1, description="as it stood in what was signed")
+    signer: Address | None = Field(
+        default=None, description="the insured or the guardian; whoever consented where it is left out"
+    )
     signature: Signature65

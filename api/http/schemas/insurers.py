@@ -137,7 +137,10 @@ class Ruling(Body):
 
 class Preparation(Body):
     policy_no: str = Field(min_length=1, max_length=64, examples=["SHB2024-000017"])
-    insured: Address = Field(description="the account that will sign")
+    insured: Address | None = Field(
+        default=None, description="the account that will sign; may be left out where a guardian signs"
+    )
+    guardian: Address | None = Field(default=None, description="signs in a minor's place")
 
 
 class ToSign(BaseModel):

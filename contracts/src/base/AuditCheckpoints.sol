@@ -35,6 +35,7 @@ abstract contract AuditCheckpoints is IAuditCheckpoints, SeparateRoles, EIP712 {
         Checkpoint memory last = latestCheckpoint();
         if (size <= last.size) revert CheckpointNotLarger(size, last.size);
         if (root == 0) revert ZeroRoot(size);
+        // slither-disable-next-line incorrect-equality -- zero means none yet; no transfer moves it
         bool extended = last.size == 0
             ? consistency.length == 0
             : LogConsistency.extendsLog(last.size, last.root, size, root, consistency);
@@ -49,6 +50,7 @@ abstract contract AuditCheckpoints is IAuditCheckpoints, SeparateRoles, EIP712 {
     /// @inheritdoc IAuditCheckpoints
     /// @custom:invariant test_a_checkpoint_must_extend_the_last
     function latestCheckpoint() public view returns (Checkpoint memory) {
+        // slither-disable-next-line incorrect-equality -- zero means none yet; no transfer moves it
         return _own.size == 0 ? _inheritedCheckpoint() : _own;
     }
 

@@ -138,10 +138,10 @@ interface IAuthorizationRegistry {
     function revokeFor(bytes32 id) external;
     /// REVOKER_ROLE: the same for a grant that is still inside its wave.
     function revokeInWaveFor(bytes32 root, Grant calldata leaf, bytes32[] calldata proof) external;
-    /// Why not at time `at`, or Live.
-    function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) external view returns (Liveness);
+    /// Why not at `time`, or Live.
+    function liveness(bytes32 id, bytes32 scope, bytes32 subject, uint40 time) external view returns (Liveness);
     /// Reverts with NotLive unless Live.
-    function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 at) external view;
+    function requireLive(bytes32 id, bytes32 scope, bytes32 subject, uint40 time) external view;
     /// Whether every result's authorization is live now, for the result's own subject, under one scope, given by its
     /// number. `liveness` tells of each why not.
     function areLive(uint16 scopeNumber, Result[] calldata results) external view returns (bool);

@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from copy import deepcopy
-from itertools import count
 from random import Random
 from typing import Any, ClassVar
 
@@ -105,7 +104,7 @@ class Machine(RuleBasedStateMachine):
             Machine.prepared = {"snapshot": self.world.tester.take_snapshot(), "kept": kept}
             self.tally.clear()  # what was prepared proves nothing
         self.world.tester.revert_to_snapshot(Machine.prepared["snapshot"])
-        self.world.numbers = count(10_000)
+        self.world.last_number = 10_000
         vars(self).update(deepcopy(Machine.prepared["kept"]))
         self.random = Random(0)
 

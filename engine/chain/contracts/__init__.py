@@ -1,0 +1,41 @@
+"""The four contracts in Python: one method a contract function, each sending as the role that may."""
+
+from engine.chain.contracts.authorization_registry import AuthorizationRegistry, GrantRefusal, Liveness
+from engine.chain.contracts.base import DEFAULT_ADMIN_ROLE, Bytes32, Contract, abi_of, role_id
+from engine.chain.contracts.data_catalog import DataCatalog
+from engine.chain.contracts.match_result_store import (
+    RECORDINGS,
+    Confirmation,
+    CoSignature,
+    MatchResultStore,
+    PayoutRefusal,
+    PayoutState,
+    Refusal,
+    Result,
+    recorded_version,
+)
+from engine.chain.contracts.task_scheduler import TaskKind, TaskScheduler, TaskState
+
+__all__ = [
+    "DEFAULT_ADMIN_ROLE",
+    "RECORDINGS",
+    "AuthorizationRegistry",
+    "Bytes32",
+    "CoSignature",
+    "Confirmation",
+    "Contract",
+    "DataCatalog",
+    "GrantRefusal",
+    "Liveness",
+    "MatchResultStore",
+    "PayoutRefusal",
+    "PayoutState",
+    "Refusal",
+    "Result",
+    "TaskKind",
+    "TaskScheduler",
+    "TaskState",
+    "abi_of",
+    "recorded_version",
+    "role_id",
+]

@@ -1,0 +1,56 @@
+"""The parts that are Python tests: too long, or of too many processes, for every day."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.contracts.deep.outcome import Outcome
+from tests.support.process import REPOSITORY
+
+SEQUENCES = 3_000
+AT_ONCE = 2  # each with a seed of its own
+_TIMEOUT_S = 4 * 3600
+_TALLY = re.compile(r"(\d+) sequences, (\d+) calls, (\d+)% succeeded")
+
+
+def lives() -> Outcome:
+    """Random lives of the four contracts against the Python tests' own model, by the thousand."""
+    begin = time.monotonic()
+    each = SEQUENCES // AT_ONCE
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = list(pool.map(lambda seed: _live(seed, each), range(1, AT_ONCE + 1)))
+    failures = [run.stdout + run.stderr for run in runs if run.returncode != 0]
+    told = [tuple(map(int, match.groups())) for run in runs for match in _TALLY.finditer(run.stdout)]
+    figures = {"sequences": sum(one[0] for one in told), "calls": sum(one[1] for one in told)}
+    if told:
+        figures["percent succeeded"] = round(
+            sum(calls * share for _, calls, share in told) / figures["calls"]
+        )
+    if not failures and figures["sequences"] != SEQUENCES:
+        failures = [f"{figures['sequences']} sequences, not {SEQUENCES}"]
+    return Outcome("lives", time.monotonic() - begin, figures, failures)
+
+
+def bft() -> Outcome:
+    """What `make bft` runs: the chain's promises on four validators."""
+    begin = time.monotonic()
+    done = _pytest("-m", "bft", "tests/chain")
+    passed = sum(map(int, re.findall(r"(\d+) passed", done.stdout)))
+    failures = [] if done.returncode == 0 else [done.stdout + done.stderr]
+    return Outcome("bft", time.monotonic() - begin, {"tests passed": passed}, failures)
+
+
+def _live(seed: int, sequences: int) -> subprocess.CompletedProcess[str]:
+    machine = ("-s", "tests/contracts/test_state_machine.py", f"--hypothesis-seed={seed}")
+    return _pytest(*machine, AUTOCLAIM_DEEP=str(sequences))
+
+
+def _pytest(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=REPOSITORY, env=os.environ | variables, timeout=_TIMEOUT_S,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
