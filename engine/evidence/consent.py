@@ -8,6 +8,7 @@ from pydantic import ValidationError as ShapeError
 
 from engine.evidence.errors import DocumentInvalid, ProofInvalid
 from engine.evidence.fields import Address, Hex, Index, Part, Word
+from engine.evidence.layout import uint_word
 from engine.evidence.manifest import Document
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
@@ -44,7 +45,7 @@ class GrantPaper(Part):
             + self.consent_digest
             + self.insured.rjust(32, b"\0")
             + self.guardian.rjust(32, b"\0")
-            + _uint(self.expires)
+            + uint_word(self.expires)
         )
 
     @property
@@ -102,10 +103,8 @@ def recover_signer(signed: ConsentPaper, chain_id: int, registry: bytes) -> byte
 
 def grant_hash(signed: ConsentPaper, chain_id: int, registry: bytes) -> bytes:
     """The 32 bytes that the signer's key signs."""
-    domain = keccak(_DOMAIN_TYPE + _NAME + _VERSION + _uint(chain_id) + registry.rjust(32, b"\0"))
-    struct = keccak(_GRANT_TYPE + signed.grant.encoded() + _uint(signed.nonce) + _uint(signed.deadline))
+    domain = keccak(_DOMAIN_TYPE + _NAME + _VERSION + uint_word(chain_id) + registry.rjust(32, b"\0"))
+    struct = keccak(
+        _GRANT_TYPE + signed.grant.encoded() + uint_word(signed.nonce) + uint_word(signed.deadline)
+    )
     return keccak(b"\x19\x01" + domain + struct)
-
-
-def _uint(value: int) -> bytes:
-    return value.to_bytes(32, "big")

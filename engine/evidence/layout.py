@@ -32,7 +32,7 @@ def slots_of(claim_key: bytes, version: int, authorization_id: bytes, scope: byt
             "scope": _entry(_SCOPES, scope),
         },
         "MatchResultStore": {
-            "commitment": claim if version == FIRST_VERSION else keccak(_uint(version) + later),
+            "commitment": claim if version == FIRST_VERSION else keccak(uint_word(version) + later),
             "life": _plus(claim, _LIFE_OFFSET),
         },
         "TaskScheduler": {"purpose": _plus(task, _PURPOSE_OFFSET), "terms": _plus(task, _TERMS_OFFSET)},
@@ -41,7 +41,7 @@ def slots_of(claim_key: bytes, version: int, authorization_id: bytes, scope: byt
 
 def result_commitment(result_digest: bytes, authorization_id: bytes, task_id: bytes, version: int) -> bytes:
     """The word MatchResultStore keeps of a result: keccak256 of two keccak256, of two words each."""
-    return keccak(keccak(result_digest + authorization_id) + keccak(task_id + _uint(version)))
+    return keccak(keccak(result_digest + authorization_id) + keccak(task_id + uint_word(version)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +103,6 @@ def _plus(slot: bytes, offset: int) -> bytes:
     return ((int.from_bytes(slot, "big") + offset) % 2**256).to_bytes(32, "big")
 
 
-def _uint(value: int) -> bytes:
+def uint_word(value: int) -> bytes:
+    """abi.encode of an unsigned integer."""
     return value.to_bytes(32, "big")

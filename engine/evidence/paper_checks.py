@@ -17,6 +17,7 @@ from engine.evidence.layout import (
     AuthorizationWords,
     ClaimLife,
     result_commitment,
+    uint_word,
 )
 from engine.evidence.manifest import Document, hex32, scope_of
 from engine.evidence.report import Standing, Unsettled
@@ -134,7 +135,7 @@ def check_recorded(
         "resultDigest": result,
     }
     if "version" in fact.words:
-        said["version"] = _word(bundle.version)
+        said["version"] = uint_word(bundle.version)
     _same(fact, **said)
     where = f"block {fact.header.number}, {_utc(fact.header.timestamp)}"
     if not fact.linked:
@@ -152,7 +153,7 @@ def check_payment(
     _same(
         fact,
         claimKey=bundle.claim_key,
-        version=_word(bundle.version),
+        version=uint_word(bundle.version),
         payoutDigest=commitment(bundle.salts.payment, payment),
     )
     life = ClaimLife.read(words["MatchResultStore"]["life"])
@@ -226,7 +227,3 @@ def _utc(seconds: int) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(seconds)
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(32, "big")
