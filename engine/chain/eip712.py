@@ -76,7 +76,7 @@ class Grant:
     @property
     def signer(self) -> str:
         """Whose signature grants: the guardian's, or the insured's where there is none."""
-        return self.insured if self.guardian == NOBODY else self.guardian
+        return who_signs(self.insured, self.guardian)
 
     def as_tuple(self) -> tuple[bytes, bytes, bytes, str, str, int]:
         """The struct's fields in order, as web3 takes a struct argument."""
@@ -92,6 +92,11 @@ class Grant:
     def as_message(self) -> dict[str, Any]:
         """The fields under their EIP-712 names."""
         return {field["name"]: value for field, value in zip(_GRANT_FIELDS, self.as_tuple(), strict=True)}
+
+
+def who_signs(insured: str, guardian: str) -> str:
+    """The guardian, or the insured where there is none."""
+    return insured if guardian == NOBODY else guardian
 
 
 def grant_typed_data(grant: Grant, *, nonce: int, deadline: int, chain_id: int, registry: str) -> TypedData:

@@ -52,7 +52,7 @@ class Holders:
 
     @property
     def signer(self) -> str:
-        return self.insured if self.guardian == eip712.NOBODY else self.guardian
+        return eip712.who_signs(self.insured, self.guardian)
 
 
 def _address(text: str | None, field: str) -> str:
