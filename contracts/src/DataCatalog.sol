@@ -100,6 +100,7 @@ contract DataCatalog is IDataCatalog, SeparateRoles {
     /// @custom:invariant test_a_retired_dataset_is_never_usable_again
     function retire(bytes32 datasetId) external {
         Dataset storage d = _withdrawableByCaller(datasetId);
+        if (d.retired) revert DatasetNoLongerOffered(datasetId);
         d.retired = true;
         emit DatasetRetired(datasetId);
     }
@@ -149,9 +150,13 @@ contract DataCatalog is IDataCatalog, SeparateRoles {
         emit PurposeListed(datasetId, purpose);
     }
 
-    function _offered(bytes32 datasetId) private view returns (Dataset storage d) {
+    function _registered(bytes32 datasetId) private view returns (Dataset storage d) {
         d = _datasets[datasetId];
         if (d.provider == address(0)) revert DatasetUnknown(datasetId);
+    }
+
+    function _offered(bytes32 datasetId) private view returns (Dataset storage d) {
+        d = _registered(datasetId);
         if (d.retired) revert DatasetNoLongerOffered(datasetId);
     }
 
@@ -160,9 +165,10 @@ contract DataCatalog is IDataCatalog, SeparateRoles {
         if (msg.sender != d.provider) revert NotTheProvider(datasetId, msg.sender, d.provider);
     }
 
-    /// What withdraws needs no role: a provider that was dismissed can still take back what is its own.
+    /// What withdraws needs no role, nor a dataset still on offer: a provider that was dismissed can take back what is
+    /// its own, and a key that leaked after its dataset was retired.
     function _withdrawableByCaller(bytes32 datasetId) private view returns (Dataset storage d) {
-        d = _offered(datasetId);
+        d = _registered(datasetId);
         if (msg.sender != d.provider && !hasRole(DEFAULT_ADMIN_ROLE, msg.sender)) {
             revert NotTheProvider(datasetId, msg.sender, d.provider);
         }

@@ -23,12 +23,15 @@ import {ITaskScheduler} from "./interfaces/ITaskScheduler.sol";
 /// own subject, under the purpose of a task that results may be recorded under. A claim is recorded once, here or in
 /// a predecessor; later versions of it come only by `supersedeBatch`, and each version is paid at most once, never
 /// after a reversal. All versions stay readable.
-/// @dev Migration: deploy a successor that names this store as its predecessor, then `handOver` to it. From then
-/// on new claims and checkpoints are refused here and taken there, never both. What a store has recorded lives on in
-/// it: its versions, payouts and reversals are never moved.
+/// @dev Migration: deploy a successor that names this store as its predecessor, appoint it to SUCCESSOR_ROLE, which
+/// takes the announced delay of every appointment, then `handOver` to it. From then on new claims and checkpoints
+/// are refused here and taken there, never both. What a store has recorded lives on in it: its versions, payouts and
+/// reversals are never moved.
 contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     bytes32 public constant RECORDER_ROLE = keccak256("RECORDER_ROLE");
     bytes32 public constant PAYER_ROLE = keccak256("PAYER_ROLE");
+    /// Of the store that may be handed over to: what ends this one is announced like a change of who acts.
+    bytes32 public constant SUCCESSOR_ROLE = keccak256("SUCCESSOR_ROLE");
 
     uint32 private constant FIRST_VERSION = 1;
 
@@ -160,6 +163,7 @@ contract MatchResultStore is IMatchResultStore, AuditCheckpoints {
     function handOver(address successor_) external onlyRole(DEFAULT_ADMIN_ROLE) {
         if (successor != address(0)) revert StoreHandedOver(successor);
         _requireContract(successor_);
+        _checkRole(SUCCESSOR_ROLE, successor_);
         successor = successor_;
         emit HandedOver(successor_);
     }

@@ -47,12 +47,13 @@ contract AuditCheckpointsSpec is Spec {
         for (uint256 i = 0; i < wallets.length; ++i) {
             wallets[i] = address(new DigestWallet());
         }
-        RoleHolder[] memory holders = new RoleHolder[](5);
+        RoleHolder[] memory holders = new RoleHolder[](6);
         holders[0] = RoleHolder(ADMIN_ROLE, ADMIN);
         holders[1] = RoleHolder(keccak256("ENGINE_WITNESS_ROLE"), wallets[0]);
         holders[2] = RoleHolder(keccak256("HOSPITAL_WITNESS_ROLE"), wallets[1]);
         holders[3] = RoleHolder(keccak256("HOSPITAL_WITNESS_ROLE"), wallets[2]);
         holders[4] = RoleHolder(keccak256("AUDITOR_ROLE"), wallets[3]);
+        holders[5] = RoleHolder(keccak256("SUCCESSOR_ROLE"), address(this));
         // Checkpoints ask neither the registry nor the scheduler.
         bytes memory arguments = abi.encode(holders, address(this), address(this), address(0));
         store = IMatchResultStore(_deploy("MatchResultStore.sol:MatchResultStore", arguments));

@@ -32,6 +32,7 @@ contract ConservationSpec {
         _requireKept(Promise.RecorderOnly, "a result by somebody but the recorder");
         _requireKept(Promise.PaidOnce, "a version paid twice, after its reversal, or by another");
         _requireKept(Promise.RevokedForGood, "a revoked authorization renewed");
+        _requireKept(Promise.SuccessorAnnounced, "a store handed over before anybody could see it coming");
         _requireKept(Promise.LogGrows, "a checkpoint that does not extend the last, or of one witness");
         _requireKept(Promise.PauseStopsGrants, "something granted in a pause");
         _requireKept(Promise.PauseNeverStopsWithdrawals, "a withdrawal that was stopped, or anybody's");

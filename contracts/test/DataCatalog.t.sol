@@ -122,7 +122,9 @@ contract DataCatalogSpec is Spec {
 
     function check_retire(Given memory g) public {
         Picture memory expected = _arrange(g);
-        (bool done,) = _expecting(_refusalOfWithdrawal(g), g, abi.encodeCall(catalog.retire, (g.id)));
+        bytes memory refusal = _refusalOfWithdrawal(g);
+        if (refusal.length == 0) refusal = _refusalOfOffer(g);
+        (bool done,) = _expecting(refusal, g, abi.encodeCall(catalog.retire, (g.id)));
         if (done && g.watchedId == g.id) expected.dataset.retired = true;
         _requireEffect(g, expected);
     }
@@ -243,10 +245,10 @@ contract DataCatalogSpec is Spec {
         if (refusal.length == 0 && zeroField) refusal = _zeroField(g);
     }
 
-    /// Of what withdraws: no pause stops it, and the admin may do it too.
+    /// Of what withdraws: neither a pause nor retirement stops it, and the admin may do it too.
     function _refusalOfWithdrawal(Given memory g) private pure returns (bytes memory refusal) {
-        refusal = _refusalOfOffer(g);
-        if (refusal.length == 0 && g.caller != PROVIDER && g.caller != ADMIN) refusal = _notTheProvider(g);
+        if (!_reached(g, Stage.Registered)) return _unknown(g);
+        if (g.caller != PROVIDER && g.caller != ADMIN) refusal = _notTheProvider(g);
     }
 
     function _refusalOfOffice(Given memory g) private pure returns (bytes memory) {
@@ -255,7 +257,7 @@ contract DataCatalogSpec is Spec {
     }
 
     function _refusalOfOffer(Given memory g) private pure returns (bytes memory) {
-        if (!_reached(g, Stage.Registered)) return abi.encodeWithSelector(IDataCatalog.DatasetUnknown.selector, g.id);
+        if (!_reached(g, Stage.Registered)) return _unknown(g);
         if (_reached(g, Stage.Retired)) {
             return abi.encodeWithSelector(IDataCatalog.DatasetNoLongerOffered.selector, g.id);
         }
@@ -265,6 +267,10 @@ contract DataCatalogSpec is Spec {
     function _refusalOfKey(Given memory g, uint32 epoch) private pure returns (bytes memory) {
         bool published = epoch == 1 && _reached(g, Stage.Published) && g.stage != uint8(Stage.Withdrawn);
         return published ? bytes("") : abi.encodeWithSelector(IDataCatalog.NoMatchingKey.selector, g.id, epoch);
+    }
+
+    function _unknown(Given memory g) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IDataCatalog.DatasetUnknown.selector, g.id);
     }
 
     function _zeroField(Given memory g) private pure returns (bytes memory) {

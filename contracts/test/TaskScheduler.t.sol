@@ -73,8 +73,7 @@ contract TaskSchedulerSpec is GivenTask {
         _arrange(g);
         Task memory expected = scheduler.taskOf(g.id);
         bytes memory before = _state(g.probe);
-        bytes memory refusal = _refusalOfPause(g);
-        if (refusal.length == 0) refusal = _refusalOfLeased(g);
+        bytes memory refusal = _refusalOfLeased(g);
         if (refusal.length == 0) refusal = _refusalOfLease(g);
 
         bool done = _expecting(refusal, g, abi.encodeCall(scheduler.heartbeat, (g.id)));

@@ -159,12 +159,17 @@ def _supersede(world: World) -> Call:
     return Call(superseding(world, task, world.result_for(grant, claim_key=claim)), "recorder")
 
 
+def _hand_over(world: World) -> Call:
+    successor = world.deploy_successor(world.store)
+    return Call(world.store.functions.handOver(successor.address), "governor")
+
+
 STORE: dict[str, Prepare] = {
     "recordBatch": _record,
     "supersedeBatch": _supersede,
     "confirmPayouts": lambda w: Call(confirming(w, (w.recorded_claim()[0], 1)), "payer"),
     "reverse": lambda w: Call(w.store.functions.reverse(w.recorded_claim()[0], 1, w.fresh()), "recorder"),
-    "handOver": lambda w: Call(w.store.functions.handOver(w.catalog.address), "governor"),
+    "handOver": _hand_over,
     "recordCheckpoint": lambda w: Call(recording(w, 3, 0, "auditor", "hospital"), STRANGER),
 }
 

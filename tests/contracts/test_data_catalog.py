@@ -252,6 +252,18 @@ def test_a_retired_dataset_is_never_usable_again(world: World, by: str) -> None:
     assert world.refusal(again, by="provider")[0] == "DatasetExists"
 
 
+@pytest.mark.parametrize("by", ["provider", "governor"])
+def test_a_key_that_leaked_after_its_dataset_was_retired_is_withdrawn(world: World, by: str) -> None:
+    dataset_id, functions = world.registered_dataset(), world.catalog.functions
+    world.send(functions.publishMatchingKey(dataset_id, 1, ANOTHER), by="provider")
+    world.send(functions.retire(dataset_id), by="provider")
+    assert key_of(world, dataset_id, 1) == ANOTHER
+    world.send(functions.withdrawMatchingKey(dataset_id, 1), by=by)
+    world.send(functions.delistPurpose(dataset_id, PURPOSE), by=by)
+    assert key_of(world, dataset_id, 1) == ("NoMatchingKey", dataset_id, 1)
+    assert not world.ask(functions.lists(dataset_id, PURPOSE))
+
+
 @pytest.mark.parametrize("by", ["other_provider", "stranger", "requester", "pauser"])
 def test_what_withdraws_is_the_providers_or_the_admins_only(world: World, by: str) -> None:
     dataset_id, functions = world.registered_dataset(), world.catalog.functions

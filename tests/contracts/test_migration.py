@@ -18,12 +18,12 @@ from tests.contracts.results import (
     version,
 )
 from tests.contracts.transparency import consistency, head
-from tests.contracts.world import NOBODY, Refused, World
+from tests.contracts.world import NOBODY, ROLE_DELAY, Refused, World, role
 
 
 def succeed(world: World, predecessor: Contract, *, hand_over: bool = True) -> Contract:
     """A successor, in office and put in the world's place for the store."""
-    successor = world.deploy_store(predecessor.address)
+    successor = world.deploy_successor(predecessor)
     if hand_over:
         world.send(predecessor.functions.handOver(successor.address), by="governor")
     world.store = successor
@@ -172,8 +172,29 @@ def test_a_log_that_nobody_kept_begins_in_the_successor(world: World, first: Con
 
 @pytest.mark.parametrize("by", ["recorder", "payer", "deployer", "stranger"])
 def test_only_the_admin_hands_over(world: World, first: Contract, by: str) -> None:
-    function = first.functions.handOver(world.catalog.address)
+    function = first.functions.handOver(world.deploy_successor(first).address)
     assert world.refusal(function, by=by)[0] == "AccessControlUnauthorizedAccount"
+
+
+def test_a_store_is_handed_over_only_to_a_successor_announced_long_enough(
+    world: World, first: Contract
+) -> None:
+    """What ends a store is seen coming like a change of who acts in it, and can be taken back."""
+    second, key = world.deploy_store(first.address), role("SUCCESSOR_ROLE")
+    function = first.functions.handOver(second.address)
+    refusal = ("AccessControlUnauthorizedAccount", second.address.lower(), key)
+    assert world.refusal(function, by="governor") == refusal
+    world.send(first.functions.announceRoleChange(key, second.address, True), by="governor")
+    due = world.now + ROLE_DELAY
+    assert world.refusal(function, by="governor") == refusal
+    world.next_block_at(due - 1)
+    early = first.functions.grantRole(key, second.address)
+    assert world.refusal(early, by="governor")[0] == "RoleChangeTooEarly"
+    world.send(early, by="governor")
+    world.change_role(first, "SUCCESSOR_ROLE", second.address, grants=False)
+    assert world.refusal(function, by="governor") == refusal
+    world.change_role(first, "SUCCESSOR_ROLE", second.address, grants=True)
+    world.send(function, by="governor")
 
 
 def test_a_store_is_not_handed_over_to_an_address_without_code(world: World, first: Contract) -> None:

@@ -20,7 +20,6 @@ STOPPED = {
     ("scheduler", "open"),
     ("scheduler", "accept"),
     ("scheduler", "start"),
-    ("scheduler", "heartbeat"),
     ("scheduler", "commitResult"),
     ("scheduler", "resolve"),
     ("store", "recordBatch"),
@@ -38,6 +37,7 @@ GOES_THROUGH = {
     ("catalog", "delistPurpose"),
     ("catalog", "withdrawMatchingKey"),
     ("catalog", "retire"),
+    ("scheduler", "heartbeat"),
     ("scheduler", "fail"),
     ("scheduler", "lapse"),
     ("scheduler", "cancel"),
@@ -46,7 +46,7 @@ GOES_THROUGH = {
     ("store", "recordCheckpoint"),
     ("store", "handOver"),
 } | {(contract, name) for contract in CONTRACTS for name in OFFICE}
-"""What withdraws, keeps the log, or changes who is in office."""
+"""What withdraws, keeps a lease or the log, or changes who is in office."""
 
 BRAKE = {(contract, name) for contract in CONTRACTS for name in ("pause", "unpause")}
 

@@ -315,6 +315,24 @@ def test_no_contract_is_deployed_without_an_admin(world: World, contract: str) -
 
 
 @EVERYWHERE
+def test_the_last_admin_stays(world: World, contract: str) -> None:
+    """Without one nothing paused goes on, and nobody is ever appointed again."""
+    where, governor = getattr(world, contract), world.people["governor"]
+    renouncing = where.functions.renounceRole(ADMIN_ROLE, governor)
+    assert world.refusal(renouncing, by="governor") == ("NoAdmin",)
+    world.send(where.functions.announceRoleChange(ADMIN_ROLE, governor, False), by="governor")
+    world.next_block_at(world.now + ROLE_DELAY)
+    dismissing = where.functions.revokeRole(ADMIN_ROLE, governor)
+    assert world.refusal(dismissing, by="governor") == ("NoAdmin",)
+    assert holds(world, where, "DEFAULT_ADMIN_ROLE", "governor")
+    world.change_role(where, "DEFAULT_ADMIN_ROLE", "deployer", grants=True)
+    world.send(renouncing, by="governor")
+    assert not holds(world, where, "DEFAULT_ADMIN_ROLE", "governor")
+    leaving = where.functions.renounceRole(ADMIN_ROLE, world.people["deployer"])
+    assert world.refusal(leaving, by="deployer") == ("NoAdmin",)
+
+
+@EVERYWHERE
 def test_nobody_is_appointed_to_two_offices_or_to_none_in_the_first_block(
     world: World, contract: str
 ) -> None:

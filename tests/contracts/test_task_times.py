@@ -38,6 +38,16 @@ def in_state(world: World, source: TaskState, deadline: int) -> bytes:
 # ---------------------------------------------------------------- leases
 
 
+def test_a_pause_longer_than_a_lease_costs_no_attempt(world: World) -> None:
+    task = world.running_task()
+    world.send(world.scheduler.functions.pause(), by="pauser")
+    for _ in range(3):
+        world.next_block_at(leased_until(world, task) - 1)
+        do(world, "provider", "heartbeat", task)
+        assert refusal(world, "stranger", "lapse", task)[0] == "LeaseStillHeld"
+    assert state(world, task) == TaskState.RUNNING
+
+
 @LEASED
 def test_a_heartbeat_renews_the_lease(world: World, into: object) -> None:
     task = into(world)  # type: ignore[operator]

@@ -148,9 +148,15 @@ class World:
             predecessor,
         )
 
+    def deploy_successor(self, predecessor: Contract) -> Contract:
+        """A store that its predecessor may be handed over to."""
+        successor = self.deploy_store(predecessor.address)
+        self.change_role(predecessor, "SUCCESSOR_ROLE", successor.address, grants=True)
+        return successor
+
     def change_role(self, contract: Contract, name: str, who: str, *, grants: bool) -> TxReceipt:
-        """Announce, wait, carry out."""
-        account = self.people[who]
+        """Announce, wait, carry out. `who`: a person's name, or a contract's address."""
+        account = self.people.get(who, who)
         self.send(contract.functions.announceRoleChange(role(name), account, grants), by="governor")
         self.next_block_at(self.now + ROLE_DELAY)
         change = contract.functions.grantRole if grants else contract.functions.revokeRole

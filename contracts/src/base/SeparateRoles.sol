@@ -15,7 +15,8 @@ struct RoleHolder {
 /// Separation of duties: whoever enrols cannot record, whoever records cannot confirm a payment, and
 /// DEFAULT_ADMIN_ROLE counts like any other: the admin appoints and dismisses but cannot act.
 /// Delay: an appointment or a dismissal is announced, and can be carried out only ROLE_DELAY later. Those of the
-/// first block are named in the constructor, so the deployer never holds anything.
+/// first block are named in the constructor, so the deployer never holds anything. Whoever holds a role can give it up
+/// at once, but the last admin stays: without one, nothing that is paused would ever go on.
 /// Pause: PAUSER_ROLE stops at once whatever creates or grants; only the admin lets it go on. What withdraws
 /// (revoking, reversing, retiring, ending a task) is never stopped.
 abstract contract SeparateRoles is AccessControl, Pausable {
@@ -40,15 +41,14 @@ abstract contract SeparateRoles is AccessControl, Pausable {
     mapping(address account => bytes32 notRole) private _held;
     /// Seconds from which an announced change may be carried out; zero: not announced.
     mapping(bytes32 role => mapping(address account => mapping(bool grants => uint48))) private _announced;
+    uint256 private _admins;
 
     constructor(RoleHolder[] memory holders) {
-        bool hasAdmin;
         for (uint256 i = 0; i < holders.length; ++i) {
             if (holders[i].account == address(0)) revert ZeroAccount(holders[i].role);
             _grantRole(holders[i].role, holders[i].account);
-            hasAdmin = hasAdmin || holders[i].role == DEFAULT_ADMIN_ROLE;
         }
-        if (!hasAdmin) revert NoAdmin();
+        if (_admins == 0) revert NoAdmin();
     }
 
     /// @notice Announce that `account` is to get (`grants`) or to lose `role`. Announcing again restarts the delay.
@@ -122,11 +122,15 @@ abstract contract SeparateRoles is AccessControl, Pausable {
         bytes32 held = _held[account];
         if (held != 0 && held != ~role) revert AlreadyHoldsRole(account, ~held, role);
         granted = super._grantRole(role, account);
-        if (granted) _held[account] = ~role;
+        if (!granted) return false;
+        _held[account] = ~role;
+        if (role == DEFAULT_ADMIN_ROLE) ++_admins;
     }
 
     function _revokeRole(bytes32 role, address account) internal override returns (bool revoked) {
         revoked = super._revokeRole(role, account);
-        if (revoked) delete _held[account];
+        if (!revoked) return false;
+        delete _held[account];
+        if (role == DEFAULT_ADMIN_ROLE && --_admins == 0) revert NoAdmin();
     }
 }

@@ -85,7 +85,8 @@ interface IMatchResultStore is IAuditCheckpoints {
     function confirmPayouts(Confirmation[] calldata confirmations) external;
     /// RECORDER_ROLE. The current version: paid or not, it can never be confirmed any more.
     function reverse(bytes32 claimKey, uint32 version, bytes32 reasonDigest) external;
-    /// DEFAULT_ADMIN_ROLE, once: new claims are refused here from now on, and the successor starts to take them.
+    /// DEFAULT_ADMIN_ROLE, once, to a holder of SUCCESSOR_ROLE: new claims are refused here from now on, and the
+    /// successor starts to take them.
     function handOver(address successor_) external;
     function successor() external view returns (address);
     /// keccak256(keccak256(resultDigest, authorizationId), keccak256(taskId, version)), each of 32-byte words, or

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Result} from "../../src/base/Result.sol";
+import {SeparateRoles} from "../../src/base/SeparateRoles.sol";
 import {CoSignature, IAuditCheckpoints} from "../../src/interfaces/IAuditCheckpoints.sol";
 import {Confirmation, IMatchResultStore, PayoutState} from "../../src/interfaces/IMatchResultStore.sol";
 import {Tasks} from "./Tasks.sol";
@@ -17,6 +19,7 @@ contract Life is Tasks {
     uint256 private constant CLAIMS = 40;
     Claim[CLAIMS] private claims;
     mapping(uint256 store => uint256) private predecessorOf;
+    mapping(uint256 store => uint48) private announcedAt;
     uint256 private office; // the store that takes new claims
     uint64 private logSize;
     bytes32 private logRoot;
@@ -105,11 +108,22 @@ contract Life is Tasks {
             predecessorOf[stores.length] = office;
             vm.warp(time);
             _deployStore(stores[office]);
+            announcedAt[stores.length - 1] = time;
+            bytes memory announcement = abi.encodeCall(
+                SeparateRoles.announceRoleChange, (SUCCESSOR_ROLE, address(stores[stores.length - 1]), true)
+            );
+            _done(ADMIN, address(stores[office]), announcement);
         }
         uint256 to = _pick(chance, stores.length);
         if (to == office || to == 0 || predecessorOf[to] != office || chance >> 64 & 3 != 0) return;
+        if (chance >> 66 & 1 == 0) {
+            bytes memory appointment = abi.encodeCall(IAccessControl.grantRole, (SUCCESSOR_ROLE, address(stores[to])));
+            _done(ADMIN, address(stores[office]), appointment);
+        }
         bytes memory data = abi.encodeCall(IMatchResultStore.handOver, (address(stores[to])));
-        if (_done(_caller(ADMIN, chance), address(stores[office]), data)) office = to;
+        if (!_done(_caller(ADMIN, chance), address(stores[office]), data)) return;
+        _promise(Promise.SuccessorAnnounced, time >= announcedAt[to] + 2 days);
+        office = to;
     }
 
     /// A log that doubles: its old root is then the left half of the new one.

@@ -24,6 +24,7 @@ enum Promise {
     RecorderOnly,
     PaidOnce, // each version, by the payer, and never after a reversal
     RevokedForGood,
+    SuccessorAnnounced, // two days before a store is handed over
     LogGrows, // consistently, with two witnesses, in the store in office
     PauseStopsGrants,
     PauseNeverStopsWithdrawals
@@ -40,6 +41,7 @@ abstract contract World is Spec {
     address internal constant RECORDER = address(0xE1);
     address internal constant PAYER = address(0xE2);
     bytes32 internal constant DATASET = keccak256("dataset");
+    bytes32 internal constant SUCCESSOR_ROLE = keccak256("SUCCESSOR_ROLE");
     uint48 internal constant BEGIN = 1_000_000;
 
     IAuthorizationRegistry internal registry;

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Result} from "../../src/base/Result.sol";
-import {RoleHolder} from "../../src/base/SeparateRoles.sol";
+import {RoleHolder, SeparateRoles} from "../../src/base/SeparateRoles.sol";
 import {Grant, IAuthorizationRegistry} from "../../src/interfaces/IAuthorizationRegistry.sol";
 import {IDataCatalog} from "../../src/interfaces/IDataCatalog.sol";
 import {Confirmation, IMatchResultStore, PayoutState} from "../../src/interfaces/IMatchResultStore.sol";
@@ -14,6 +14,7 @@ import {Spec} from "./Spec.sol";
 abstract contract GivenStore is Spec {
     bytes32 internal constant RECORDER_ROLE = keccak256("RECORDER_ROLE");
     bytes32 internal constant PAYER_ROLE = keccak256("PAYER_ROLE");
+    bytes32 internal constant SUCCESSOR_ROLE = keccak256("SUCCESSOR_ROLE");
     address internal constant RECORDER = address(0xE1);
     address internal constant PAYER = address(0xE2);
     address internal constant PARTY = address(0xB1); // enrols, revokes, provides, requests: one in each contract
@@ -76,11 +77,17 @@ abstract contract GivenStore is Spec {
     bytes32 internal foreign;
 
     function setUp() public {
-        vm.warp(BEGIN);
+        vm.warp(BEGIN - 2 days); // what an appointment takes
         _enrol();
-        _runTask();
+        IDataCatalog catalog = _schedule();
         old = _store(IMatchResultStore(address(0)));
         store = _store(old);
+        vm.prank(ADMIN);
+        SeparateRoles(address(old)).announceRoleChange(SUCCESSOR_ROLE, address(store), true);
+        vm.warp(BEGIN);
+        vm.prank(ADMIN);
+        SeparateRoles(address(old)).grantRole(SUCCESSOR_ROLE, address(store));
+        _runTask(catalog);
         vm.prank(RECORDER);
         old.recordBatch(TASK, _one(Result(OLD_CLAIM, RESULT, live, SUBJECT)));
     }
@@ -114,19 +121,21 @@ abstract contract GivenStore is Spec {
         registry.materialize(id, g, new bytes32[](0));
     }
 
-    function _runTask() private {
+    function _schedule() private returns (IDataCatalog catalog) {
         RoleHolder[] memory holders = _offices(1);
         holders[2] = RoleHolder(keccak256("PROVIDER_ROLE"), PARTY);
-        IDataCatalog catalog = IDataCatalog(_deploy("DataCatalog.sol:DataCatalog", abi.encode(holders)));
-        bytes32[] memory purposes = new bytes32[](1);
-        purposes[0] = PURPOSE;
-        vm.prank(PARTY);
-        catalog.register(DATASET, 4, purposes);
-
+        catalog = IDataCatalog(_deploy("DataCatalog.sol:DataCatalog", abi.encode(holders)));
         holders = _offices(2);
         holders[2] = RoleHolder(keccak256("PROVIDER_ROLE"), PARTY);
         holders[3] = RoleHolder(keccak256("REQUESTER_ROLE"), REQUESTER);
         scheduler = ITaskScheduler(_deploy("TaskScheduler.sol:TaskScheduler", abi.encode(holders, catalog)));
+    }
+
+    function _runTask(IDataCatalog catalog) private {
+        bytes32[] memory purposes = new bytes32[](1);
+        purposes[0] = PURPOSE;
+        vm.prank(PARTY);
+        catalog.register(DATASET, 4, purposes);
         vm.prank(REQUESTER);
         scheduler.open(TASK, DATASET, PURPOSE, keccak256("terms"), DEADLINE, TaskKind.Standing);
         vm.prank(PARTY);
@@ -136,9 +145,10 @@ abstract contract GivenStore is Spec {
     }
 
     function _store(IMatchResultStore predecessor) private returns (IMatchResultStore) {
-        RoleHolder[] memory holders = _offices(2);
+        RoleHolder[] memory holders = _offices(3);
         holders[2] = RoleHolder(RECORDER_ROLE, RECORDER);
         holders[3] = RoleHolder(PAYER_ROLE, PAYER);
+        holders[4] = RoleHolder(SUCCESSOR_ROLE, address(registry));
         bytes memory arguments = abi.encode(holders, registry, scheduler, predecessor);
         return IMatchResultStore(_deploy("MatchResultStore.sol:MatchResultStore", arguments));
     }

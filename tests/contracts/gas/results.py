@@ -64,8 +64,8 @@ def _(world: World) -> int:
 
 @case("MatchResultStore.handOver")
 def _(world: World) -> int:
-    successor = world.deploy_store(world.store.address).address
-    return spent(world, world.store.functions.handOver(successor), "governor")
+    successor = world.deploy_successor(world.store)
+    return spent(world, world.store.functions.handOver(successor.address), "governor")
 
 
 @case("MatchResultStore.recordCheckpoint, a day's growth of a log of a million")

@@ -73,7 +73,10 @@ class System:
             arbiter=role("ARBITER_ROLE"),
         )
         roles = StoreRoles(
-            role("RECORDER_ROLE"), role("PAYER_ROLE"), tuple(role(name) for name in WITNESS_ROLES)
+            role("RECORDER_ROLE"),
+            role("PAYER_ROLE"),
+            tuple(role(name) for name in WITNESS_ROLES),
+            role("SUCCESSOR_ROLE"),
         )
         below: dict[str, Any] = {"registry": self.registry, "scheduler": self.scheduler, "roles": roles}
         self.store = Store(held("store"), pauser, address=store, predecessor=None, **below)
@@ -97,8 +100,12 @@ class Machine(RuleBasedStateMachine):
         """One deployment for all sequences: each starts from the same block, and from the same numbers."""
         if not Machine.prepared:
             Machine.world = World()
-            self.world.heir = self.world.deploy_store(self.world.store.address)
+            self.world.heir = self.world.deploy_successor(self.world.store)
+            catalog = self.world.catalog.address
+            self.world.change_role(self.world.heir, "SUCCESSOR_ROLE", catalog, grants=True)
             self.model = System(self.world.store.address.lower(), self.world.heir.address.lower())
+            self.model.store.held[self.model.heir.address] = role("SUCCESSOR_ROLE")
+            self.model.heir.held[catalog.lower()] = role("SUCCESSOR_ROLE")
             self.prepare()
             kept = deepcopy({name: vars(self)[name] for name in self.kept()})
             Machine.prepared = {"snapshot": self.world.tester.take_snapshot(), "kept": kept}

@@ -133,13 +133,21 @@ class Results(Consents, Tasks):
         arguments = (*self._version(name, pick, behind), self.world.fresh())
         self.act(name, "reverse", *arguments, by="recorder" if right else "payer")
 
-    @move(3, now=st.sampled_from((True, False)), again=st.sampled_from((0,) * 9 + (1,)), right=MOSTLY)
-    def hand_over(self, now: bool, again: int, right: bool) -> None:
+    @move(
+        3,
+        now=st.sampled_from((True, False)),
+        again=st.sampled_from((0,) * 9 + (1,)),
+        appointed=MOSTLY,
+        right=MOSTLY,
+    )
+    def hand_over(self, now: bool, again: int, appointed: bool, right: bool) -> None:
         """The first store to its heir, not always at once; the heir to nobody that answers."""
         if not now:
             return
         name = "store" if not again else "heir"
         to = {"store": self.model.heir.address, "heir": self.world.catalog.address.lower()}[name]
+        if not appointed:
+            to = self.world.registry.address.lower()
         self.act(name, "handOver", to, by="governor" if right else "recorder")
 
     # ------------------------------------------------------------ checkpoints

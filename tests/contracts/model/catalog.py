@@ -68,7 +68,10 @@ class Catalog(Office):
         dataset.keys[epoch - 1] = None
 
     def retire(self, by: str, now: int, dataset_id: bytes) -> None:
-        self._withdrawable(by, dataset_id).retired = True
+        dataset = self._withdrawable(by, dataset_id)
+        if dataset.retired:
+            raise Reverts("DatasetNoLongerOffered", dataset_id)
+        dataset.retired = True
 
     def _provides(self, by: str) -> None:
         self.needs(by, self._provider)
@@ -80,10 +83,14 @@ class Catalog(Office):
             raise Reverts("PurposeRepeated", dataset_id, purpose)
         purposes.add(purpose)
 
-    def _offered(self, dataset_id: bytes) -> Dataset:
+    def _registered(self, dataset_id: bytes) -> Dataset:
         dataset = self.datasets.get(dataset_id)
         if dataset is None:
             raise Reverts("DatasetUnknown", dataset_id)
+        return dataset
+
+    def _offered(self, dataset_id: bytes) -> Dataset:
+        dataset = self._registered(dataset_id)
         if dataset.retired:
             raise Reverts("DatasetNoLongerOffered", dataset_id)
         return dataset
@@ -95,7 +102,7 @@ class Catalog(Office):
         return dataset
 
     def _withdrawable(self, by: str, dataset_id: bytes) -> Dataset:
-        dataset = self._offered(dataset_id)
+        dataset = self._registered(dataset_id)
         if by != dataset.provider and self.held.get(by) != ADMIN:
             raise Reverts("NotTheProvider", dataset_id, by, dataset.provider)
         return dataset

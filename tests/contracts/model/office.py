@@ -48,14 +48,12 @@ class Office:
 
     def revoke_role(self, by: str, now: int, role: bytes, account: str) -> None:
         self._carry_out(by, now, role, account, grants=False)
-        if self.held.get(account) == role:
-            del self.held[account]
+        self._leave(role, account)
 
     def renounce_role(self, by: str, now: int, role: bytes, account: str) -> None:
         if account != by:
             raise Reverts("AccessControlBadConfirmation")
-        if self.held.get(by) == role:
-            del self.held[by]
+        self._leave(role, by)
 
     def pause(self, by: str, now: int) -> None:
         self.needs(by, self._pauser_role)
@@ -67,6 +65,13 @@ class Office:
         if not self.paused:
             raise Reverts("ExpectedPause")
         self.paused = False
+
+    def _leave(self, role: bytes, account: str) -> None:
+        if self.held.get(account) != role:
+            return
+        if role == ADMIN and list(self.held.values()).count(ADMIN) == 1:
+            raise Reverts("NoAdmin")
+        del self.held[account]
 
     def _carry_out(self, by: str, now: int, role: bytes, account: str, *, grants: bool) -> None:
         self.needs(by, ADMIN)

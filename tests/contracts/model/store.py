@@ -34,6 +34,7 @@ class StoreRoles:
     recorder: bytes
     payer: bytes
     witnesses: tuple[bytes, ...]  # the three kinds
+    successor: bytes
 
 
 class Store(Office):
@@ -121,6 +122,7 @@ class Store(Office):
         self.needs(by, ADMIN)
         if self.successor != NOBODY:
             raise Reverts("StoreHandedOver", self.successor)
+        self.needs(successor, self._roles.successor)
         self.successor = successor
 
     def record_checkpoint(
