@@ -1,13 +1,15 @@
 """The arithmetic of one benefit: exact over one common denominator, rounded once.
 
-With E the eligible cost, D the part of the annual deductible that it bears and r the ratio in basis
-points, the deductible falls on all costs in proportion, so a group of cost e comes to
+With E the eligible cost, D the part of the deductible that it bears and W what E - D comes to at its ratio
+(or over its tiers) in 1/10000 fen, the deductible falls on all costs in proportion, so a group of cost e
+comes to
 
-    e * (E - D) * r / (E * 10000)
+    e * W / (E * 10000)
 
 Every group has the denominator Q = E * 10000, so sub-limits on what is *paid* compare numerators and
 nothing is lost before the one rounding, half-up to the fen, of the benefit's sum. Proportion makes the
-result independent of the order of lines, and makes more cost never pay less.
+result independent of the order of lines, and makes more cost never pay less. Where the year's sum is what is
+rounded, a settlement carries what rounding gave or took, in 1/10000 fen, to the next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +18,16 @@ from typing import TypeVar
 
 from engine.adjudication.decision import BenefitResult, Step, format_ratio
 from engine.adjudication.eligibility import cost_of
-from engine.adjudication.history import ALL_ITEMS, Accumulated
+from engine.adjudication.history import ALL_ITEMS, FIXED_DAYS, Accumulated
 from engine.adjudication.messages import grouped_yuan
+from engine.adjudication.rates import Scale
 from engine.money import Fen, portion
 from engine.settlement.model import DetailLine
-from engine.terms.model import BASIS, Benefit
+from engine.terms.model import BASIS, Benefit, Fixed, Limit
 
 Group = tuple[int, str]
-"""Index of a limit, and the item or calendar day that it counts apart."""
-_FREE: Group = (-1, "")
+"""Index of a limit, and the item, line or calendar day that it counts apart."""
+FREE: Group = (-1, "")
 """What no limit selects."""
 _Key = TypeVar("_Key", bound=tuple[object, str])
 
@@ -34,9 +37,12 @@ class Basis:
     """What a benefit is computed from, besides the costs."""
 
     benefit: Benefit
-    deductible_year_fen: Fen
-    ratio_bp: int
-    reduced: bool
+    deductible_fen: int
+    """The whole one, of the year or of the stay; 0 where there is none."""
+    borne_before_fen: int
+    scale: Scale
+    carries: bool
+    """The year's sum is what is rounded."""
     before: Accumulated
 
 
@@ -52,11 +58,10 @@ def grouped(benefit: Benefit, lines: Sequence[DetailLine]) -> dict[Group, int]:
     cost, limits = cost_of(benefit.base), list(enumerate(benefit.limits))
     groups: dict[Group, int] = {}
     for line in lines:
-        key, category = _FREE, line.category
+        key, category = FREE, line.category
         for index, limit in limits:
             if category in limit.lines.categories and limit.lines.names(line.name):
-                item = line.occurred_on.isoformat() if limit.occasions_max else limit.item(line.code)
-                key = (index, item or ALL_ITEMS)
+                key = (index, _item(limit, line))
                 break
         groups[key] = groups.get(key, 0) + sum(cost(line))
     if groups and min(groups.values()) < 0:
@@ -64,57 +69,115 @@ def grouped(benefit: Benefit, lines: Sequence[DetailLine]) -> dict[Group, int]:
     return dict(sorted(groups.items()))
 
 
+def _item(limit: Limit, line: DetailLine) -> str:
+    if limit.occasions_max:
+        return line.occurred_on.isoformat()
+    return line.sn if limit.within == "line" else limit.item(line.code) or ALL_ITEMS
+
+
 def calculate(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> BenefitResult:
     """What the benefit comes to before the caps of the year and of the cost; appends its trace."""
     benefit, before = basis.benefit, basis.before
     _keep_occasions(basis, groups, steps)
     eligible = sum(groups.values())
-    borne = min(eligible, max(basis.deductible_year_fen - before.deductible_fen, 0))
+    borne = min(eligible, max(basis.deductible_fen - basis.borne_before_fen, 0))
     after = eligible - borne
     if benefit.deductible is not None:
-        given = {"deductible_year_fen": basis.deductible_year_fen, "used_before_fen": before.deductible_fen}
-        steps.append(
-            Step("benefit.deductible", benefit, given, {"deductible_fen": borne, "after_fen": after})
-        )
-    numerators, payable = dict.fromkeys(groups, 0), Fen(0)
-    if after:
-        given_ratio = {
-            "after_fen": after,
-            "ratio": format_ratio(basis.ratio_bp),
-            "status": "pre_existing" if basis.reduced else "standard",
+        given = {
+            "within": benefit.deductible.within,
+            "deductible_whole_fen": basis.deductible_fen,
+            "used_before_fen": basis.borne_before_fen,
         }
-        exact = _yuan(after * basis.ratio_bp, BASIS)
-        steps.append(Step("benefit.ratio", benefit, given_ratio, {"calculated_yuan": exact}))
-        numerators = _limited(basis, groups, after * basis.ratio_bp, eligible * BASIS, steps)
-        payable = portion(sum(numerators.values()), 1, eligible * BASIS)
-        steps.append(Step("benefit.rounded", benefit, {}, {"payable_fen": payable}))
+        found = {"deductible_fen": borne, "after_fen": after}
+        steps.append(Step("benefit.deductible", benefit, given, found))
+    numerators, payable, carried = dict.fromkeys(groups, 0), Fen(0), 0
+    if after:
+        weighted = _weigh(basis, after, steps)
+        numerators = _limited(basis, groups, weighted, eligible * BASIS, steps)
+        exact = sum(numerators.values())
+        payable = _rounded(exact, eligible, before.carried if basis.carries else 0)
+        carried = exact // eligible - payable * BASIS if basis.carries else 0
+        steps.append(_rounding(basis, payable))
     shares = _shares(numerators, eligible * BASIS, payable)
     return BenefitResult(
-        benefit, Fen(eligible), Fen(borne), basis.ratio_bp, payable, _limit_use(benefit, shares)
+        benefit=benefit,
+        eligible_fen=Fen(eligible),
+        deductible_fen=Fen(borne),
+        ratio_bp=basis.scale.effective_bp(after),
+        payable_fen=payable,
+        limits=_limit_use(benefit, shares),
+        after_fen=after if benefit.ratio.tiers else 0,
+        carried=carried,
     )
+
+
+def calculate_fixed(basis: Basis, fixed: Fixed, days: int, steps: list[Step]) -> BenefitResult:
+    """An amount for each stay, or for each day beyond those that the terms leave out, up to their most."""
+    benefit, before = basis.benefit, basis.before
+    counted = 1
+    if fixed.per == "day":
+        left = [max(days - fixed.days_after, 0)]
+        if fixed.days_max_stay is not None:
+            left.append(fixed.days_max_stay - before.stay[FIXED_DAYS, ALL_ITEMS])
+        if fixed.days_max_year is not None:
+            left.append(fixed.days_max_year - before.year[FIXED_DAYS, ALL_ITEMS])
+        counted = max(min(left), 0)
+    eligible = counted * fixed.amount_fen
+    given = {"amount_fen": fixed.amount_fen, "per": fixed.per, "days": days, "days_after": fixed.days_after}
+    steps.append(Step("benefit.fixed", benefit, given, {"counted": counted, "eligible_fen": eligible}))
+    payable = portion(_weigh(basis, eligible, steps), 1, BASIS) if eligible else Fen(0)
+    use = {FIXED_DAYS: {ALL_ITEMS: counted}} if fixed.per == "day" and payable else {}
+    ratio_bp = basis.scale.effective_bp(eligible)
+    return BenefitResult(benefit, Fen(eligible), Fen(0), ratio_bp, payable, use)
+
+
+def _weigh(basis: Basis, after: int, steps: list[Step]) -> int:
+    """What the costs beyond the deductible come to, in 1/10000 fen; with its step, or one a tier."""
+    scale, benefit = basis.scale, basis.benefit
+    status = {"status": "pre_existing" if scale.reduced else "standard"}
+    for tier, fen in scale.bands(after) if scale.tiers else ():
+        rate = tier.rate.bp(scale.reduced)
+        given = {"above_fen": tier.above_fen, "part_fen": fen, "ratio": format_ratio(rate), **status}
+        steps.append(Step("benefit.tier", benefit, given, {"calculated_yuan": _yuan(fen * rate, BASIS)}))
+    weighted = scale.weigh(after)
+    if not scale.tiers:
+        given = {"after_fen": after, "ratio": format_ratio(scale.ratio_bp), **status}
+        found = {"calculated_yuan": _yuan(weighted, BASIS)}
+        steps.append(Step("benefit.ratio", benefit, given, found))
+    return weighted
+
+
+def _rounding(basis: Basis, payable: int) -> Step:
+    if not basis.carries:
+        return Step("benefit.rounded", basis.benefit, {}, {"payable_fen": payable})
+    given = {"carried_yuan": _yuan(basis.before.carried, BASIS)}
+    return Step("benefit.rounded_year", basis.benefit, given, {"payable_fen": payable})
+
+
+def _rounded(numerator: int, eligible: int, carried: int) -> Fen:
+    """numerator / (eligible x 10000) and what is carried, half-up to the fen; carried may be negative."""
+    return portion(max(numerator + carried * eligible, 0), 1, eligible * BASIS)
 
 
 def reduced_to(result: BenefitResult, payable: int) -> BenefitResult:
     """The result cut to a lower amount by a cap: what its limits have used shrinks in proportion."""
-    limits = {limit.id: limit for limit in result.benefit.limits}
+    counts = {limit.id for limit in result.benefit.limits if limit.occasions_max is not None} | {FIXED_DAYS}
     weights = {
         (limit_id, item): amount
         for limit_id, items in result.limits.items()
         for item, amount in items.items()
-        if limits[limit_id].occasions_max is None
+        if limit_id not in counts
     }
     weights["", ""] = result.payable_fen - sum(weights.values())
     scaled = {key: amount * payable for key, amount in weights.items()}
     shares = _shares(scaled, result.payable_fen, payable)
     use: dict[str, dict[str, int]] = {
-        limit_id: dict(items)
-        for limit_id, items in result.limits.items()
-        if payable and limits[limit_id].occasions_max is not None
+        limit_id: dict(items) for limit_id, items in result.limits.items() if payable and limit_id in counts
     }
     for (limit_id, item), share in shares.items():
         if limit_id and share:
             use.setdefault(limit_id, {})[item] = share
-    return replace(result, payable_fen=Fen(payable), limits=use)
+    return replace(result, payable_fen=Fen(payable), limits=use, carried=0)
 
 
 def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> None:
@@ -144,7 +207,7 @@ def _limited(
         numerator = eligible * factor
         limit = basis.benefit.limits[index] if index >= 0 else None
         if limit is not None and limit.paid_max_fen is not None:
-            used = (basis.before.stay if limit.within == "stay" else basis.before.year)[limit.id, item]
+            used = 0 if limit.within == "line" else getattr(basis.before, limit.within)[limit.id, item]
             left = max(limit.paid_max_fen - used, 0)
             if numerator > left * denominator:
                 given = {
@@ -181,6 +244,8 @@ def _limit_use(benefit: Benefit, shares: Mapping[Group, int]) -> dict[str, dict[
         if index < 0 or not share:
             continue
         limit = benefit.limits[index]
+        if limit.within == "line":
+            continue  # no later line is the same
         if limit.occasions_max is None:
             use.setdefault(limit.id, {})[item] = share
         else:
@@ -191,5 +256,6 @@ def _limit_use(benefit: Benefit, shares: Mapping[Group, int]) -> dict[str, dict[
 
 def _yuan(numerator: int, denominator: int) -> str:
     """numerator/denominator fen as yuan for a reader: two decimals, six where the fen is not whole."""
-    whole, rest = divmod(numerator, denominator)
-    return grouped_yuan(whole) + (f"{rest * 10**4 // denominator:04d}" if rest else "")
+    sign = "-" if numerator < 0 else ""
+    whole, rest = divmod(abs(numerator), denominator)
+    return sign + grouped_yuan(whole) + (f"{rest * 10**4 // denominator:04d}" if rest else "")

@@ -10,7 +10,7 @@ from engine.adjudication.messages import REASONS, STEPS, fill
 from engine.money import Fen
 from engine.terms.model import BASIS, Benefit, Terms, Text
 
-ENGINE_VERSION: Final = "adjudication/1"
+ENGINE_VERSION: Final = "adjudication/2"
 """Of the rules, not of the package: raised whenever any input could get another document."""
 
 
@@ -73,7 +73,11 @@ class BenefitResult:
     ratio_bp: int
     payable_fen: Fen
     limits: Mapping[str, Mapping[str, int]]
-    """Per limit and item: fen paid under it, or occasions paid for."""
+    """Per limit and item: fen paid under it, or occasions or days paid for."""
+    after_fen: int = 0
+    """Costs beyond the deductible, where the ratio has tiers."""
+    carried: int = 0
+    """What rounding keeps back for the next settlement, in 1/10000 fen, where the year's sum is rounded."""
 
     def document(self) -> dict[str, Any]:
         name = self.benefit.name
@@ -87,7 +91,7 @@ class BenefitResult:
         }
 
     def used(self) -> Used:
-        return Used(self.deductible_fen, self.payable_fen, self.limits)
+        return Used(self.deductible_fen, self.payable_fen, self.limits, self.after_fen, self.carried)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +116,39 @@ class Decision:
             "benefits": [result.document() for result in self.results],
             "reasons": [reason.document() for reason in self.reasons],
             "trace": [step.document(self.terms) for step in self.steps],
+            "clauses": self._clauses(),
             "terms": {"product": self.terms.product, "edition": self.terms.edition},
             "terms_digest": self.terms.digest_hex,
             "engine_version": ENGINE_VERSION,
             "settlement": self.settlement.document(),
             "used": used_document(self.results),
+            **self._co_insurers(),
+        }
+
+    def _clauses(self) -> dict[str, dict[str, str]]:
+        """The wording of every rule that the trace names."""
+        benefits = {step.benefit.code: step.benefit for step in self.steps if step.benefit is not None}
+        wordings = {f"{self.terms.full_name}/{code}": one.clause for code, one in sorted(benefits.items())}
+        wordings = {self.terms.full_name: self.terms.clause, **wordings}
+        return {rule: {"zh": text.zh, "en": text.en} for rule, text in wordings.items()}
+
+    def _co_insurers(self) -> dict[str, Any]:
+        """How the pool shares the payment; left out where there is no pool or nothing to pay."""
+        pool = self.terms.co_insurers
+        if not pool or not self.payable_fen:
+            return {}
+        shares = [self.payable_fen * one.share_bp // BASIS for one in pool[:-1]]
+        shares.append(self.payable_fen - sum(shares))
+        return {
+            "co_insurers": [
+                {"name": one.name, "payable_fen": fen} for one, fen in zip(pool, shares, strict=True)
+            ]
         }
 
 
 def used_document(results: tuple[BenefitResult, ...]) -> dict[str, Any]:
     """Benefit code -> what was used up of it; a benefit of which nothing was is left out."""
-    return {
-        result.benefit.code: result.used().document()
-        for result in results
-        if result.deductible_fen or result.payable_fen
-    }
+    return {result.benefit.code: result.used().document() for result in results if result.used().anything}
 
 
 def format_ratio(basis_points: int) -> str:

@@ -66,6 +66,13 @@ class Reader:
         self.refuse(key, "required" if value is None else "type", "is not a whole number from 0")
         return 0
 
+    def integer(self, key: str, default: int) -> int:
+        value = self.node.get(key, default)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER:
+            return value
+        self.refuse(key, "type", "is not a whole number")
+        return default
+
     def flag(self, key: str) -> bool:
         value = self.node.get(key, False)
         if not isinstance(value, bool):

@@ -5,13 +5,15 @@ A gate has three answers. What is not known, or what the terms leave open, is ne
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
+from engine.adjudication.coverage import Coverage
 from engine.settlement.model import DetailLine, Settlement
-from engine.terms.model import Benefit, Column, ListedItem
+from engine.terms.model import BasePart, Benefit, Column, ListedItem
 
 
 class Answer(Enum):
@@ -50,9 +52,13 @@ def concerned(benefit: Benefit, settlement: Settlement) -> Answer:
     return Answer.UNCLEAR if not visit or visit in concern.visit_types_unclear else Answer.NO
 
 
-def obstacles(benefit: Benefit, settlement: Settlement) -> Iterator[Obstacle]:
+def obstacles(benefit: Benefit, coverage: Coverage, settlement: Settlement) -> Iterator[Obstacle]:
     """The gates that do not answer yes."""
     requires = benefit.requires
+    covered_on = coverage.effective + timedelta(days=requires.waiting_days)
+    if requires.waiting_days and not coverage.continuous_years and settlement.admitted_on < covered_on:
+        facts = {"waiting_days": requires.waiting_days, "covered_on": covered_on.isoformat()}
+        yield Obstacle("gate.waiting", Answer.NO, facts)
     ward, area, diagnosis = settlement.ward_type, settlement.insured_area, settlement.main_diagnosis
     if requires.insured_areas and not area:
         yield Obstacle("gate.insured_area_unknown", Answer.UNCLEAR, {})
@@ -70,7 +76,7 @@ def obstacles(benefit: Benefit, settlement: Settlement) -> Iterator[Obstacle]:
             yield Obstacle("gate.ward_type_unclear", Answer.UNCLEAR, {"ward_type": ward})
         else:
             yield Obstacle("gate.ward_type", Answer.NO, {"ward_type": ward})
-    if requires.diagnoses and not _indicated(diagnosis, requires.diagnoses):
+    if requires.diagnoses and not indicated(diagnosis, requires.diagnoses):
         yield Obstacle("gate.diagnosis_unclear", Answer.UNCLEAR, {"main_diagnosis": diagnosis or ""})
 
 
@@ -87,38 +93,57 @@ def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]
         return Selection(taken, [], [])
     selection = Selection([], [], [])
     for line in taken:
-        item = _item_of(line, items.items)
+        item = item_of(line, items.items)
         if item is None:
             if not items.complete:
                 selection.not_listed.append(line)
-        elif item.diagnoses and not _indicated(settlement.main_diagnosis, item.diagnoses):
+        elif item.diagnoses and not indicated(settlement.main_diagnosis, item.diagnoses):
             selection.not_indicated.append(line)
         else:
             selection.taken.append(line)
     return selection
 
 
+_Cost = Callable[[Any], tuple[int, ...]]
+
+
 @cache
-def cost_of(columns: tuple[Column, ...]) -> Callable[[DetailLine | Settlement], tuple[int, ...]]:
-    """Reads the columns that count off a line or a whole settlement: fen, one a column."""
+def cost_of(base: tuple[BasePart, ...]) -> _Cost:
+    """Reads the columns that count off a line: fen, one a column."""
+    if len(base) == 1 and not base[0].categories:
+        return _columns(base[0].columns)
+    readers = {category: _columns(part.columns) for part in base for category in part.categories}
+    return lambda line: readers[line.category](line) if line.category in readers else ()
+
+
+def _columns(columns: tuple[Column, ...]) -> _Cost:
     names = [f"{column}_fen" for column in columns]
     if len(names) > 1:
         return attrgetter(*names)
-    only: Callable[[DetailLine | Settlement], int] = attrgetter(names[0])
+    only: Callable[[Any], int] = attrgetter(names[0])
     return lambda bill: (only(bill),)
 
 
-def base_fen(bill: DetailLine | Settlement, columns: tuple[Column, ...]) -> int:
-    """The cost that counts, of one line or of a whole settlement: fen."""
-    return sum(cost_of(columns)(bill))
+@cache
+def columns_of(base: tuple[BasePart, ...]) -> tuple[Column, ...]:
+    """Every column that counts for some line, sorted."""
+    return tuple(sorted({column for part in base for column in part.columns}))
 
 
-def _indicated(diagnosis: str | None, prefixes: tuple[str, ...]) -> bool:
+def base_fen(settlement: Settlement, base: tuple[BasePart, ...]) -> int:
+    """The cost of a whole settlement in the columns that count: fen; 0 where there are none."""
+    return sum(_columns(columns_of(base))(settlement)) if base else 0
+
+
+def indicated(diagnosis: str | None, prefixes: tuple[str, ...]) -> bool:
     return diagnosis is not None and diagnosis.startswith(prefixes)
 
 
-def _item_of(line: DetailLine, items: Sequence[ListedItem]) -> ListedItem | None:
+def item_of(line: DetailLine, items: Sequence[ListedItem]) -> ListedItem | None:
+    """The entry of a list that the line is, on its day."""
     for item in items:
+        if not item.first_day <= line.occurred_on <= item.last_day:
+            continue
         if item.name in line.name or (item.codes and line.code.startswith(item.codes)):
             return item
     return None

@@ -13,6 +13,8 @@ from engine.terms.model import OrderKey, Terms
 OrderValue = str | date | datetime
 ALL_ITEMS = "all"
 """The item under which a shared limit is counted."""
+FIXED_DAYS = "fixed-days"
+"""The limit under which the days of a fixed benefit are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,28 @@ class SettlementRef:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What one decision used up of one benefit: fen, and per limit and item fen paid or occasions."""
+    """What one decision used up of one benefit: fen, and per limit and item fen paid, occasions or days."""
 
     deductible_fen: int
     paid_fen: int
     limits: Mapping[str, Mapping[str, int]]
+    after_fen: int = 0
+    """Costs beyond the deductible, where the ratio has tiers."""
+    carried: int = 0
+    """What rounding kept back (below 0: gave), in 1/10000 fen, where the year's sum is rounded."""
 
     def document(self) -> dict[str, Any]:
+        own = {"after_fen": self.after_fen, "carried": self.carried}
         return {
             "deductible_fen": self.deductible_fen,
             "paid_fen": self.paid_fen,
             "limits": {limit: dict(items) for limit, items in self.limits.items()},
+            **{key: value for key, value in own.items() if value},
         }
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.deductible_fen or self.paid_fen or self.carried or self.after_fen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,10 @@ class PastDecision:
     settlement: SettlementRef
     used: Mapping[str, Used]
 
+    @property
+    def paid_fen(self) -> int:
+        return sum(used.paid_fen for used in self.used.values())
+
 
 @dataclass(slots=True)
 class Accumulated:
@@ -83,6 +99,11 @@ class Accumulated:
 
     deductible_fen: int = 0
     paid_fen: int = 0
+    after_fen: int = 0
+    carried: int = 0
+    stay_deductible_fen: int = 0
+    stay_paid_fen: int = 0
+    stay_after_fen: int = 0
     year: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     stay: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
@@ -98,6 +119,10 @@ class Standing:
     """A decision earlier in order is in review: what it will use up is unknown."""
     earlier: int
     by_benefit: Mapping[str, Accumulated]
+    paid_elsewhere_fen: int = 0
+    """By other policies, for the same settlement."""
+    family_deductible_fen: Mapping[str, int] = field(default_factory=dict)
+    """By benefit: what other policies of the family bore of it, earlier in order."""
 
     def of(self, code: str) -> Accumulated:
         return self.by_benefit.get(code) or Accumulated()
@@ -113,20 +138,20 @@ _FIRST = Standing(False, False, False, 0, {})
 @dataclass(frozen=True, slots=True)
 class History:
     decisions: tuple[PastDecision, ...]
+    family: tuple[PastDecision, ...] = ()
+    """Of the other policies of a family: they count for a deductible that it bears together."""
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> "History":
-        """Read {"decisions": [decision documents]}. Raises DocumentInvalid with every violation."""
+        """Read {"decisions": [decision documents], "family": [decision documents]}; family may be left out.
+
+        Decisions of another product or edition count only where they are on the same settlement: what they
+        pay leaves less of its cost. Raises DocumentInvalid with every violation.
+        """
         reader = Reader(document, "history")
-        reader.only("decisions")
-        decisions = reader.node.get("decisions")
-        if not isinstance(decisions, list):
-            reader.refuse("decisions", "required" if decisions is None else "type", "is not a list")
-            raise DocumentInvalid(reader.violations)
-        past = tuple(
-            _past(Reader(node, "history", f"/decisions/{index}", reader.violations))
-            for index, node in enumerate(decisions)
-        )
+        reader.only("decisions", "family")
+        past = _decisions(reader, "decisions", reader.node.get("decisions"))
+        family = _decisions(reader, "family", reader.node.get("family", []))
         decided: set[tuple[str, str, tuple[str, str]]] = set()
         for index, one in enumerate(past):
             key = (one.product, one.edition, one.settlement.id)
@@ -136,7 +161,7 @@ class History:
                 decided.add(key)
         if reader.violations:
             raise DocumentInvalid(reader.violations)
-        return cls(past)
+        return cls(past, family)
 
     @classmethod
     def of(cls, decisions: Sequence[Mapping[str, Any]]) -> "History":
@@ -149,17 +174,18 @@ class History:
         Decisions of another product or edition say nothing of this policy year. A review has paid and
         used nothing yet: its own settlement may be decided again, what follows it may not.
         """
-        if not self.decisions:
+        if not self.decisions and not self.family:
             return _FIRST
         current = SettlementRef.of(settlement)
         at = current.order(terms.order_by)
         already = later = False
-        earlier = 0
+        earlier = elsewhere = 0
         in_review: set[tuple[str, str]] = set()
         decided: set[tuple[str, str]] = set()
         sums: dict[str, Accumulated] = {}
         for past in self.decisions:
             if past.product != terms.product or past.edition != terms.edition:
+                elsewhere += past.paid_fen if past.settlement.id == current.id else 0
                 continue
             ref, review = past.settlement, past.decision == "review"
             (in_review if review and ref.order(terms.order_by) < at else decided).add(ref.id)
@@ -175,7 +201,19 @@ class History:
                 )
                 _add(sums, past.used, same_stay)
         undecided = bool(in_review - decided - {current.id})
-        return Standing(already, later, undecided, earlier, sums)
+        family = _family(self.family, terms, at)
+        return Standing(already, later, undecided, earlier, sums, elsewhere, family)
+
+
+def _family(decisions: Sequence[PastDecision], terms: Terms, at: tuple[OrderValue, ...]) -> dict[str, int]:
+    """What the family's other policies of these terms bore before: fen by benefit."""
+    borne: dict[str, int] = {}
+    for past in decisions:
+        same = (past.product, past.edition) == (terms.product, terms.edition)
+        if same and past.settlement.order(terms.order_by) < at:
+            for code, used in past.used.items():
+                borne[code] = borne.get(code, 0) + used.deductible_fen
+    return borne
 
 
 def _add(sums: dict[str, Accumulated], used: Mapping[str, Used], same_stay: bool) -> None:
@@ -183,11 +221,27 @@ def _add(sums: dict[str, Accumulated], used: Mapping[str, Used], same_stay: bool
         total = sums.setdefault(code, Accumulated())
         total.deductible_fen += part.deductible_fen
         total.paid_fen += part.paid_fen
+        total.after_fen += part.after_fen
+        total.carried += part.carried
+        if same_stay:
+            total.stay_deductible_fen += part.deductible_fen
+            total.stay_paid_fen += part.paid_fen
+            total.stay_after_fen += part.after_fen
         for limit, items in part.limits.items():
             for item, amount in items.items():
                 total.year[limit, item] += amount
                 if same_stay:
                     total.stay[limit, item] += amount
+
+
+def _decisions(reader: Reader, key: str, nodes: object) -> tuple[PastDecision, ...]:
+    if not isinstance(nodes, list):
+        reader.refuse(key, "required" if nodes is None else "type", "is not a list")
+        return ()
+    return tuple(
+        _past(Reader(node, "history", f"/{key}/{index}", reader.violations))
+        for index, node in enumerate(nodes)
+    )
 
 
 def _past(reader: Reader) -> PastDecision:
@@ -222,4 +276,6 @@ def _used(reader: Reader) -> Used:
             for limit in limits.node
             for items in (limits.child(limit),)
         },
+        after_fen=reader.count("after_fen", 0),
+        carried=reader.integer("carried", 0),
     )

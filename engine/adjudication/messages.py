@@ -36,9 +36,22 @@ REASONS: Final[Mapping[str, Text]] = {
         "住院延续到保单期满之后，条款未写明期满后的费用是否赔付。",
         "The stay runs past the policy's last day, and the terms do not say whether later costs count.",
     ),
-    "stay.tail_undecided": Text(
-        "住院延续到{covered_to}之后，无法按明细区分期内费用。",
-        "The stay runs past {covered_to}, and the bill does not tell the costs up to that day apart.",
+    "stay.days_undecided": Text(
+        "住院超出承保期间（自“{covered_from}”至“{covered_to}”），无法按明细区分期内费用。",
+        "The stay reaches beyond the days covered (from '{covered_from}' to '{covered_to}'), and the bill"
+        " does not tell the costs of those days apart.",
+    ),
+    "terms.not_yet_held": Text(
+        "本版条款自{holds_from}起入院适用，不适用于本次住院。",
+        "This wording of the terms holds for stays that begin on {holds_from} or later.",
+    ),
+    "reduction.class_unknown": Text(
+        "{name}：既往症类别“{classes}”未在条款中定义，赔付比例不能确定。",
+        "{name}: the terms do not define pre-existing class '{classes}', so the ratio is not known.",
+    ),
+    "reduction.diagnosis_unknown": Text(
+        "{name}：主要诊断不详，是否因既往症住院不能确定。",
+        "{name}: the main diagnosis is not known, nor whether a pre-existing condition reduces the ratio.",
     ),
     "history.later_decision": Text(
         "次序在后的结算已先行理算，须重新核定。",
@@ -95,6 +108,11 @@ REASONS: Final[Mapping[str, Text]] = {
         "{name}要求由本地医保结算，本次参保地为{insured_area}。",
         "{name} asks for settlement by the local basic insurance; this one is of area {insured_area}.",
     ),
+    "gate.waiting": Text(
+        "{name}的等待期为{waiting_days}天，{covered_on}以前入院不赔付。",
+        "{name} has a waiting period of {waiting_days} days: a stay that begins before {covered_on} is not"
+        " covered.",
+    ),
     "gate.hospital": Text(
         "就诊医院不在{name}的指定医院之列。", "The hospital is not a designated one of {name}."
     ),
@@ -126,6 +144,11 @@ STEPS: Final[Mapping[str, Text]] = {
         "期满后延至{covered_to}，此后的{lines_left_out}项费用不计。",
         "Past the last day, cover runs to {covered_to}; {lines_left_out} later lines are left out.",
     ),
+    "policy.own_days": Text(
+        "跨年度住院按各年度自身日期计算，{covered_from}以前的费用属上一年度；期外{lines_left_out}项不计。",
+        "A stay across two years, each on its own days: costs before {covered_from} are the year's before;"
+        " {lines_left_out} lines of other days are left out.",
+    ),
     "history.year": Text(
         "本年度此前已理算{earlier}次，已赔付{paid}元。",
         "Earlier this policy year: {earlier} decisions, {paid} yuan paid.",
@@ -145,13 +168,22 @@ STEPS: Final[Mapping[str, Text]] = {
         "{name}: {occasions_max} a year, {occasions_before} paid before; {left_out} yuan are left out.",
     ),
     "benefit.deductible": Text(
-        "年度免赔额{deductible_year}元，此前已扣{used_before}元，本次扣{deductible}元，余{after}元。",
-        "Annual deductible {deductible_year} yuan, {used_before} borne before, {deductible} now;"
+        "{within_zh}免赔额{deductible_whole}元，此前已扣{used_before}元，本次扣{deductible}元，余{after}元。",
+        "Deductible of {within_en} {deductible_whole} yuan, {used_before} borne before, {deductible} now;"
         " {after} yuan remain.",
     ),
     "benefit.ratio": Text(
         "按{ratio}比例（{status_zh}）计{calculated_yuan}元。",
         "At {ratio} ({status_en}) this comes to {calculated_yuan} yuan.",
+    ),
+    "benefit.tier": Text(
+        "超过{above}元部分{part}元，按{ratio}比例（{status_zh}）计{calculated_yuan}元。",
+        "{part} yuan above {above} yuan at {ratio} ({status_en}) come to {calculated_yuan} yuan.",
+    ),
+    "benefit.fixed": Text(
+        "{name}：定额每{per_zh}{amount}元；住院{days}天，免给付{days_after}天，计{counted}{per_zh}，合{eligible}元。",
+        "{name}: {amount} yuan a {per_en}; {days} days in hospital, {days_after} of them not paid for;"
+        " {counted} count, together {eligible} yuan.",
     ),
     "benefit.limit": Text(
         "{name}（{item}）限额{paid_max}元，此前已赔{used_before}元，由{calculated_yuan}元减为{limited}元。",
@@ -159,9 +191,25 @@ STEPS: Final[Mapping[str, Text]] = {
         " {calculated_yuan} becomes {limited} yuan.",
     ),
     "benefit.rounded": Text("四舍五入到分：{payable}元。", "Rounded half-up to the fen: {payable} yuan."),
+    "benefit.rounded_year": Text(
+        "按年度累计四舍五入到分，此前结余{carried_yuan}元：{payable}元。",
+        "Rounded half-up to the fen over the year, {carried_yuan} yuan kept back before: {payable} yuan.",
+    ),
+    "benefit.stay_cap": Text(
+        "{name}每次住院限额{cap}元，本次住院此前已赔{used_before}元，减为{payable}元。",
+        "{name}: {cap} yuan a stay, {used_before} paid for it before; this becomes {payable} yuan.",
+    ),
     "benefit.cap": Text(
         "{name}年度限额{cap}元，此前已赔{used_before}元，减为{payable}元。",
         "{name}: {cap} yuan a year, {used_before} paid before; this becomes {payable} yuan.",
+    ),
+    "total.shared_cap": Text(
+        "{name}共用限额{cap}元，此前已赔{used_before}元，减为{payable}元。",
+        "{name}: {cap} yuan together, {used_before} paid before; this becomes {payable} yuan.",
+    ),
+    "total.elsewhere": Text(
+        "本次剩余费用{cost_left}元，其中{elsewhere}元已由其他保单赔付。",
+        "Of {cost_left} yuan of cost left, other policies have paid {elsewhere} yuan.",
     ),
     "total.aggregate_cap": Text(
         "各项责任年度总限额{cap}元，此前已赔{used_before}元，减为{payable}元。",
@@ -184,6 +232,8 @@ _WORDS: Final[Mapping[str, Mapping[str, Text]]] = {
         "standard": Text("非既往症", "standard"),
         "pre_existing": Text("既往症", "pre-existing condition"),
     },
+    "within": {"year": Text("年度", "the year"), "stay": Text("每次住院", "the stay")},
+    "per": {"day": Text("天", "day"), "stay": Text("次", "stay")},
     "decision": {
         "pay": Text("赔付", "pay"),
         "nothing": Text("无可赔付", "nothing"),

@@ -59,11 +59,12 @@ def document_of(settlement: Settlement) -> dict[str, Any]:
     }
     if settlement.age_years is not None:
         setlinfo["age"] = str(settlement.age_years)
-    diagnoses = [{"diag_code": settlement.main_diagnosis, "maindiag_flag": "1"}]
+    main = [settlement.main_diagnosis] if settlement.main_diagnosis else []
+    diagnoses = [*((code, "1") for code in main), *((code, "0") for code in settlement.other_diagnoses)]
     return {
         "schema": MINIMISED_SCHEMA,
         "setlinfo": setlinfo,
-        "diseinfo": diagnoses if settlement.main_diagnosis else [],
+        "diseinfo": [{"diag_code": code, "maindiag_flag": flag} for code, flag in diagnoses],
         "feedetail": [_row(line) for line in settlement.lines],
     }
 

@@ -72,6 +72,8 @@ class Settlement:
     """At admission."""
     main_diagnosis: str | None
     """ICD-10 code of the main diagnosis."""
+    other_diagnoses: tuple[str, ...]
+    """ICD-10 codes of the stay's other diagnoses, sorted."""
     total_fen: Fen
     own_pay_fen: Fen
     over_limit_fen: Fen
@@ -85,6 +87,11 @@ class Settlement:
     other_compensation_fen: Fen
     """Already received for this stay from elsewhere (employer, commercial cover, charity)."""
     lines: tuple[DetailLine, ...]
+
+    @property
+    def self_pay_fen(self) -> Fen:
+        """自付: what the funds, 自费 and 超限价 leave of the total, never below 0."""
+        return Fen(max(self.total_fen - self.fund_fen - self.own_pay_fen - self.over_limit_fen, 0))
 
     @classmethod
     def parse(cls, native: Mapping[str, Any], register: HospitalRegister | None = None) -> "Settlement":
@@ -118,6 +125,11 @@ class Settlement:
             main_diagnosis=next(
                 (row["diag_code"] for row in checked.rows["diseinfo"] if row.get("maindiag_flag") == "1"),
                 None,
+            ),
+            other_diagnoses=tuple(
+                sorted(
+                    {row["diag_code"] for row in checked.rows["diseinfo"] if row.get("maindiag_flag") != "1"}
+                )
             ),
             total_fen=totals.medfee,
             own_pay_fen=totals.parts["fulamt_ownpay_amt"],

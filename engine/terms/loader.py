@@ -17,11 +17,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from engine.money import MoneyError
-from engine.terms.document import build, to_authored, to_document
+from engine.terms.build import build
+from engine.terms.document import to_authored, to_document
+from engine.terms.findings import Finding
+from engine.terms.findings import Path as NodePath
 from engine.terms.model import Terms
 from engine.terms.problems import Problem, TermsInvalid
-from engine.terms.rules import Finding, check_rules
-from engine.terms.rules import Path as NodePath
+from engine.terms.rules import check_rules
 
 MAX_BYTES = 1 << 18
 """A product file is a few kilobytes; beyond this it is not one."""
@@ -136,7 +138,8 @@ def _of_schema(error: ValidationError) -> Iterator[Finding]:
             if key not in instance:
                 yield Finding(path, "schema.required", f"{key} is missing")
     elif kind == "oneOf":
-        yield Finding(path, "schema.one_of", "exactly one of paid_max_yuan and occasions_max is stated")
+        forms = " and ".join(form["required"][0] for form in stated)
+        yield Finding(path, "schema.one_of", f"exactly one of {forms} is stated")
     elif kind == "pattern":
         yield Finding(path, "schema.pattern", f"{instance!r} does not have the form {stated}")
     else:

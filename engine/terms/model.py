@@ -16,7 +16,8 @@ BASIS = 10_000
 
 OrderKey = Literal["settled_at", "discharged_on", "admitted_on", "setl_id"]
 LadderBasis = Literal["continuous_years", "claim_free_years"]
-Column = Literal["own_pay", "over_limit", "pre_self_pay"]
+Column = Literal["own_pay", "over_limit", "pre_self_pay", "in_scope", "self_pay"]
+Within = Literal["stay", "year"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class ListedItem:
     name: str
     codes: tuple[str, ...]
     diagnoses: tuple[str, ...]
+    first_day: date
+    last_day: date
+    """On the list for costs of these days, both included; date.min and date.max where open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,9 @@ class Requirements:
     hospitals: tuple[str, ...]
     diagnoses: tuple[str, ...]
     """ICD-10 prefixes of the main diagnosis. Another one goes to review: coding practice varies."""
+    waiting_days: int
+    """A stay that begins earlier than so many days after the policy's first is not covered (等待期); 0 is
+    none. Whoever comes without a gap from a policy before has waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +117,17 @@ class LadderStep:
 
 @dataclass(frozen=True, slots=True)
 class Deductible:
-    """An annual deductible (年度免赔额) with its no-claim or renewal ladder."""
+    """A deductible (免赔额), of the policy year or of each stay, with its no-claim or renewal ladder."""
 
     amount_fen: Fen
     ladder_by: LadderBasis | None
     steps: tuple[LadderStep, ...]
     """Ascending in years."""
+    within: Within
+    shared_id: str
+    """Of the terms' shared deductible that this is; empty for a benefit's own."""
+    family: bool
+    """Borne once by all policies of the family together."""
 
     def for_years(self, years: int) -> Fen:
         """The year's deductible of someone with so many years on the ladder."""
@@ -128,11 +140,47 @@ class Deductible:
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """Basis points; the reduced one applies to a person with a pre-existing condition (既往症)."""
+class Rate:
+    """Basis points; the reduced one applies where the terms reduce for a pre-existing condition (既往症)."""
 
     standard_bp: int
     pre_existing_bp: int
+
+    def bp(self, reduced: bool) -> int:
+        return self.pre_existing_bp if reduced else self.standard_bp
+
+
+@dataclass(frozen=True, slots=True)
+class RatioRow:
+    """A row of a ratio matrix: its rate applies where all that it names fits; what is empty always does."""
+
+    hospital_grades: frozenset[int]
+    hospitals: tuple[str, ...]
+    """Prefixes of fixmedins_code."""
+    insured_areas: tuple[str, ...]
+    continuous_years_min: int
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The rate of what lies above an amount (分段赔付), up to the next tier's."""
+
+    above_fen: Fen
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """What share of the costs beyond the deductible is paid."""
+
+    rate: Rate
+    """Where no row fits and there are no tiers."""
+    rows: tuple[RatioRow, ...]
+    """The first that fits applies."""
+    tiers: tuple[Tier, ...]
+    """Ascending, from 0; of the costs beyond the deductible."""
+    tiers_within: Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +195,7 @@ class Limit:
     lines: LineSelector
     per_item: bool
     """True: each item has the limit to itself (one drug); False: all selected lines share it."""
-    within: Literal["stay", "year"]
+    within: Literal["line", "stay", "year"]
     paid_max_fen: Fen | None
     occasions_max: int | None
     item_code_prefix: dict[str, int]
@@ -160,6 +208,66 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class BasePart:
+    """Columns that count (自费, 超限价, ...), of the lines of some fee categories; empty: of all lines."""
+
+    categories: frozenset[str]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """An amount that does not depend on the cost (定额给付): for each day in hospital or for each stay."""
+
+    amount_fen: Fen
+    per: Literal["day", "stay"]
+    days_after: int
+    """Days of each stay that are not paid for."""
+    days_max_stay: int | None
+    days_max_year: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCap:
+    """On what some benefits pay together, in the policy year or for one stay."""
+
+    id: str
+    name: Text
+    benefits: frozenset[str]
+    paid_max_fen: Fen
+    within: Within
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A class of pre-existing conditions (既往症分类): ICD-10 prefixes."""
+
+    code: str
+    name: Text
+    diagnoses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CoInsurer:
+    """One of the pool (共保体); the last one takes what the others' shares, rounded down, leave."""
+
+    name: str
+    share_bp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which wording of an edition this is: it holds for stays from one day, and is known from another.
+
+    A version that holds from before it was known is retroactive: what was decided is decided again.
+    """
+
+    number: int
+    holds_from: date
+    known_from: date
+
+
+@dataclass(frozen=True, slots=True)
 class Benefit:
     code: str
     name: Text
@@ -169,11 +277,14 @@ class Benefit:
     lines: LineSelector | None
     """None: the settlement's own totals are the base and no detail line is needed."""
     items: ItemList | None
-    base: tuple[Column, ...]
+    base: tuple[BasePart, ...]
+    """Empty where `fixed` says what is paid."""
+    fixed: Fixed | None
     deductible: Deductible | None
     ratio: Ratio
     cap_fen: Fen | None
     """On what is paid in the policy year."""
+    stay_cap_fen: Fen | None
     limits: tuple[Limit, ...]
 
 
@@ -186,12 +297,20 @@ class Terms:
     name: Text
     clause: Text
     """The rules common to all benefits: period, indemnity, order, rounding."""
+    version: Version | None
     period: Period | None
     order_by: tuple[OrderKey, ...]
-    stay_belongs_to: Literal["admission", "discharge"] | None
+    stay_belongs_to: Literal["admission", "discharge", "each_day"] | None
     tail: Tail | None
+    conditions: tuple[Condition, ...]
+    reduced_by: Literal["person", "cause", "stay"]
+    """What a pre-existing condition reduces: all that the person has, stays because of it (by main
+    diagnosis), or stays at which it was treated too (by any diagnosis)."""
+    caps: tuple[SharedCap, ...]
     aggregate_cap_fen: Fen | None
-    rounding: Literal["half_up_fen_once"]
+    co_insurers: tuple[CoInsurer, ...]
+    rounding: Literal["half_up_fen_once", "half_up_fen_year"]
+    """Once for each benefit of a settlement, or of the policy year: then a settlement gets the difference."""
     benefits: tuple[Benefit, ...]
     """In the order in which they are evaluated: a line goes to the first that takes it."""
     canonical: str

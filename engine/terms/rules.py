@@ -1,162 +1,118 @@
-"""What a schema cannot say about a product: each rule reads the authored form and yields what it finds."""
+"""What a schema cannot say about an edition: each rule reads the authored form and yields what it finds."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from engine.money import parse_yuan
+from engine.terms.benefit_rules import BENEFIT_RULES
+from engine.terms.findings import Finding, Path, check_days, check_ladder, check_overlap
 
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken rule at a path of the authored form."""
-
-    path: Path
-    rule: str
-    message: str
+_IDENTIFIED_BY = {
+    "benefits": "code",
+    "conditions": "code",
+    "limits": "id",
+    "deductibles": "id",
+    "caps": "id",
+    "known": "name",
+    "co_insurers": "name",
+    "steps": "at_least",
+    "rows": "when",
+}
+"""What tells the entries of a list apart. Tiers have an order of their own."""
 
 
 def check_rules(authored: Mapping[str, Any]) -> list[Finding]:
     """All findings in a form that the schema has already accepted."""
-    findings = list(_period(authored))
-    findings += _repeated(authored, ())
-    aggregate = authored.get("aggregate_cap_yuan")
+    findings = [finding for rule in _EDITION_RULES for finding in rule(authored)]
     for index, benefit in enumerate(authored["benefits"]):
-        for rule in _BENEFIT_RULES:
-            findings += rule(benefit, ("benefits", index))
-        cap = benefit.get("cap_yuan")
-        if cap is not None and aggregate is not None and parse_yuan(cap) > parse_yuan(aggregate):
-            message = f"{cap} is above the aggregate cap {aggregate}"
-            findings.append(Finding(("benefits", index, "cap_yuan"), "cap.above_aggregate", message))
+        for rule in BENEFIT_RULES:
+            findings += rule(benefit, authored, ("benefits", index))
     return findings
 
 
-def _period(authored: Mapping[str, Any]) -> Iterator[Finding]:
-    period = authored.get("period")
-    if period is None:
-        return
-    days: list[date] = []
-    for key in ("from", "to"):
-        try:
-            days.append(date.fromisoformat(period[key]))
-        except ValueError:
-            yield Finding(("period", key), "period.no_such_day", f"{period[key]} is no calendar day")
-    if len(days) == 2 and days[1] < days[0]:
-        yield Finding(
-            ("period", "to"), "period.out_of_order", f"ends on {days[1]}, before it begins on {days[0]}"
-        )
+def _days(authored: Mapping[str, Any]) -> Iterator[Finding]:
+    period, version = authored.get("period", {}), authored.get("version", {})
+    yield from check_days(period, ("from", "to"), ("period",), "period")
+    for key in ("holds_from", "known_from"):  # a wording may hold from before it was known
+        yield from check_days(version, (key, key), ("version",), "version")
+    if period and version and version["holds_from"] > period["to"]:
+        message = f"holds from {version['holds_from']}, after the period's last day {period['to']}"
+        yield Finding(("version", "holds_from"), "version.after_period", message)
 
 
-_IDENTIFIED_BY = {"benefits": "code", "limits": "id", "known": "name", "steps": "at_least"}
+def _repeated(authored: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _repeated_in(authored, ())
 
 
-def _repeated(node: Any, path: Path) -> Iterator[Finding]:
+def _repeated_in(node: Any, path: Path) -> Iterator[Finding]:
     """A code, id or name that stands twice in one list, at any depth."""
     if isinstance(node, Mapping):
         for key, value in node.items():
-            yield from _repeated(value, (*path, key))
+            yield from _repeated_in(value, (*path, key))
     elif isinstance(node, list):
         key = _IDENTIFIED_BY.get(str(path[-1]))
         seen: set[str] = set()
         for index, item in enumerate(node):
-            yield from _repeated(item, (*path, index))
-            name = item[key] if key else item
-            if str(name) in seen:
+            yield from _repeated_in(item, (*path, index))
+            if isinstance(item, Mapping) and (key is None or key not in item):
+                continue
+            name = str(item[key] if key else item)
+            if name in seen:
+                here = (*path, index, key) if key else (*path, index)
+                yield Finding(here, "code.repeated", f"{name} stands twice")
+            seen.add(name)
+
+
+def _caps(authored: Mapping[str, Any]) -> Iterator[Finding]:
+    aggregate = authored.get("aggregate_cap_yuan")
+    codes = [benefit["code"] for benefit in authored["benefits"]]
+    for index, cap in enumerate(authored.get("caps", ())):
+        for place, code in enumerate(cap["over"]):
+            if code not in codes:
                 yield Finding(
-                    (*path, index, key) if key else (*path, index), "code.repeated", f"{name} stands twice"
+                    ("caps", index, "over", place), "cap.of_no_benefit", f"there is no benefit {code}"
                 )
-            seen.add(str(name))
+        if aggregate is not None and parse_yuan(cap["paid_max_yuan"]) > parse_yuan(aggregate):
+            message = f"{cap['paid_max_yuan']} is above the aggregate cap {aggregate}"
+            yield Finding(("caps", index, "paid_max_yuan"), "cap.above_aggregate", message)
 
 
-def _ratio(benefit: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    ratio = benefit["ratio"]
-    for key, value in ratio.items():
-        if Decimal(value) > 1:
-            yield Finding((*path, "ratio", key), "ratio.above_one", f"{value} pays more than the cost")
-    if Decimal(ratio.get("pre_existing", ratio["standard"])) > Decimal(ratio["standard"]):
-        yield Finding(
-            (*path, "ratio", "pre_existing"),
-            "ratio.reduced_above_standard",
-            f"{ratio['pre_existing']} is above the standard ratio {ratio['standard']}",
-        )
+def _deductibles(authored: Mapping[str, Any]) -> Iterator[Finding]:
+    borne = {benefit.get("deductible", {}).get("shared") for benefit in authored["benefits"]}
+    for index, deductible in enumerate(authored.get("deductibles", ())):
+        if deductible["id"] not in borne:
+            message = f"no benefit bears {deductible['id']}"
+            yield Finding(("deductibles", index, "id"), "deductible.unused", message)
+        yield from check_ladder(deductible, ("deductibles", index))
+        if deductible.get("family") and deductible.get("per_stay"):
+            message = "a stay is one person's: a family bears a deductible over the year"
+            yield Finding(("deductibles", index, "per_stay"), "deductible.family_of_stay", message)
 
 
-def _deductible(benefit: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    deductible = benefit.get("deductible")
-    if deductible is None:
-        return
-    amount, cap = deductible["amount_yuan"], benefit.get("cap_yuan")
-    if cap is not None and parse_yuan(cap) < parse_yuan(amount):
-        yield Finding((*path, "cap_yuan"), "cap.below_deductible", f"{cap} is below the deductible {amount}")
-    years, before = 0, amount
-    for index, step in enumerate(deductible.get("ladder", {}).get("steps", ())):
-        here = (*path, "deductible", "ladder", "steps", index)
-        if step["at_least"] < years:
-            yield Finding(
-                (*here, "at_least"), "ladder.out_of_order", f"{step['at_least']} years stand after {years}"
-            )
-        if parse_yuan(step["amount_yuan"]) >= parse_yuan(before):
-            yield Finding(
-                (*here, "amount_yuan"),
-                "ladder.not_descending",
-                f"{step['amount_yuan']} is not below {before}: a longer record never costs more",
-            )
-        years, before = step["at_least"], step["amount_yuan"]
+def _conditions(authored: Mapping[str, Any]) -> Iterator[Finding]:
+    conditions = authored.get("conditions", ())
+    lists: dict[Path, list[str]] = {
+        ("conditions", index, "diagnoses"): one["diagnoses"] for index, one in enumerate(conditions)
+    }
+    yield from check_overlap(lists, "condition.overlapping")
+    if "reduced_by" in authored and not conditions:
+        message = "conditions are missing: nothing tells which diagnosis belongs to a pre-existing condition"
+        yield Finding(("reduced_by",), "condition.missing", message)
 
 
-def _limits(benefit: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    lines = benefit.get("lines")
-    for key in ("limits", "items"):
-        if key in benefit and lines is None:
-            yield Finding(
-                (*path, key), "lines.missing", f"{key} act on detail lines, and no lines are selected"
-            )
-    for index, limit in enumerate(benefit.get("limits", ())):
-        here = (*path, "limits", index)
-        outside = set(limit["lines"]["categories"]) - set(lines["categories"] if lines else ())
-        if lines and outside:
-            yield Finding(
-                (*here, "lines", "categories"),
-                "limit.outside_benefit",
-                f"fee categories {', '.join(sorted(outside))} are not among the benefit's lines",
-            )
-        cap, limited = benefit.get("cap_yuan"), limit.get("paid_max_yuan")
-        if cap is not None and limited is not None and parse_yuan(limited) > parse_yuan(cap):
-            yield Finding(
-                (*here, "paid_max_yuan"), "limit.above_cap", f"{limited} is above the benefit's cap {cap}"
-            )
-        if "item_code_prefix" in limit and not limit.get("per_item", False):
-            yield Finding(
-                (*here, "item_code_prefix"), "limit.items_not_apart", "has no effect without per_item: true"
-            )
-        if "occasions_max" in limit and (limit.get("per_item", False) or limit["within"] != "year"):
-            yield Finding(
-                (*here, "occasions_max"),
-                "limit.occasions_scope",
-                "occasions are counted within a year, all selected lines together",
-            )
+def _co_insurers(authored: Mapping[str, Any]) -> Iterator[Finding]:
+    pool = authored.get("co_insurers", ())
+    total = sum(Decimal(one["share"]) for one in pool)
+    if pool and total != 1:
+        yield Finding(("co_insurers",), "co_insurers.not_whole", f"the shares add up to {total}, not to 1")
 
 
-def _visits(benefit: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    """A value is either decided or unclear."""
-    for group, key in (("concerns", "visit_types"), ("requires", "ward_types")):
-        node = benefit.get(group, {})
-        both = set(node.get(key, ())) & set(node.get(f"{key}_unclear", ()))
-        if both:
-            yield Finding(
-                (*path, group, f"{key}_unclear"),
-                "code.decided_and_unclear",
-                f"{', '.join(sorted(both))} also in {key}",
-            )
-
-
-_BENEFIT_RULES: tuple[Callable[[Mapping[str, Any], Path], Iterator[Finding]], ...] = (
-    _ratio,
-    _deductible,
-    _limits,
-    _visits,
+_EDITION_RULES: tuple[Callable[[Mapping[str, Any]], Iterator[Finding]], ...] = (
+    _days,
+    _repeated,
+    _caps,
+    _deductibles,
+    _conditions,
+    _co_insurers,
 )

@@ -78,6 +78,7 @@ def stay(lines: Iterable[DetailLine], *, year: int = 2021, **changes: Any) -> Se
         discharge_way="1",
         age_years=54,
         main_diagnosis="C34.900",
+        other_diagnoses=(),
         total_fen=Fen(total),
         own_pay_fen=Fen(sum(row.own_pay_fen for row in rows)),
         over_limit_fen=Fen(sum(row.over_limit_fen for row in rows)),

@@ -83,7 +83,7 @@ def test_a_history_that_decides_a_settlement_twice_is_refused() -> None:
 def test_the_decision_document_has_its_public_form() -> None:
     document = decide(stay([line("30000")])).document()
     assert set(document) == {
-        *("decision", "payable_fen", "benefits", "reasons", "trace"),
+        *("decision", "payable_fen", "benefits", "reasons", "trace", "clauses"),
         *("terms", "terms_digest", "engine_version", "settlement", "used"),
     }
     assert document["terms_digest"] == terms("huhuibao-2021").digest_hex
@@ -114,7 +114,7 @@ def test_the_trace_can_be_followed_from_the_bill_to_the_money() -> None:
         "benefit.eligible",
         "benefit.deductible",
         "benefit.ratio",
-        "benefit.rounded",
+        "benefit.rounded_year",
         "decision",
     ]
     assert trace[2]["zh"] == "年度免赔额20,000.00元，此前已扣0.00元，本次扣20,000.00元，余10,000.00元。"

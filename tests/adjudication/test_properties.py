@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.adjudication import Decision, Outcome
-from engine.adjudication.adjudicate import cost_left_fen
+from engine.adjudication.totals import cost_left_fen
 from engine.money import Fen
 from engine.settlement.model import DetailLine, Settlement
-from tests.adjudication.builder import MATERIAL, SERVICE, decide, line, stay
+from engine.terms import Terms
+from tests.adjudication.builder import MATERIAL, SERVICE, decide, line, stay, terms
 
 EDITIONS = st.sampled_from(["2021", "2022", "2023", "2024", "2025"])
 KINDS: list[dict[str, Any]] = [
@@ -115,40 +116,35 @@ def _amount(decision: Decision) -> int:
 
 @CASES
 @given(EDITIONS, bill_lines(PLAIN), st.lists(st.integers(0, 4), min_size=12, max_size=12), STATUS)
-def test_splitting_a_bill_does_not_change_the_years_total(
+def test_splitting_a_bill_never_changes_the_years_total(
     edition: str, lines: list[DetailLine], parts: list[int], status: list[str]
 ) -> None:
-    """Whole multiples of ten fen, so that no part has anything to round; no sub-limit bites."""
-    tens = [
-        replace(
-            row,
-            own_pay_fen=Fen(row.own_pay_fen // 10 * 10),
-            over_limit_fen=Fen(0),
-            amount_fen=Fen(row.own_pay_fen // 10 * 10),
-        )
-        for row in lines
-    ]
-    whole = decide(bill_of(edition, tens), edition=edition, pre_existing=status)
-    assert _split_total(edition, tens, parts, status) == whole.payable_fen
+    """To the fen, for terms that round the year's sum; no sub-limit bites."""
+    whole = decide(bill_of(edition, lines), edition=edition, pre_existing=status)
+    assert _split_total(edition, lines, parts, status, terms(f"huhuibao-{edition}")) == whole.payable_fen
 
 
 @CASES
 @given(EDITIONS, bill_lines(PLAIN), st.lists(st.integers(0, 4), min_size=12, max_size=12), STATUS)
-def test_splitting_a_bill_moves_at_most_half_a_fen_a_part(
+def test_splitting_a_bill_moves_at_most_half_a_fen_a_part_where_each_is_rounded(
     edition: str, lines: list[DetailLine], parts: list[int], status: list[str]
 ) -> None:
-    whole = decide(bill_of(edition, lines), edition=edition, pre_existing=status)
-    split = _split_total(edition, lines, parts, status)
+    by = replace(terms(f"huhuibao-{edition}"), rounding="half_up_fen_once")
+    whole = decide(bill_of(edition, lines), edition=edition, pre_existing=status, by=by)
+    split = _split_total(edition, lines, parts, status, by)
     assert 2 * abs(split - whole.payable_fen) <= len(set(parts)) + 1
 
 
-def _split_total(edition: str, lines: list[DetailLine], parts: list[int], status: list[str]) -> int:
+def _split_total(
+    edition: str, lines: list[DetailLine], parts: list[int], status: list[str], by: Terms
+) -> int:
     earlier: list[dict[str, Any]] = []
     for part in range(5):
         rows = [row for row, of in zip(lines, parts, strict=False) if of == part]
         if rows:
             bill = bill_of(edition, rows, setl_id=f"S-{part}")
-            earlier.append(decide(bill, edition=edition, earlier=earlier, pre_existing=status).document())
+            decision = decide(bill, edition=edition, earlier=earlier, pre_existing=status, by=by)
+            earlier.append(decision.document())
     return sum(document["payable_fen"] for document in earlier)
 
 

@@ -180,7 +180,7 @@ def test_a_renewed_policy_covers_the_whole_stay() -> None:
 def test_a_refund_after_the_tail_leaves_it_to_a_person() -> None:
     bill = over_year_end()
     back = replace(line("-100", on=date(2022, 8, 1)), sn="back")
-    assert codes(decide(replace(bill, lines=(*bill.lines, back)))) == ["stay.tail_undecided"]
+    assert codes(decide(replace(bill, lines=(*bill.lines, back)))) == ["stay.days_undecided"]
 
 
 # --- order and history

@@ -91,6 +91,7 @@ def settlement(own_pay_fen: int = 6_000_000, setl_id: str = SECRETS[4]) -> Settl
         discharge_way="1",
         age_years=54,
         main_diagnosis="C34.900",
+        other_diagnoses=(),
         total_fen=Fen(own_pay_fen + in_scope),
         own_pay_fen=Fen(own_pay_fen),
         over_limit_fen=Fen(0),

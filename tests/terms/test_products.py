@@ -94,7 +94,7 @@ def test_an_edition_has_its_published_numbers(
     expected = {"B1": 1_000_000, "B2": 1_000_000, "B3": 300_000, "B4": 300_000, "B5": 500_000}
     present = list(expected) if cart else ["B1", "B2", "B3"]
     assert caps == {code: expected[code] for code in present}
-    ratios = {code: (b.ratio.standard_bp, b.ratio.pre_existing_bp) for code, b in benefits.items()}
+    ratios = {code: (b.ratio.rate.standard_bp, b.ratio.rate.pre_existing_bp) for code, b in benefits.items()}
     assert ratios["B1"] == (7000, 5000)
     assert {ratios[code] for code in ("B2", "B3", "B4") if code in ratios} == {(7000, 3000)}
     assert ratios.get("B5", (10_000, 10_000)) == (10_000, 10_000)
@@ -106,7 +106,7 @@ def test_an_edition_has_its_published_numbers(
     assert lines is not None
     assert ("05" in lines.categories) == (edition >= "2024")
     assert "01" not in lines.categories
-    assert benefits["B1"].base == ("over_limit", "own_pay")
+    assert [part.columns for part in benefits["B1"].base] == [("over_limit", "own_pay")]
 
 
 def test_the_schema_is_a_schema_and_editors_find_it_beside_the_files() -> None:
@@ -123,7 +123,7 @@ def test_the_schema_is_a_schema_and_editors_find_it_beside_the_files() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "rule", "line"),
     [
-        ("rounding: half_up_fen_once", "rounding: bankers", "schema.const", 7),
+        ("rounding: half_up_fen_once", "rounding: bankers", "schema.enum", 7),
         ("    cap_yuan: 1000000", "    cap_yaun: 1000000", "schema.unknown_key", 23),
         ('standard: "0.70"', 'standard: "1.70"', "ratio.above_one", 22),
         ('pre_existing: "0.50"', 'pre_existing: "0.90"', "ratio.reduced_above_standard", 22),

@@ -1,0 +1,55 @@
+"""What all benefits of a settlement may come to: caps that they share, the year's, and the cost left."""
+
+from dataclasses import replace
+
+from engine.adjudication.calculation import reduced_to
+from engine.adjudication.case import Case
+from engine.adjudication.decision import Step
+from engine.money import Fen
+from engine.settlement.model import Settlement
+
+
+def cost_left_fen(bill: Settlement) -> Fen:
+    """The cost left with the person after the basic insurance and every other compensation (补偿原则).
+
+    Two ways to it, the lower counts: the bill less what the funds paid (a share borne by the hospital
+    is still in it), and what was paid from accounts and cash (a shared account may count beyond it).
+    """
+    borne: int = min(bill.total_fen - bill.fund_fen, bill.account_fen + bill.cash_fen)
+    return Fen(max(borne - bill.other_compensation_fen, 0))
+
+
+def apply_totals(case: Case) -> None:
+    """Shared caps, the aggregate cap of the year, then the cost left: later benefits give way first."""
+    every = frozenset(result.benefit.code for result in case.results)
+    for cap in case.terms.caps:
+        sums = [case.standing.of(code) for code in cap.benefits]
+        used = sum(one.stay_paid_fen if cap.within == "stay" else one.paid_fen for one in sums)
+        given = {"cap_fen": cap.paid_max_fen, "used_before_fen": used}
+        step = Step("total.shared_cap", None, given, {}, cap.name)
+        _keep_within(case, cap.paid_max_fen - used, step, cap.benefits)
+    aggregate, used = case.terms.aggregate_cap_fen, case.standing.paid_fen
+    if aggregate is not None:
+        given = {"cap_fen": aggregate, "used_before_fen": used}
+        _keep_within(case, aggregate - used, Step("total.aggregate_cap", None, given, {}), every)
+    left, elsewhere = cost_left_fen(case.settlement), case.standing.paid_elsewhere_fen
+    if elsewhere:
+        given = {"cost_left_fen": left, "elsewhere_fen": elsewhere}
+        case.steps.append(Step("total.elsewhere", None, given, {}))
+        left = Fen(max(left - elsewhere, 0))
+    fixed = frozenset(result.benefit.code for result in case.results if result.benefit.fixed is not None)
+    _keep_within(case, left, Step("total.indemnity", None, {"cost_left_fen": left}, {}), every - fixed)
+
+
+def _keep_within(case: Case, most: int, step: Step, codes: frozenset[str]) -> None:
+    """Cut the results of these benefits to `most` together, the last ones first; the step says so."""
+    payable = max(most, 0)
+    if sum(result.payable_fen for result in case.results if result.benefit.code in codes) <= payable:
+        return
+    case.steps.append(replace(step, found={"payable_fen": payable}))
+    for index, result in enumerate(case.results):
+        if result.benefit.code not in codes:
+            continue
+        if result.payable_fen > payable:
+            case.results[index] = reduced_to(result, payable)
+        payable -= case.results[index].payable_fen
