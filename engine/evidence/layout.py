@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
-_CLAIMS = 8
+_CLAIMS = 9
 _LIFE_OFFSET, _LATER_OFFSET = 1, 2
-_RECORDS, _SCOPES = 7, 9
-_TASKS = 4
+_RECORDS, _SCOPES = 8, 10
+_TASKS = 5
 _PURPOSE_OFFSET, _TERMS_OFFSET = 3, 4
 FIRST_VERSION = 1
 STATE_PAID, STATE_REVERSED = 2, 3
