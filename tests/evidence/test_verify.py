@@ -184,7 +184,7 @@ def test_another_engine_version_is_named_and_must_agree_in_all_else(
 def test_an_engine_that_decides_otherwise_is_told_with_the_place(
     world: World, raw: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = importlib.import_module("engine.adjudication.adjudicate")
+    rules = importlib.import_module("engine.adjudication.totals")
     monkeypatch.setattr(rules, "cost_left_fen", lambda bill: 100)
     report = verify_bundle(raw, world.anchor(raw))
     assert failed(report) == ["adjudication"]
