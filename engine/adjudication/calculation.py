@@ -112,21 +112,21 @@ def calculate(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> Bene
 
 
 def calculate_fixed(basis: Basis, fixed: Fixed, days: int, steps: list[Step]) -> BenefitResult:
-    """An amount for each stay, or for each day beyond those that the terms leave out, up to their most."""
+    """An amount for each stay, or for each day beyond those that the terms leave out, up to their most.
+
+    days: of the whole stay so far; what an earlier settlement of the same stay was paid for is not paid again.
+    """
     benefit, before = basis.benefit, basis.before
-    counted = 1
-    if fixed.per == "day":
-        left = [max(days - fixed.days_after, 0)]
-        if fixed.days_max_stay is not None:
-            left.append(fixed.days_max_stay - before.stay[FIXED_DAYS, ALL_ITEMS])
-        if fixed.days_max_year is not None:
-            left.append(fixed.days_max_year - before.year[FIXED_DAYS, ALL_ITEMS])
-        counted = max(min(left), 0)
+    of_stay = 1 if fixed.per == "stay" else max(days - fixed.days_after, 0)
+    left = [min(of_stay, fixed.days_max_stay or of_stay) - before.stay[FIXED_DAYS, ALL_ITEMS]]
+    if fixed.days_max_year is not None:
+        left.append(fixed.days_max_year - before.year[FIXED_DAYS, ALL_ITEMS])
+    counted = max(min(left), 0)
     eligible = counted * fixed.amount_fen
     given = {"amount_fen": fixed.amount_fen, "per": fixed.per, "days": days, "days_after": fixed.days_after}
     steps.append(Step("benefit.fixed", benefit, given, {"counted": counted, "eligible_fen": eligible}))
     payable = portion(_weigh(basis, eligible, steps), 1, BASIS) if eligible else Fen(0)
-    use = {FIXED_DAYS: {ALL_ITEMS: counted}} if fixed.per == "day" and payable else {}
+    use = {FIXED_DAYS: {ALL_ITEMS: counted}} if payable else {}
     ratio_bp = basis.scale.effective_bp(eligible)
     return BenefitResult(benefit, Fen(eligible), Fen(0), ratio_bp, payable, use)
 

@@ -11,7 +11,7 @@ from typing import Any
 from engine.adjudication import Coverage, Decision, History, adjudicate
 from engine.money import Fen, parse_yuan
 from engine.settlement.model import DetailLine, Settlement
-from engine.terms import Terms, load_product
+from engine.terms import Terms, load_product, terms_from_document
 
 PRODUCTS = Path(__file__).resolve().parents[2] / "seeds" / "products"
 SHANGHAI = timezone(timedelta(hours=8))
@@ -112,10 +112,12 @@ def decide(
     *,
     edition: str = "2021",
     earlier: Iterable[Decision | dict[str, Any]] = (),
+    family: Iterable[Decision] = (),
     by: Terms | None = None,
     **policy_changes: Any,
 ) -> Decision:
-    history = History.of([past.document() if isinstance(past, Decision) else past for past in earlier])
+    decisions = [past.document() if isinstance(past, Decision) else past for past in earlier]
+    history = History.parse({"decisions": decisions, "family": [past.document() for past in family]})
     decision = adjudicate(
         by or terms(f"huhuibao-{edition}"), policy(edition, **policy_changes), history, bill
     )
@@ -131,3 +133,19 @@ def proposed_fen(decision: Decision) -> int:
     steps = [step for step in decision.document()["trace"] if step["step"] == "review.proposed"]
     amount: int = steps[0]["out"]["proposed_fen"]
     return amount
+
+
+def terms_with(
+    name: str, benefit: str = "B1", *, of_benefit: dict[str, Any] | None = None, **top: Any
+) -> Terms:
+    """The terms of a product file with other keys of the document, at the top or in one benefit.
+
+    None takes a key out. Held to all the rules of a product file.
+    """
+    document = terms(name).document
+    node = next(one for one in document["benefits"] if one["code"] == benefit)
+    for target, changes in ((document, top), (node, of_benefit or {})):
+        target.update(changes)
+        for key in [key for key, value in changes.items() if value is None]:
+            del target[key]
+    return terms_from_document(document)
