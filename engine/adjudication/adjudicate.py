@@ -17,7 +17,15 @@ from engine.adjudication.calculation import (
 from engine.adjudication.case import Case
 from engine.adjudication.coverage import Coverage
 from engine.adjudication.decision import BenefitResult, Decision, Outcome, Reason, Step, used_document
-from engine.adjudication.eligibility import Answer, base_fen, columns_of, concerned, obstacles, select
+from engine.adjudication.eligibility import (
+    Answer,
+    Counted,
+    base_fen,
+    columns_of,
+    concerned,
+    obstacles,
+    select,
+)
 from engine.adjudication.history import Accumulated, History, SettlementRef
 from engine.adjudication.placement import (
     days_in_hospital,
@@ -29,7 +37,7 @@ from engine.adjudication.placement import (
 from engine.adjudication.rates import scale_of
 from engine.adjudication.totals import apply_totals, cost_left_fen
 from engine.money import ZERO, Fen
-from engine.settlement.model import DetailLine, Settlement
+from engine.settlement.model import Settlement
 from engine.terms.model import Benefit, Deductible, Terms
 
 DEATH = "5"
@@ -60,6 +68,7 @@ def _evaluate_benefits(case: Case) -> bool:
     bill = case.settlement
     free = lines_in_time(case)
     any_concerned = False
+    last = case.terms.benefits[-1]
     for benefit in case.terms.benefits:
         answer = concerned(benefit, bill)
         if answer is Answer.NO:
@@ -85,7 +94,7 @@ def _evaluate_benefits(case: Case) -> bool:
             case.review("benefit.indication_unclear", benefit, **facts)
         if selection.taken or whole:
             _calculate(case, benefit, selection.taken)
-        if claimed := {id(line) for line in (*selection.taken, *unclear)}:
+        if benefit is not last and (claimed := {id(line) for line, _ in (*selection.taken, *unclear)}):
             free = [line for line in free if id(line) not in claimed]
     return any_concerned
 
@@ -101,7 +110,7 @@ def _passes_gates(case: Case, benefit: Benefit) -> bool:
     return all(obstacle.answer is Answer.UNCLEAR for obstacle in found)
 
 
-def _calculate(case: Case, benefit: Benefit, lines: list[DetailLine]) -> None:
+def _calculate(case: Case, benefit: Benefit, lines: list[Counted]) -> None:
     before = case.standing.of(benefit.code)
     scale = scale_of(case, benefit, before)
     if scale is None:
@@ -127,7 +136,7 @@ def _calculate(case: Case, benefit: Benefit, lines: list[DetailLine]) -> None:
     case.results.append(_within_caps(case, result, before))
 
 
-def _groups(case: Case, benefit: Benefit, lines: list[DetailLine]) -> dict[tuple[int, str], int]:
+def _groups(case: Case, benefit: Benefit, lines: list[Counted]) -> dict[tuple[int, str], int]:
     """Eligible fen by what limits tell apart, with their step. Raises RefundUnmatched."""
     columns = columns_of(benefit.base)
     if benefit.lines is None:
@@ -137,7 +146,7 @@ def _groups(case: Case, benefit: Benefit, lines: list[DetailLine]) -> dict[tuple
         return groups
     groups = grouped(benefit, lines)
     found = {"lines": len(lines), "eligible_fen": sum(groups.values())}
-    given = {"base": list(columns), "categories": sorted({line.category for line in lines})}
+    given = {"base": list(columns), "categories": sorted({line.category for line, _ in lines})}
     case.steps.append(Step("benefit.eligible", benefit, given, found))
     return groups
 

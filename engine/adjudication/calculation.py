@@ -16,10 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from engine.adjudication.decision import BenefitResult, Step, format_ratio
-from engine.adjudication.eligibility import cost_of
+from engine.adjudication.decision import BenefitResult, Step
+from engine.adjudication.eligibility import Counted
 from engine.adjudication.history import ALL_ITEMS, FIXED_DAYS, Accumulated
-from engine.adjudication.messages import grouped_yuan
 from engine.adjudication.rates import Scale
 from engine.money import Fen, portion
 from engine.settlement.model import DetailLine
@@ -32,7 +31,7 @@ FREE: Group = (-1, "")
 _Key = TypeVar("_Key", bound=tuple[object, str])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Basis:
     """What a benefit is computed from, besides the costs."""
 
@@ -50,20 +49,23 @@ class RefundUnmatched(Exception):
     """Refund lines of a group exceed its charges: no amount can be told."""
 
 
-def grouped(benefit: Benefit, lines: Sequence[DetailLine]) -> dict[Group, int]:
+def grouped(benefit: Benefit, lines: Sequence[Counted]) -> dict[Group, int]:
     """Eligible fen by group, in an order that does not depend on the lines'.
 
     A line falls under the first limit that selects it. Raises RefundUnmatched.
     """
-    cost, limits = cost_of(benefit.base), list(enumerate(benefit.limits))
+    limits: dict[str, list[tuple[int, Limit]]] = {}
+    for index, limit in enumerate(benefit.limits):
+        for category in limit.lines.categories:
+            limits.setdefault(category, []).append((index, limit))
     groups: dict[Group, int] = {}
-    for line in lines:
-        key, category = FREE, line.category
-        for index, limit in limits:
-            if category in limit.lines.categories and limit.lines.names(line.name):
+    for line, fen in lines:
+        key = FREE
+        for index, limit in limits.get(line.category, ()):
+            if limit.lines.names(line.name):
                 key = (index, _item(limit, line))
                 break
-        groups[key] = groups.get(key, 0) + sum(cost(line))
+        groups[key] = groups.get(key, 0) + fen
     if groups and min(groups.values()) < 0:
         raise RefundUnmatched
     return dict(sorted(groups.items()))
@@ -114,13 +116,13 @@ def calculate(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> Bene
 def calculate_fixed(basis: Basis, fixed: Fixed, days: int, steps: list[Step]) -> BenefitResult:
     """An amount for each stay, or for each day beyond those that the terms leave out, up to their most.
 
-    days: of the whole stay so far; what an earlier settlement of the same stay was paid for is not paid again.
+    days: of the whole stay so far; what an earlier settlement of it was paid for is not paid again.
     """
     benefit, before = basis.benefit, basis.before
     of_stay = 1 if fixed.per == "stay" else max(days - fixed.days_after, 0)
-    left = [min(of_stay, fixed.days_max_stay or of_stay) - before.stay[FIXED_DAYS, ALL_ITEMS]]
+    left = [min(of_stay, fixed.days_max_stay or of_stay) - before.stay.get((FIXED_DAYS, ALL_ITEMS), 0)]
     if fixed.days_max_year is not None:
-        left.append(fixed.days_max_year - before.year[FIXED_DAYS, ALL_ITEMS])
+        left.append(fixed.days_max_year - before.year.get((FIXED_DAYS, ALL_ITEMS), 0))
     counted = max(min(left), 0)
     eligible = counted * fixed.amount_fen
     given = {"amount_fen": fixed.amount_fen, "per": fixed.per, "days": days, "days_after": fixed.days_after}
@@ -137,12 +139,12 @@ def _weigh(basis: Basis, after: int, steps: list[Step]) -> int:
     status = {"status": "pre_existing" if scale.reduced else "standard"}
     for tier, fen in scale.bands(after) if scale.tiers else ():
         rate = tier.rate.bp(scale.reduced)
-        given = {"above_fen": tier.above_fen, "part_fen": fen, "ratio": format_ratio(rate), **status}
-        steps.append(Step("benefit.tier", benefit, given, {"calculated_yuan": _yuan(fen * rate, BASIS)}))
+        given = {"above_fen": tier.above_fen, "part_fen": fen, "ratio": rate, **status}
+        steps.append(Step("benefit.tier", benefit, given, {"calculated_yuan": (fen * rate, BASIS)}))
     weighted = scale.weigh(after)
     if not scale.tiers:
-        given = {"after_fen": after, "ratio": format_ratio(scale.ratio_bp), **status}
-        found = {"calculated_yuan": _yuan(weighted, BASIS)}
+        given = {"after_fen": after, "ratio": scale.ratio_bp, **status}
+        found = {"calculated_yuan": (weighted, BASIS)}
         steps.append(Step("benefit.ratio", benefit, given, found))
     return weighted
 
@@ -150,7 +152,7 @@ def _weigh(basis: Basis, after: int, steps: list[Step]) -> int:
 def _rounding(basis: Basis, payable: int) -> Step:
     if not basis.carries:
         return Step("benefit.rounded", basis.benefit, {}, {"payable_fen": payable})
-    given = {"carried_yuan": _yuan(basis.before.carried, BASIS)}
+    given = {"carried_yuan": (basis.before.carried, BASIS)}
     return Step("benefit.rounded_year", basis.benefit, given, {"payable_fen": payable})
 
 
@@ -189,7 +191,7 @@ def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: list[Step]) -
         days = sorted(
             (key for key in groups if key[0] == index and groups[key]), key=lambda key: (-groups[key], key)
         )
-        before = basis.before.year[limit.id, ALL_ITEMS]
+        before = basis.before.year.get((limit.id, ALL_ITEMS), 0)
         beyond = days[max(limit.occasions_max - before, 0) :]
         if beyond:
             given = {"occasions_max": limit.occasions_max, "occasions_before": before}
@@ -207,14 +209,14 @@ def _limited(
         numerator = eligible * factor
         limit = basis.benefit.limits[index] if index >= 0 else None
         if limit is not None and limit.paid_max_fen is not None:
-            used = 0 if limit.within == "line" else getattr(basis.before, limit.within)[limit.id, item]
+            used = basis.before.of_limit(limit.id, item, limit.within)
             left = max(limit.paid_max_fen - used, 0)
             if numerator > left * denominator:
                 given = {
                     "item": item,
                     "paid_max_fen": limit.paid_max_fen,
                     "used_before_fen": used,
-                    "calculated_yuan": _yuan(numerator, denominator),
+                    "calculated_yuan": (numerator, denominator),
                 }
                 found = {"limited_fen": left}
                 steps.append(Step("benefit.limit", basis.benefit, given, found, limit.name))
@@ -252,10 +254,3 @@ def _limit_use(benefit: Benefit, shares: Mapping[Group, int]) -> dict[str, dict[
             days = use.setdefault(limit.id, {})
             days[ALL_ITEMS] = days.get(ALL_ITEMS, 0) + 1
     return use
-
-
-def _yuan(numerator: int, denominator: int) -> str:
-    """numerator/denominator fen as yuan for a reader: two decimals, six where the fen is not whole."""
-    sign = "-" if numerator < 0 else ""
-    whole, rest = divmod(abs(numerator), denominator)
-    return sign + grouped_yuan(whole) + (f"{rest * 10**4 // denominator:04d}" if rest else "")

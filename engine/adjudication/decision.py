@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from engine.adjudication.history import SettlementRef, Used
-from engine.adjudication.messages import REASONS, STEPS, fill
+from engine.adjudication.messages import REASONS, STEPS, fill, format_ratio, told
 from engine.money import Fen
 from engine.terms.model import BASIS, Benefit, Terms, Text
 
@@ -33,12 +33,12 @@ class Reason:
     facts: Mapping[str, Any]
 
     def document(self) -> dict[str, str]:
-        text = fill(REASONS[self.code], self.facts, self.benefit.name if self.benefit else None)
+        text = fill(REASONS[self.code], told(self.facts), self.benefit.name if self.benefit else None)
         about = {"benefit": self.benefit.code} if self.benefit else {}
         return {"code": self.code, **about, "message_en": text.en, "message_zh": text.zh}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: eight of them a decision, and freezing doubles what one costs
 class Step:
     """One line of the trace: what went in, what came out, under which clause."""
 
@@ -51,14 +51,15 @@ class Step:
 
     def document(self, terms: Terms) -> dict[str, Any]:
         name = self.label or (self.benefit.name if self.benefit else terms.name)
-        text = fill(STEPS[self.code], {**self.given, **self.found}, name)
+        given, found = told(self.given), told(self.found)
+        text = fill(STEPS[self.code], {**given, **found}, name)
         return {
             "step": self.code,
             "rule": f"{terms.full_name}/{self.benefit.code}" if self.benefit else terms.full_name,
             "zh": text.zh,
             "en": text.en,
-            "in": dict(self.given),
-            "out": dict(self.found),
+            "in": given,
+            "out": found,
         }
 
 
@@ -149,9 +150,3 @@ class Decision:
 def used_document(results: tuple[BenefitResult, ...]) -> dict[str, Any]:
     """Benefit code -> what was used up of it; a benefit of which nothing was is left out."""
     return {result.benefit.code: result.used().document() for result in results if result.used().anything}
-
-
-def format_ratio(basis_points: int) -> str:
-    """7000 -> "0.70": a decimal string of at least two decimals."""
-    text = f"{basis_points // BASIS}.{basis_points % BASIS:04d}"
-    return text[:-2] + text[-2:].rstrip("0")

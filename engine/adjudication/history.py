@@ -1,6 +1,5 @@
 """Earlier decisions of the same policy, and what they have used up of the year."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -104,8 +103,17 @@ class Accumulated:
     stay_deductible_fen: int = 0
     stay_paid_fen: int = 0
     stay_after_fen: int = 0
-    year: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    stay: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    year: dict[tuple[str, str], int] = field(default_factory=dict)
+    stay: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def of_limit(self, limit: str, item: str, within: str) -> int:
+        """What was used of a limit, of the year or of the stay; of one line nothing ever was."""
+        if within == "line":
+            return 0
+        return (self.stay if within == "stay" else self.year).get((limit, item), 0)
+
+
+_NOTHING = Accumulated()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ class Standing:
     """By benefit: what other policies of the family bore of it, earlier in order."""
 
     def of(self, code: str) -> Accumulated:
-        return self.by_benefit.get(code) or Accumulated()
+        return self.by_benefit.get(code, _NOTHING)
 
     @property
     def paid_fen(self) -> int:
@@ -229,9 +237,9 @@ def _add(sums: dict[str, Accumulated], used: Mapping[str, Used], same_stay: bool
             total.stay_after_fen += part.after_fen
         for limit, items in part.limits.items():
             for item, amount in items.items():
-                total.year[limit, item] += amount
+                total.year[limit, item] = total.year.get((limit, item), 0) + amount
                 if same_stay:
-                    total.stay[limit, item] += amount
+                    total.stay[limit, item] = total.stay.get((limit, item), 0) + amount
 
 
 def _decisions(reader: Reader, key: str, nodes: object) -> tuple[PastDecision, ...]:

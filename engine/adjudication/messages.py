@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
-from engine.terms.model import Text
+from engine.terms.model import BASIS, Text
 
 REASONS: Final[Mapping[str, Text]] = {
     # review: what the terms cannot decide
@@ -244,6 +245,20 @@ _WORDS: Final[Mapping[str, Mapping[str, Text]]] = {
 """Facts that are codes, in words: `{status_zh}`, `{status_en}`."""
 
 
+def told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as a document writes them, only when somebody reads: days as ISO dates, a ratio of basis points
+    as a decimal, an exact amount (numerator and denominator of fen) in yuan."""
+    return {key: _told(key, value) for key, value in facts.items()}
+
+
+def _told(key: str, value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return exact_yuan(*value)
+    return format_ratio(value) if key == "ratio" else value
+
+
 def fill(template: Text, facts: Mapping[str, Any], name: Text | None) -> Text:
     """The wording with its facts: amounts in yuan, codes of a fact in words."""
     values: dict[str, Any] = dict(facts)
@@ -261,3 +276,16 @@ def fill(template: Text, facts: Mapping[str, Any], name: Text | None) -> Text:
 def grouped_yuan(fen: int) -> str:
     """94400000 -> '944,000.00'."""
     return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def exact_yuan(numerator: int, denominator: int) -> str:
+    """numerator/denominator fen as yuan for a reader: two decimals, six where the fen is not whole."""
+    sign = "-" if numerator < 0 else ""
+    whole, rest = divmod(abs(numerator), denominator)
+    return sign + grouped_yuan(whole) + (f"{rest * 10**4 // denominator:04d}" if rest else "")
+
+
+def format_ratio(basis_points: int) -> str:
+    """7000 -> "0.70": a decimal string of at least two decimals."""
+    text = f"{basis_points // BASIS}.{basis_points % BASIS:04d}"
+    return text[:-2] + text[-2:].rstrip("0")

@@ -15,14 +15,14 @@ def is_of_these_terms(case: Case) -> bool:
     if period and not (period.first_day <= coverage.effective and coverage.expires <= period.last_day):
         case.review(
             "coverage.outside_period",
-            effective=coverage.effective.isoformat(),
-            expires=coverage.expires.isoformat(),
-            first_day=period.first_day.isoformat(),
-            last_day=period.last_day.isoformat(),
+            effective=coverage.effective,
+            expires=coverage.expires,
+            first_day=period.first_day,
+            last_day=period.last_day,
         )
     version = terms.version
     if version and case.settlement.admitted_on < version.holds_from:
-        case.review("terms.not_yet_held", holds_from=version.holds_from.isoformat())
+        case.review("terms.not_yet_held", holds_from=version.holds_from)
     return not case.reviews
 
 
@@ -35,14 +35,14 @@ def place_in_policy(case: Case) -> None:
     elif terms.stay_belongs_to == "discharge":
         first = last
     if last < policy.effective:
-        case.refuse("stay.before_effective", day=last.isoformat(), effective=policy.effective.isoformat())
+        case.refuse("stay.before_effective", day=last, effective=policy.effective)
     elif first > policy.expires:
-        case.refuse("stay.after_expiry", day=first.isoformat(), expires=policy.expires.isoformat())
+        case.refuse("stay.after_expiry", day=first, expires=policy.expires)
     elif terms.stay_belongs_to != "each_day" and (first < policy.effective or last > policy.expires):
         case.review("stay.across_years")
     else:
-        days = {"effective": policy.effective.isoformat(), "expires": policy.expires.isoformat()}
-        stay = {"admitted_on": bill.admitted_on.isoformat(), "discharged_on": bill.discharged_on.isoformat()}
+        days = {"effective": policy.effective, "expires": policy.expires}
+        stay = {"admitted_on": bill.admitted_on, "discharged_on": bill.discharged_on}
         case.steps.append(Step("policy.period", None, {**days, **stay}, {}))
         if terms.stay_belongs_to == "each_day":
             _own_days(case)
@@ -83,19 +83,15 @@ def lines_in_time(case: Case) -> list[DetailLine]:
     if any(line.amount_fen < 0 for line in lines if not begin <= line.occurred_on <= end) or any(
         benefit.lines is None and benefit.fixed is None for benefit in case.terms.benefits
     ):
-        case.review("stay.days_undecided", covered_from=_text(first), covered_to=_text(last))
+        case.review("stay.days_undecided", covered_from=first or "", covered_to=last or "")
     left_out = {"lines_left_out": len(lines) - len(kept)}
     if first is not None:
-        given = {"effective": case.coverage.effective.isoformat()}
-        case.steps.append(Step("policy.own_days", None, given, {"covered_from": _text(first), **left_out}))
+        given = {"effective": case.coverage.effective}
+        case.steps.append(Step("policy.own_days", None, given, {"covered_from": first, **left_out}))
     if last is not None:
-        given = {"expires": case.coverage.expires.isoformat()}
-        case.steps.append(Step("policy.tail", None, given, {"covered_to": _text(last), **left_out}))
+        given = {"expires": case.coverage.expires}
+        case.steps.append(Step("policy.tail", None, given, {"covered_to": last, **left_out}))
     return kept
-
-
-def _text(day: date | None) -> str:
-    return day.isoformat() if day else ""
 
 
 def days_in_hospital(case: Case) -> int:

@@ -8,7 +8,7 @@ from engine.adjudication.history import Accumulated
 from engine.terms.model import Benefit, Rate, RatioRow, Tier
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scale:
     """The rate of one benefit for one settlement, or its tiers. Basis points."""
 

@@ -21,6 +21,15 @@ def cost_left_fen(bill: Settlement) -> Fen:
 
 def apply_totals(case: Case) -> None:
     """Shared caps, the aggregate cap of the year, then the cost left: later benefits give way first."""
+    cap, used, left = case.terms.aggregate_cap_fen, case.standing.paid_fen, cost_left_fen(case.settlement)
+    payable = sum([result.payable_fen for result in case.results])
+    within = cap is None or payable <= cap - used
+    if within and payable <= left and not case.terms.caps and not case.standing.paid_elsewhere_fen:
+        return  # nothing binds, as mostly
+    _apply(case, left)
+
+
+def _apply(case: Case, left: Fen) -> None:
     every = frozenset(result.benefit.code for result in case.results)
     for cap in case.terms.caps:
         sums = [case.standing.of(code) for code in cap.benefits]
@@ -32,7 +41,7 @@ def apply_totals(case: Case) -> None:
     if aggregate is not None:
         given = {"cap_fen": aggregate, "used_before_fen": used}
         _keep_within(case, aggregate - used, Step("total.aggregate_cap", None, given, {}), every)
-    left, elsewhere = cost_left_fen(case.settlement), case.standing.paid_elsewhere_fen
+    elsewhere = case.standing.paid_elsewhere_fen
     if elsewhere:
         given = {"cost_left_fen": left, "elsewhere_fen": elsewhere}
         case.steps.append(Step("total.elsewhere", None, given, {}))
