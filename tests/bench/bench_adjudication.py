@@ -57,9 +57,10 @@ _TURNED_AWAY: tuple[dict[str, Any], ...] = (
 )
 _REACHED = {
     *("benefit.not_met", "benefit.undecided", "benefit.deductible", "benefit.occasions", "benefit.limit"),
-    *("benefit.cap", "total.indemnity"),
+    *("benefit.cap", "total.indemnity", "carried"),
 }
-"""Steps that the settlements have to come to: a rule that none of them reaches is not compared."""
+"""Steps that the settlements have to come to, and a remainder of the year's rounding: a rule that none of
+them reaches is not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ def _compare(cases: Sequence[Case], peer: str, theirs: Sequence[Amounts]) -> Non
     for case, amounts in zip(cases, theirs, strict=True):
         decision = case.decide()
         reached |= {step.code for step in decision.steps}
+        reached |= {"carried" for result in decision.results if result.carried and case.history.decisions}
         if (ours := _amounts(decision)) != amounts:
             raise ArithmeticError(f"{case.settlement.setl_id}: {ours} here, {amounts} by {peer}")
     if missing := _REACHED - reached:
@@ -216,7 +218,7 @@ def _line(chance: Random, line: DetailLine, last_day: date) -> DetailLine:
     name, category = line.name, line.category
     if chance.random() < 0.04:
         name, category = "PET-CT", "03"
-    own_pay = Fen(line.own_pay_fen * dearer)
+    own_pay = Fen(line.own_pay_fen * dearer + chance.randrange(100))
     amount = Fen(line.amount_fen - line.own_pay_fen + own_pay)
     return replace(
         line,

@@ -28,7 +28,7 @@ _GROUPS = ("settlement", "drug", "occasion")
 _SETTLEMENT_INPUTS = (
     *("effective", "expires", "admitted", "claim_free_years", "pre_existing", "visit_type", "insured_area"),
     *("hospital_grade", "ordinary_ward", "cost_left", "used_deductible", "used_paid", "used_material"),
-    "used_pet_ct",
+    *("used_pet_ct", "carried"),
 )
 _LINE_INPUTS = ("category", "pet_ct", "own_pay", "over_limit")
 _RESULTS = ("payable", "eligible", "deductible")
@@ -106,6 +106,7 @@ def _of_settlement(context: Mapping[str, Any]) -> dict[str, int]:
         "used_paid": used["paid_fen"],
         "used_material": used["material_fen"],
         "used_pet_ct": used["pet_ct"],
+        "carried": used["carried"],
     }
 
 
@@ -240,10 +241,14 @@ def _payable(settlement: Any, period: Any) -> Any:
     material = settlement.sum(cost * (lines("category", period) == _MATERIAL))
     left = np.maximum(_SURGICAL_MATERIAL - settlement("used_material", period), 0)
     over = _above(material, left, after, ratio, counted)
-    rest = counted - settlement.sum(limited * cost) - over * material
+    # Its sums are floats, exact below 2^53.
+    rest = (counted - settlement.sum(limited * cost) - over * material).astype(np.int64)
     denominator = np.maximum(counted, 1).astype(object) * _BASIS
     numerator = rest.astype(object) * after.astype(object) * ratio.astype(object)
-    rounded = ((2 * numerator + denominator) // (2 * denominator)).astype(np.int64) + lefts + over * left
+    numerator += (lefts + over * left).astype(np.int64).astype(object) * denominator
+    numerator += settlement("carried", period).astype(object) * counted.astype(object)
+    numerator = np.maximum(numerator, 0) * (after > 0)
+    rounded = ((2 * numerator + denominator) // (2 * denominator)).astype(np.int64)
     caps = min(_CAP, _AGGREGATE_CAP) - settlement("used_paid", period)
     payable = np.minimum(np.minimum(rounded, np.maximum(caps, 0)), settlement("cost_left", period))
     return payable * settlement("covered", period)

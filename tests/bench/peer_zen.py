@@ -103,6 +103,7 @@ def context(terms: Terms, coverage: Coverage, history: History, bill: Settlement
         "used": {
             "deductible_fen": before.deductible_fen,
             "paid_fen": before.paid_fen,
+            "carried": before.carried,
             "drugs": {item: fen for (limit, item), fen in before.year.items() if limit == "single-drug"},
             "material_fen": before.stay.get(("surgical-material", ALL_ITEMS), 0),
             "pet_ct": before.year.get(("pet-ct", ALL_ITEMS), 0),
