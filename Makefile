@@ -58,7 +58,7 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) build/env/rules/.installed ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
 # --------------------------------------------------------------------- the contracts, proven by machine
@@ -93,6 +93,13 @@ build/env/%/.installed: tests/contracts/deep/%.lock $(VENV)/.dev
 	@build/env/$*/bin/python -m pip --disable-pip-version-check --no-input install --quiet $(LOCKED) $<
 	@touch $@
 
+# Rules engines that the bench runs beside ours in one process, so no environment but a folder; off the
+# import path of everything else, for OpenFisca is AGPL.
+build/env/rules/.installed: tests/bench/peers/rules.lock $(VENV)/.dev
+	@echo "make: installing what $< names" >&2
+	@rm -rf $(@D) && $(PIP) --target $(@D) $(LOCKED) $<
+	@touch $@
+
 # ----------------------------------------------------------------------------------------------- locks
 
 lock: $(VENV)/.dev ## write the locks for pyproject.toml and the proofs' tools; UPGRADE=1 for the newest that fit
@@ -101,6 +108,7 @@ lock: $(VENV)/.dev ## write the locks for pyproject.toml and the proofs' tools; 
 	$(call compile,requirements-bft.lock,--group bft)
 	$(call compile,tests/contracts/deep/halmos.lock,tests/contracts/deep/halmos.in)
 	$(call compile,tests/contracts/deep/slither.lock,tests/contracts/deep/slither.in)
+	$(call compile,tests/bench/peers/rules.lock,tests/bench/peers/rules.in)
 
 # No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
 define compile

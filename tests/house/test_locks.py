@@ -12,7 +12,10 @@ import pytest
 from tests.house.source import text, tracked_files
 
 RUNTIME, DEVELOPMENT = Path("requirements.lock"), Path("requirements-dev.lock")
-TOOLS = [Path("tests/contracts/deep/halmos.lock"), Path("tests/contracts/deep/slither.lock")]
+TOOLS = [
+    Path(f"tests/{name}.lock")
+    for name in ("contracts/deep/halmos", "contracts/deep/slither", "bench/peers/rules")
+]
 _PINNED = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>\S+)", re.MULTILINE)
 _LOCK_LINE = re.compile(r"[a-z0-9.-]+==\S+( ; [^:]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
