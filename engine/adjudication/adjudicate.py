@@ -142,11 +142,11 @@ def _groups(case: Case, benefit: Benefit, lines: list[Counted]) -> dict[tuple[in
     if benefit.lines is None:
         groups = {FREE: base_fen(case.settlement, benefit.base)}
         found = {"eligible_fen": groups[FREE]}
-        case.steps.append(Step("benefit.eligible_total", benefit, {"base": list(columns)}, found))
+        case.steps.append(Step("benefit.eligible_total", benefit, {"base": columns}, found))
         return groups
     groups = grouped(benefit, lines)
     found = {"lines": len(lines), "eligible_fen": sum(groups.values())}
-    given = {"base": list(columns), "categories": sorted({line.category for line, _ in lines})}
+    given = {"base": columns, "categories": frozenset([line.category for line, _ in lines])}
     case.steps.append(Step("benefit.eligible", benefit, given, found))
     return groups
 

@@ -54,15 +54,12 @@ def grouped(benefit: Benefit, lines: Sequence[Counted]) -> dict[Group, int]:
 
     A line falls under the first limit that selects it. Raises RefundUnmatched.
     """
-    limits: dict[str, list[tuple[int, Limit]]] = {}
-    for index, limit in enumerate(benefit.limits):
-        for category in limit.lines.categories:
-            limits.setdefault(category, []).append((index, limit))
+    limits_of = benefit.limits_of
     groups: dict[Group, int] = {}
     for line, fen in lines:
         key = FREE
-        for index, limit in limits.get(line.category, ()):
-            if limit.lines.names(line.name):
+        for index, limit in limits_of.get(line.category, ()):
+            if not limit.lines.name_contains or limit.lines.names(line.name):
                 key = (index, _item(limit, line))
                 break
         groups[key] = groups.get(key, 0) + fen

@@ -131,14 +131,14 @@ def _sum_of(columns: tuple[Column, ...]) -> _Cost:
 
 
 @cache
-def columns_of(base: tuple[BasePart, ...]) -> tuple[Column, ...]:
-    """Every column that counts for some line, sorted."""
-    return tuple(sorted({column for part in base for column in part.columns}))
+def columns_of(base: tuple[BasePart, ...]) -> frozenset[Column]:
+    """Every column that counts for some line."""
+    return frozenset(column for part in base for column in part.columns)
 
 
 def base_fen(settlement: Settlement, base: tuple[BasePart, ...]) -> int:
     """The cost of a whole settlement in the columns that count: fen; 0 where there are none."""
-    return _sum_of(columns_of(base))(settlement) if base else 0
+    return _sum_of(tuple(sorted(columns_of(base))))(settlement) if base else 0
 
 
 def indicated(diagnosis: str | None, prefixes: tuple[str, ...]) -> bool:

@@ -246,14 +246,16 @@ _WORDS: Final[Mapping[str, Mapping[str, Text]]] = {
 
 
 def told(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts as a document writes them, only when somebody reads: days as ISO dates, a ratio of basis points
-    as a decimal, an exact amount (numerator and denominator of fen) in yuan."""
+    """Facts as a document writes them, only when somebody reads: days as ISO dates, sets sorted, a ratio of
+    basis points as a decimal, an exact amount (numerator and denominator of fen) in yuan."""
     return {key: _told(key, value) for key, value in facts.items()}
 
 
 def _told(key: str, value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
     if isinstance(value, tuple):
         return exact_yuan(*value)
     return format_ratio(value) if key == "ratio" else value

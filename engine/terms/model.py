@@ -5,6 +5,7 @@ exists only where adjudication acts on it.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -286,6 +287,16 @@ class Benefit:
     """On what is paid in the policy year."""
     stay_cap_fen: Fen | None
     limits: tuple[Limit, ...]
+    limits_of: Mapping[str, tuple[tuple[int, Limit], ...]] = field(init=False, compare=False, repr=False)
+    """Fee category -> the limits that may select its lines, with their index: most lines meet few."""
+
+    def __post_init__(self) -> None:
+        categories = sorted({category for limit in self.limits for category in limit.lines.categories})
+        limits = {
+            category: tuple((i, one) for i, one in enumerate(self.limits) if category in one.lines.categories)
+            for category in categories
+        }
+        object.__setattr__(self, "limits_of", limits)
 
 
 @dataclass(frozen=True, slots=True)
