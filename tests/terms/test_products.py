@@ -128,6 +128,7 @@ def test_the_schema_is_a_schema_and_editors_find_it_beside_the_files() -> None:
         ('standard: "0.70"', 'standard: "1.70"', "ratio.above_one", 22),
         ('pre_existing: "0.50"', 'pre_existing: "0.90"', "ratio.reduced_above_standard", 22),
         ('standard: "0.70"', "standard: 0.70", "schema.type", 22),
+        ('standard: "0.70"', "not_public: true", "ratio.beside", 22),
         ("    cap_yuan: 1000000", "    cap_yuan: 10000", "cap.below_deductible", 23),
         ("    cap_yuan: 1000000", "    cap_yuan: 9000000", "cap.above_aggregate", 23),
         ("    cap_yuan: 1000000", '    cap_yuan: "1.005"', "schema.pattern", 23),
