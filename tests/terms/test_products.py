@@ -58,16 +58,26 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return _write
 
 
-def test_the_seeds_are_the_six_published_products_and_right() -> None:
+def test_the_seeds_are_right_and_say_where_the_public_facts_end() -> None:
     assert [path.stem for path in PRODUCTS] == [
+        "example-hospital-allowance",
         *(f"huhuibao-{year}" for year in range(2021, 2026)),
+        "liuzhou",
+        "puhui-beijing",
+        "xihu-hangzhou",
         "zhaohuibao-liaocheng",
     ]
     for path in PRODUCTS:
         assert check_product(path) == []
         terms = load_product(path)
         assert path.stem in (terms.full_name, terms.product)
-        assert terms.uncertain
+        assert terms.uncertain or terms.product.startswith("example-")
+
+
+def test_an_invented_product_says_that_it_is_nobodys() -> None:
+    for path in (path for path in PRODUCTS if path.stem.startswith("example-")):
+        assert "NOBODY'S PRODUCT" in path.read_text(encoding="utf-8")
+        assert "虚构" in load_product(path).name.zh
 
 
 @pytest.mark.parametrize(
