@@ -80,6 +80,10 @@ REASONS: Final[Mapping[str, Text]] = {
         "{name}的药品目录未公开，{lines}项费用须人工核定。",
         "The drug list of {name} is not public; {lines} lines have to be decided by a person.",
     ),
+    "benefit.ratio_not_public": Text(
+        "{name}的赔付比例未公开，须人工核定。",
+        "What {name} pays is not public; a person has to decide it.",
+    ),
     "benefit.indication_unclear": Text(
         "{name}：主要诊断“{main_diagnosis}”不在已知适应症内，{lines}项费用须人工核定。",
         "{name}: main diagnosis '{main_diagnosis}' is not a known indication; {lines} lines need a person.",

@@ -44,8 +44,11 @@ class Scale:
 
 
 def scale_of(case: Case, benefit: Benefit, before: Accumulated) -> Scale | None:
-    """None: whether the reduced rate applies cannot be told, and the case goes to review."""
+    """None: the rate, or whether the reduced one applies, cannot be told, and the case goes to review."""
     ratio = benefit.ratio
+    if not ratio.public:
+        case.review("benefit.ratio_not_public", benefit)
+        return None
     rates = [ratio.rate, *(row.rate for row in ratio.rows), *(tier.rate for tier in ratio.tiers)]
     reduced = False
     if case.coverage.pre_existing and any(rate.standard_bp != rate.pre_existing_bp for rate in rates):

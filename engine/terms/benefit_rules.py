@@ -14,12 +14,11 @@ def _ratio(benefit: _Node, _: _Node, path: Path) -> Iterator[Finding]:
     yield from check_rate(ratio, here)
     for index, row in enumerate(ratio.get("rows", ())):
         yield from check_rate(row, (*here, "rows", index))
-    tiers = ratio.get("tiers", {})
-    for key in ("pre_existing", "rows") if tiers else ():
+    for key in ("pre_existing", "rows") if "standard" not in ratio else ():
         if key in ratio:
-            yield Finding((*here, key), "tiers.beside", f"has no effect: each tier states its own {key}")
+            yield Finding((*here, key), "ratio.beside", "has no effect without a standard rate beside it")
     before = None
-    for index, step in enumerate(tiers.get("steps", ())):
+    for index, step in enumerate(ratio.get("tiers", {}).get("steps", ())):
         place = (*here, "tiers", "steps", index)
         yield from check_rate(step, place)
         above = parse_yuan(step["above_yuan"])

@@ -194,6 +194,7 @@ def _ratio(node: _Node) -> Ratio:
         rows=tuple(_row(row) for row in node.get("rows", ())),
         tiers=tuple(Tier(Fen(step["above_fen"]), _rate(step)) for step in tiers.get("steps", ())),
         tiers_within=tiers.get("within", "year"),
+        public="not_public" not in node,
     )
 
 

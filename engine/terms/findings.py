@@ -41,7 +41,7 @@ def check_rate(node: Mapping[str, Any], path: Path) -> Iterator[Finding]:
         if key in node and Decimal(node[key]) > 1:
             yield Finding((*path, key), "ratio.above_one", f"{node[key]} pays more than the cost")
     reduced = node.get("pre_existing")
-    if reduced is not None and Decimal(reduced) > Decimal(node["standard"]):
+    if reduced is not None and "standard" in node and Decimal(reduced) > Decimal(node["standard"]):
         yield Finding(
             (*path, "pre_existing"),
             "ratio.reduced_above_standard",

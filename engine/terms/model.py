@@ -182,6 +182,8 @@ class Ratio:
     tiers: tuple[Tier, ...]
     """Ascending, from 0; of the costs beyond the deductible."""
     tiers_within: Within
+    public: bool
+    """False: no public source says what is paid, and a person has to decide."""
 
 
 @dataclass(frozen=True, slots=True)

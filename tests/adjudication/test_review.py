@@ -92,6 +92,14 @@ def test_refunds_beyond_their_charges_go_to_review_and_others_are_netted() -> No
     assert codes(decide(over)) == ["settlement.refund_unmatched"]
 
 
+def test_what_no_public_source_says_is_never_computed() -> None:
+    document = terms("huhuibao-2021").document
+    document["benefits"][-1]["ratio"] = {"not_public": True}
+    decision = decide(stay(DRUG_BILL), by=terms_from_document(document))
+    assert (decision.outcome, codes(decision)) == (Outcome.REVIEW, ["benefit.ratio_not_public"])
+    assert proposed_fen(decision) == 0
+
+
 def test_a_bill_of_zero_is_nothing() -> None:
     assert codes(decide(stay([line("0")]))) == ["settlement.zero"]
 

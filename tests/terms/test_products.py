@@ -58,16 +58,26 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return _write
 
 
-def test_the_seeds_are_the_six_published_products_and_right() -> None:
+def test_the_seeds_are_right_and_say_where_the_public_facts_end() -> None:
     assert [path.stem for path in PRODUCTS] == [
+        "example-hospital-allowance",
         *(f"huhuibao-{year}" for year in range(2021, 2026)),
+        "liuzhou",
+        "puhui-beijing",
+        "xihu-hangzhou",
         "zhaohuibao-liaocheng",
     ]
     for path in PRODUCTS:
         assert check_product(path) == []
         terms = load_product(path)
         assert path.stem in (terms.full_name, terms.product)
-        assert terms.uncertain
+        assert terms.uncertain or terms.product.startswith("example-")
+
+
+def test_an_invented_product_says_that_it_is_nobodys() -> None:
+    for path in (path for path in PRODUCTS if path.stem.startswith("example-")):
+        assert "NOBODY'S PRODUCT" in path.read_text(encoding="utf-8")
+        assert "虚构" in load_product(path).name.zh
 
 
 @pytest.mark.parametrize(
@@ -128,6 +138,7 @@ def test_the_schema_is_a_schema_and_editors_find_it_beside_the_files() -> None:
         ('standard: "0.70"', 'standard: "1.70"', "ratio.above_one", 22),
         ('pre_existing: "0.50"', 'pre_existing: "0.90"', "ratio.reduced_above_standard", 22),
         ('standard: "0.70"', "standard: 0.70", "schema.type", 22),
+        ('standard: "0.70"', "not_public: true", "ratio.beside", 22),
         ("    cap_yuan: 1000000", "    cap_yuan: 10000", "cap.below_deductible", 23),
         ("    cap_yuan: 1000000", "    cap_yuan: 9000000", "cap.above_aggregate", 23),
         ("    cap_yuan: 1000000", '    cap_yuan: "1.005"', "schema.pattern", 23),
