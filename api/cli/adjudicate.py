@@ -1,16 +1,28 @@
 """`autoclaim adjudicate`: decide one settlement from four files, and show how."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from api.cli.trace import Languages
+    from engine.adjudication import Decision
+    from engine.settlement import Settlement
 
 EXIT_CANNOT = 2
+
+
+class Lang(StrEnum):
+    ZH = "zh"
+    EN = "en"
+    BOTH = "both"
+
+
+_LANGUAGES: dict[Lang, "Languages"] = {Lang.ZH: ("zh",), Lang.EN: ("en",), Lang.BOTH: ("zh", "en")}
 
 
 def adjudicate(
@@ -27,22 +39,25 @@ def adjudicate(
             help="Hospital register (CSV); grade and ward are then its, not what the settlement states.",
         ),
     ] = None,
+    lang: Annotated[Lang, typer.Option("--lang", help="Language of the explanation.")] = Lang.BOTH,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision document.")] = False,
 ) -> None:
     """Decide one settlement: pay, nothing, review or refuse, with every step of the way.
 
     Exits 0 when a decision was reached, whichever it is, and 2 when an input cannot be read.
     """
+    from api.cli.trace import render
+
     try:
-        document = decide(product, coverage, settlement, history, hospitals)
+        decision, bill = decide(product, coverage, settlement, history, hospitals)
     except InputRefused as error:
         for line in error.lines:
             typer.echo(line, err=True)
         raise typer.Exit(EXIT_CANNOT) from error
     if as_json:
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(decision.document(), ensure_ascii=False, indent=2))
     else:
-        render_trace(document, Console())
+        render(decision, bill, Console(), _LANGUAGES[lang])
 
 
 class InputRefused(Exception):
@@ -55,8 +70,8 @@ class InputRefused(Exception):
 
 def decide(
     product: Path, coverage: Path, settlement: Path, history: Path | None, hospitals: Path | None
-) -> dict[str, Any]:
-    """The decision document for these files. Raises InputRefused."""
+) -> "tuple[Decision, Settlement]":
+    """The decision on these files, and the settlement as it was read. Raises InputRefused."""
     from engine.adjudication import Coverage, DocumentInvalid, History
     from engine.adjudication import adjudicate as decide_settlement
     from engine.settlement.errors import SettlementInvalid
@@ -84,7 +99,7 @@ def decide(
         raise InputRefused(lines) from error
     except (OSError, ValueError, TypeError) as error:
         raise InputRefused([f"{reading}: {error}"]) from error
-    return decide_settlement(terms, policy, past, bill).document()
+    return decide_settlement(terms, policy, past, bill), bill
 
 
 def _json(path: Path) -> Any:
@@ -92,52 +107,6 @@ def _json(path: Path) -> Any:
     if not isinstance(value, dict):
         raise TypeError("not a JSON object")
     return value
-
-
-def render_trace(document: dict[str, Any], console: Console) -> None:
-    """Print a decision for a person: outcome, reasons, benefits, and each step in two languages."""
-    colour = {"pay": "green", "nothing": "yellow", "review": "cyan", "refuse": "red"}[document["decision"]]
-    payable = _yuan(document["payable_fen"])
-    terms = document["terms"]
-    console.print(
-        Panel(
-            f"[bold {colour}]{document['decision']}[/]  {payable} yuan  ({document['payable_fen']} fen)",
-            title=f"{terms['product']} {terms['edition']}",
-            subtitle=f"terms {document['terms_digest'][:16]} · {document['engine_version']}",
-            expand=False,
-        )
-    )
-    for reason in document["reasons"]:
-        console.print(
-            f"[bold]{reason['code']}[/]  {escape(reason['message_zh'])}\n  {escape(reason['message_en'])}"
-        )
-    if document["benefits"]:
-        table = Table("benefit", "", title="Benefits", title_justify="left")
-        for heading in ("eligible", "deductible", "ratio", "payable"):
-            table.add_column(heading, justify="right")
-        for benefit in document["benefits"]:
-            table.add_row(
-                benefit["code"],
-                benefit["name"]["zh"],
-                _yuan(benefit["eligible_fen"]),
-                _yuan(benefit["deductible_fen"]),
-                benefit["ratio"],
-                _yuan(benefit["payable_fen"]),
-            )
-        console.print(table)
-    console.print("How it was decided", style="italic")
-    steps = Table.grid(padding=(0, 1))
-    steps.add_column(justify="right")
-    steps.add_column(overflow="fold")
-    for number, step in enumerate(document["trace"], start=1):
-        rule = step["rule"].removeprefix(f"{terms['product']}-{terms['edition']}").lstrip("/")
-        where = f" [dim]({escape(rule)})[/]" if rule else ""
-        steps.add_row(f"{number}.", f"{escape(step['zh'])}{where}\n[dim]{escape(step['en'])}[/]")
-    console.print(steps)
-
-
-def _yuan(fen: int) -> str:
-    return f"{fen // 100:,}.{fen % 100:02d}"
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ STEPS: Final[Mapping[str, Text]] = {
     ),
 }
 
-_WORDS: Final[Mapping[str, Mapping[str, Text]]] = {
+WORDS: Final[Mapping[str, Mapping[str, Text]]] = {
     "status": {
         "standard": Text("非既往症", "standard"),
         "pre_existing": Text("既往症", "pre-existing condition"),
@@ -271,8 +271,8 @@ def fill(template: Text, facts: Mapping[str, Any], name: Text | None) -> Text:
     for key, value in facts.items():
         if key.endswith("_fen"):
             values[key.removesuffix("_fen")] = grouped_yuan(value)
-        elif key in _WORDS:
-            words = _WORDS[key][value]
+        elif key in WORDS:
+            words = WORDS[key][value]
             values[f"{key}_zh"], values[f"{key}_en"] = words.zh, words.en
     zh = template.zh.format(**values, name=name.zh if name else "")
     en = template.en.format(**values, name=name.en if name else "")
