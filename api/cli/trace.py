@@ -14,9 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from api.cli.trace_words import FACTS, RESULTS, RULES, reason_in_words, value_in_words
-from engine.adjudication.decision import BenefitResult, Decision, Outcome, Reason, Step, format_ratio
+from engine.adjudication.decision import BenefitResult, Decision, Outcome, Reason, Step
 from engine.adjudication.history import ALL_ITEMS
-from engine.adjudication.messages import WORDS, grouped_yuan
+from engine.adjudication.messages import WORDS, format_ratio, grouped_yuan, told
 from engine.settlement.model import Settlement
 from engine.terms.model import Text
 
@@ -99,10 +99,10 @@ def _found(step: Step, bill: Settlement) -> list[Text]:
 def _facts(facts: Mapping[str, Any], bill: Settlement) -> list[Text]:
     """Facts with their labels; without the parts of a proposal, of which a reader gets the amount."""
     spoken: list[Text] = []
-    for key in [key for key in facts if key in FACTS]:
-        label = FACTS[key]
-        value = _item(facts[key], bill) if key == "item" else value_in_words(key, facts[key])
-        spoken.append(Text(f"{label.zh} {value.zh}", f"{label.en} {value.en}"))
+    for key, value in told(facts).items():
+        if label := FACTS.get(key):
+            word = _item(value, bill) if key == "item" else value_in_words(key, value)
+            spoken.append(Text(f"{label.zh} {word.zh}", f"{label.en} {word.en}"))
     return spoken
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine.adjudication.decision import Reason
-from engine.adjudication.messages import REASONS, WORDS, fill, grouped_yuan
+from engine.adjudication.messages import REASONS, WORDS, fill, grouped_yuan, told
 from engine.settlement.dictionaries import dictionary
 from engine.terms.model import Text
 
@@ -122,9 +122,10 @@ _GRADES: Final[Mapping[int, Text]] = {
 def reason_in_words(reason: Reason) -> Text:
     """A reason's wording, its codes by what they stand for."""
     name = reason.benefit.name if reason.benefit else None
-    coded = {key: _SPOKEN[key](reason.facts[key]) for key in _CODED if key in reason.facts}
-    zh = {**reason.facts, **{key: word.zh for key, word in coded.items()}}
-    en = {**reason.facts, **{key: word.en for key, word in coded.items()}}
+    facts = told(reason.facts)
+    coded = {key: _SPOKEN[key](facts[key]) for key in _CODED if key in facts}
+    zh = facts | {key: word.zh for key, word in coded.items()}
+    en = facts | {key: word.en for key, word in coded.items()}
     return Text(fill(REASONS[reason.code], zh, name).zh, fill(REASONS[reason.code], en, name).en)
 
 
