@@ -12,6 +12,8 @@ import {GivenWave} from "./support/GivenWave.sol";
 
 /// @notice Leaves taken out of a wave together: what a joint proof takes, a plain proof of each leaf takes too.
 contract JointProofsSpec is GivenWave {
+    uint8 private constant MOST_JOINT = 3;
+
     /// Up to two leaves that differ in their subject, what each has of the siblings given, and where it joins.
     struct Joint {
         uint8 leaves;
@@ -24,10 +26,10 @@ contract JointProofsSpec is GivenWave {
 
     /// None, one or two at once, by a joint proof of at most three siblings.
     function check_materializeBatch(Given memory g, Consent memory c, Root memory r, Joint memory j) public {
-        (j.leaves, j.given) = (_each(j.leaves, 2), _each(j.given, MOST));
+        (j.leaves, j.given) = (_each(j.leaves, 2), _each(j.given, MOST_JOINT));
         for (uint256 i = 0; i < 2; ++i) {
             j.own[i] = _each(j.own[i], i < j.leaves ? j.given : 0);
-            j.joins[i] = _each(j.joins[i], i < j.leaves ? MOST : 0);
+            j.joins[i] = _each(j.joins[i], i < j.leaves ? MOST_JOINT : 0);
         }
         vm.assume(j.own[0] + j.own[1] <= j.given && (j.leaves == 2 || j.second == 0));
         vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
@@ -51,7 +53,7 @@ contract JointProofsSpec is GivenWave {
     function check_materializeBatch_short_of_siblings(Given memory g, Consent memory c, Root memory r, Joint memory j)
         public
     {
-        (j.leaves, j.given, j.own[0]) = (1, _each(j.given, MOST), _each(j.own[0], MOST));
+        (j.leaves, j.given, j.own[0]) = (1, _each(j.given, MOST_JOINT), _each(j.own[0], MOST_JOINT));
         vm.assume(j.given < j.own[0] && j.joins[0] == 0 && r.granted);
         vm.assume(c.insured == 1 && c.guardian == 0); // whoever else: check_materialize
         Path memory none;

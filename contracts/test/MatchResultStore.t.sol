@@ -15,7 +15,7 @@ import {GivenStore} from "./support/GivenStore.sol";
 /// @notice Any batch (halmos: of up to two) at any stage of a claim; any version of any claim is watched, so what
 /// is stated of it is effect and absence of side effects at once.
 contract MatchResultStoreSpec is GivenStore {
-    function check_recordBatch(Given memory g, bytes32 taskId, Result[] memory items) public {
+    function _recordBatch(Given memory g, bytes32 taskId, Result[] memory items) private {
         Picture memory expected = _arrange(g);
         bytes memory refusal = g.caller == RECORDER ? bytes("") : _lacksRole(g.caller, RECORDER_ROLE);
         if (refusal.length == 0) refusal = _refusalOfOffice(g);
@@ -29,7 +29,7 @@ contract MatchResultStoreSpec is GivenStore {
         _requireEffect(g, expected);
     }
 
-    function check_preview(Given memory g, bytes32 taskId, Result[] memory items) public {
+    function _preview(Given memory g, bytes32 taskId, Result[] memory items) private {
         Picture memory expected = _arrange(g);
         bytes memory refusal = _refusalOfOffice(g);
         if (refusal.length == 0) refusal = _refusalOfBatch(g, taskId, items.length);
@@ -39,7 +39,7 @@ contract MatchResultStoreSpec is GivenStore {
         _requireEffect(g, expected);
     }
 
-    function check_supersedeBatch(Given memory g, bytes32 taskId, Result[] memory items) public {
+    function _supersedeBatch(Given memory g, bytes32 taskId, Result[] memory items) private {
         Picture memory expected = _arrange(g);
         bytes memory refusal = g.caller == RECORDER ? bytes("") : _lacksRole(g.caller, RECORDER_ROLE);
         if (refusal.length == 0) refusal = _refusalOfBatch(g, taskId, items.length);
@@ -54,7 +54,7 @@ contract MatchResultStoreSpec is GivenStore {
         _requireEffect(g, expected);
     }
 
-    function check_previewSupersession(Given memory g, bytes32 taskId, Result[] memory items) public {
+    function _previewSupersession(Given memory g, bytes32 taskId, Result[] memory items) private {
         Picture memory expected = _arrange(g);
         bytes memory refusal = _refusalOfBatch(g, taskId, items.length);
         Refusal[] memory refusals = new Refusal[](items.length);
@@ -68,7 +68,7 @@ contract MatchResultStoreSpec is GivenStore {
         _requireEffect(g, expected);
     }
 
-    function check_confirmPayouts(Given memory g, Confirmation[] memory items) public {
+    function _confirmPayouts(Given memory g, Confirmation[] memory items) private {
         vm.assume(g.later == 0); // no time matters
         Picture memory expected = _arrange(g);
         bytes memory refusal = g.caller == PAYER ? bytes("") : _lacksRole(g.caller, PAYER_ROLE);
@@ -121,24 +121,48 @@ contract MatchResultStoreSpec is GivenStore {
         _requireEffect(g, expected);
     }
 
-    // ------------------------------------------------------------------ at random
+    // ------------------------------------------------------------------ for all arguments, batches of one
+
+    function check_recordBatch(Given memory g, bytes32 taskId, Result memory item) public {
+        _recordBatch(g, taskId, _one(item));
+    }
+
+    function check_preview(Given memory g, bytes32 taskId, Result memory item) public {
+        _preview(g, taskId, _one(item));
+    }
+
+    function check_supersedeBatch(Given memory g, bytes32 taskId, Result memory item) public {
+        _supersedeBatch(g, taskId, _one(item));
+    }
+
+    function check_previewSupersession(Given memory g, bytes32 taskId, Result memory item) public {
+        _previewSupersession(g, taskId, _one(item));
+    }
+
+    function check_confirmPayouts(Given memory g, Confirmation memory item) public {
+        Confirmation[] memory items = new Confirmation[](1);
+        items[0] = item;
+        _confirmPayouts(g, items);
+    }
+
+    // ------------------------------------------------------------------ at random, batches of any length
 
     function test_recordBatch(Given memory g, bytes32 taskId, Result[] memory items, uint8 pick) public {
-        check_recordBatch(g, _meet(g, taskId, pick), _met(items, pick));
+        _recordBatch(g, _meet(g, taskId, pick), _met(items, pick));
     }
 
     function test_preview(Given memory g, bytes32 taskId, Result[] memory items, uint8 pick) public {
-        check_preview(g, _meet(g, taskId, pick), _met(items, pick));
+        _preview(g, _meet(g, taskId, pick), _met(items, pick));
     }
 
     function test_supersedeBatch(Given memory g, bytes32 taskId, Result[] memory items, uint8 pick) public {
         if (g.stage % 6 == 0) ++g.stage;
-        check_supersedeBatch(g, _meet(g, taskId, pick), _met(items, pick));
+        _supersedeBatch(g, _meet(g, taskId, pick), _met(items, pick));
     }
 
     function test_previewSupersession(Given memory g, bytes32 taskId, Result[] memory items, uint8 pick) public {
         if (g.stage % 6 == 0) ++g.stage;
-        check_previewSupersession(g, _meet(g, taskId, pick), _met(items, pick));
+        _previewSupersession(g, _meet(g, taskId, pick), _met(items, pick));
     }
 
     function test_confirmPayouts(Given memory g, Confirmation[] memory items, uint8 pick) public {
@@ -152,7 +176,7 @@ contract MatchResultStoreSpec is GivenStore {
             if (uint256(items[i].payoutDigest) % 16 == 0) items[i].payoutDigest = 0;
         }
         if (pick % 4 == 0 && items.length > 1) assembly { mstore(items, 1) }
-        check_confirmPayouts(g, items);
+        _confirmPayouts(g, items);
     }
 
     function test_reverse(Given memory g, bytes32 claimKey, uint32 version, bytes32 reason, uint8 pick) public {

@@ -52,7 +52,7 @@ contract WavesSpec is GivenWave {
 
         bool done = _expecting(refusal, g, abi.encodeCall(registry.revokeInWaveFor, (r.root, a, _proof(p))));
 
-        _requireEffect(seen, done ? _leafOf(r, a).revoked() : _asGiven(g, a), 0);
+        _requireEffect(seen, done ? _known(g, r, a).revoked() : _asGiven(g, a), 0);
     }
 
     /// Whether paused or not.
@@ -77,7 +77,7 @@ contract WavesSpec is GivenWave {
             abi.encodeCall(registry.revokeInWave, (r.root, a, _proof(p), seen.signer, s.deadline, signature))
         );
 
-        _requireEffect(seen, done ? _leafOf(r, a).revoked() : _asGiven(g, a), done ? 1 : 0);
+        _requireEffect(seen, done ? _known(g, r, a).revoked() : _asGiven(g, a), done ? 1 : 0);
     }
 
     /// A wave gives out as many as it promised, materialized or revoked, and refuses the next.
@@ -182,6 +182,11 @@ contract WavesSpec is GivenWave {
             return abi.encodeWithSelector(IAuthorizationRegistry.NotInWave.selector, r.root, id);
         }
         return "";
+    }
+
+    /// What is revoked: an authorization known before keeps what it was granted with, whatever wave is named.
+    function _known(Given memory g, Root memory r, Grant memory a) private pure returns (AuthorizationRecord) {
+        return g.stage == uint8(Stage.Unknown) ? _leafOf(r, a) : _asGiven(g, a);
     }
 
     function _refusalOfRevocationInWave(Given memory g, Root memory r, Grant memory a, Path memory p)

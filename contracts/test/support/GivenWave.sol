@@ -6,9 +6,9 @@ import {Grant, GrantRefusal, IAuthorizationRegistry} from "../../src/interfaces/
 import {GivenRegistry} from "./GivenRegistry.sol";
 
 /// @notice A registry with a wave of any root, and a grant that may be in it.
-/// @dev Proofs have at most three siblings. What a wave keeps has no getter, and shows in what it refuses.
+/// @dev Proofs have at most two siblings, joint ones three. What a wave keeps has no getter, and shows in what it refuses.
 abstract contract GivenWave is GivenRegistry {
-    uint8 internal constant MOST = 3;
+    uint8 internal constant MOST = 2;
     bytes32 internal constant OTHER_SCOPE = keccak256("another scope, admitted too");
 
     /// A wave as it was granted, at BEGIN, if it was.
@@ -64,7 +64,7 @@ abstract contract GivenWave is GivenRegistry {
     function _meetWave(Given memory g, Consent memory c, Root memory r, Path memory p, uint8 pick) internal view {
         if (pick % 8 != 0) g.stage = 0;
         _meet(g, c, pick);
-        p.length %= 4;
+        p.length %= 3;
         r.granted = pick % 16 != 1;
         r.otherScope = r.granted && pick % 16 == 2;
         r.count = r.count % 3 + 1;
