@@ -1,6 +1,7 @@
 """`autoclaim adjudicate`: decide one settlement from four files, and show how."""
 
 import json
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +27,10 @@ _LANGUAGES: dict[Lang, "Languages"] = {Lang.ZH: ("zh",), Lang.EN: ("en",), Lang.
 
 
 def adjudicate(
-    product: Annotated[Path, typer.Option("--product", help="Product terms (YAML).")],
+    product: Annotated[
+        list[Path],
+        typer.Option("--product", help="Product terms (YAML); once for each wording of the edition."),
+    ],
     coverage: Annotated[Path, typer.Option("--coverage", help="The policy's coverage (JSON).")],
     settlement: Annotated[Path, typer.Option("--settlement", help="The native settlement (JSON).")],
     history: Annotated[
@@ -39,6 +43,14 @@ def adjudicate(
             help="Hospital register (CSV); grade and ward are then its, not what the settlement states.",
         ),
     ] = None,
+    known_on: Annotated[
+        datetime | None,
+        typer.Option(
+            "--known-on",
+            formats=["%Y-%m-%d"],
+            help="By the wordings known on that day. Without it, by all of them.",
+        ),
+    ] = None,
     lang: Annotated[Lang, typer.Option("--lang", help="Language of the explanation.")] = Lang.BOTH,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision document.")] = False,
 ) -> None:
@@ -49,7 +61,8 @@ def adjudicate(
     from api.cli.trace import render
 
     try:
-        decision, bill = decide(product, coverage, settlement, history, hospitals)
+        known = known_on.date() if known_on else date.max
+        decision, bill = decide(product, coverage, settlement, history, hospitals, known)
     except InputRefused as error:
         for line in error.lines:
             typer.echo(line, err=True)
@@ -69,7 +82,12 @@ class InputRefused(Exception):
 
 
 def decide(
-    product: Path, coverage: Path, settlement: Path, history: Path | None, hospitals: Path | None
+    products: list[Path],
+    coverage: Path,
+    settlement: Path,
+    history: Path | None,
+    hospitals: Path | None,
+    known_on: date,
 ) -> "tuple[Decision, Settlement]":
     """The decision on these files, and the settlement as it was read. Raises InputRefused."""
     from engine.adjudication import Coverage, DocumentInvalid, History
@@ -77,11 +95,11 @@ def decide(
     from engine.settlement.errors import SettlementInvalid
     from engine.settlement.hospitals import load_register
     from engine.settlement.model import Settlement
-    from engine.terms import TermsInvalid, load_product
+    from engine.terms import TermsBook, TermsInvalid, load_product
 
-    reading = product
+    reading = products[0]
     try:
-        terms = load_product(product)
+        book = TermsBook.of([load_product(reading := path) for path in products])
         reading = coverage
         policy = Coverage.parse(_json(coverage))
         if history is not None:
@@ -99,6 +117,10 @@ def decide(
         raise InputRefused(lines) from error
     except (OSError, ValueError, TypeError) as error:
         raise InputRefused([f"{reading}: {error}"]) from error
+    terms = book.wording(bill.admitted_on, known_on)
+    if terms is None:
+        message = f"no wording known on {known_on} holds for a stay that begins on {bill.admitted_on}"
+        raise InputRefused([f"{', '.join(map(str, products))}: {message} [book.no_wording]"])
     return decide_settlement(terms, policy, past, bill), bill
 
 

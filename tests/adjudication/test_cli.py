@@ -57,6 +57,41 @@ def changed(tmp_path: Path, name: str, **changes: Any) -> Path:
     return path
 
 
+def wording(tmp_path: Path, number: int, known_from: str, ratio: str) -> Path:
+    text = (PRODUCTS / "zhaohuibao-liaocheng.yaml").read_text(encoding="utf-8")
+    version = f"version: {{number: {number}, holds_from: 2020-01-01, known_from: {known_from}}}\nbenefits:"
+    path = tmp_path / f"wording-{number}.yaml"
+    changed_text = text.replace("benefits:", version, 1).replace('standard: "0.80"', f'standard: "{ratio}"')
+    path.write_text(changed_text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("known_on", "expected"),
+    [
+        (["--known-on", "2025-11-30"], 944_000_00),
+        (["--known-on", "2025-12-01"], 1_062_000_00),
+        ([], 1_062_000_00),
+    ],
+)
+def test_of_several_wordings_the_one_known_on_the_day_decides(
+    tmp_path: Path, known_on: list[str], expected: int
+) -> None:
+    widened = ["--product", wording(tmp_path, 2, "2025-12-01", "0.90")]
+    first = wording(tmp_path, 1, "2020-01-01", "0.80")
+    done = run("main", "adjudicate", *published(product=first), *widened, *known_on, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["payable_fen"] == expected
+
+
+def test_a_stay_that_no_known_wording_holds_for_is_told(tmp_path: Path) -> None:
+    only = wording(tmp_path, 1, "2025-12-01", "0.80")
+    done = run("main", "adjudicate", *published(product=only), "--known-on", "2025-01-01")
+    assert done.returncode == 2
+    assert "no wording known on 2025-01-01" in done.stderr
+    assert "[book.no_wording]" in done.stderr
+
+
 def test_liaochengs_published_example_pays_944_000_yuan() -> None:
     done = run("adjudicate", *published(), "--json")
     assert (done.returncode, done.stderr) == (0, "")
