@@ -31,6 +31,7 @@ def line(
     *,
     over_limit: object = 0,
     pre_self_pay: object = 0,
+    in_scope: object = 0,
     category: str = "09",
     code: str = DRUG,
     name: str = "示例药品注射液",
@@ -39,7 +40,8 @@ def line(
 ) -> DetailLine:
     """One detail line; amounts in yuan. A line without a day is of the day of admission."""
     own, over, pre = parse_yuan(own_pay), parse_yuan(over_limit), parse_yuan(pre_self_pay)
-    total = Fen(own + over + pre)
+    scope = parse_yuan(in_scope)
+    total = Fen(own + over + pre + scope)
     return DetailLine(
         sn=sn,
         code=code,
@@ -51,7 +53,7 @@ def line(
         own_pay_fen=own,
         over_limit_fen=over,
         pre_self_pay_fen=pre,
-        in_scope_fen=Fen(0),
+        in_scope_fen=scope,
         occurred_on=on,
     )
 
@@ -83,7 +85,7 @@ def stay(lines: Iterable[DetailLine], *, year: int = 2021, **changes: Any) -> Se
         own_pay_fen=Fen(sum(row.own_pay_fen for row in rows)),
         over_limit_fen=Fen(sum(row.over_limit_fen for row in rows)),
         pre_self_pay_fen=Fen(sum(row.pre_self_pay_fen for row in rows)),
-        in_scope_fen=Fen(0),
+        in_scope_fen=Fen(sum(row.in_scope_fen for row in rows)),
         fund_fen=Fen(0),
         account_fen=Fen(0),
         cash_fen=Fen(total),
