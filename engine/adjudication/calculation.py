@@ -12,7 +12,7 @@ result independent of the order of lines, and makes more cost never pay less. Wh
 rounded, a settlement carries what rounding gave or took, in 1/10000 fen, to the next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -97,14 +97,13 @@ def calculate(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> Bene
         payable = _rounded(exact, eligible, before.carried if basis.carries else 0)
         carried = exact // eligible - payable * BASIS if basis.carries else 0
         steps.append(_rounding(basis, payable))
-    shares = _shares(numerators, eligible * BASIS, payable)
     return BenefitResult(
         benefit=benefit,
         eligible_fen=Fen(eligible),
         deductible_fen=Fen(borne),
         ratio_bp=basis.scale.effective_bp(after),
         payable_fen=payable,
-        limits=_limit_use(benefit, shares),
+        limits=_LimitUse(benefit, numerators, eligible * BASIS, payable),
         after_fen=after if benefit.ratio.tiers else 0,
         carried=carried,
     )
@@ -185,12 +184,12 @@ def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: list[Step]) -
     for index, limit in enumerate(basis.benefit.limits):
         if limit.occasions_max is None:
             continue
-        days = sorted(
-            (key for key in groups if key[0] == index and groups[key]), key=lambda key: (-groups[key], key)
-        )
+        days = [key for key in groups if key[0] == index and groups[key]]
+        if not days:
+            continue
+        days.sort(key=lambda key: (-groups[key], key))
         before = basis.before.year.get((limit.id, ALL_ITEMS), 0)
-        beyond = days[max(limit.occasions_max - before, 0) :]
-        if beyond:
+        if beyond := days[max(limit.occasions_max - before, 0) :]:
             given = {"occasions_max": limit.occasions_max, "occasions_before": before}
             left_out = sum(groups.pop(key) for key in beyond)
             found = {"left_out_fen": left_out}
@@ -235,6 +234,31 @@ def _shares(numerators: Mapping[_Key, int], denominator: int, payable: int) -> d
         for key in by_remainder[:missing]:
             shares[key] += 1
     return shares
+
+
+class _LimitUse(Mapping[str, Mapping[str, int]]):
+    """Per limit and item: fen paid under it, or occasions. Worked out when somebody asks: later decisions
+    and documents do, the decision itself does not."""
+
+    __slots__ = ("_benefit", "_shared", "_use")
+
+    def __init__(self, benefit: Benefit, numerators: Mapping[Group, int], denominator: int, payable: int):
+        self._benefit, self._shared = benefit, (numerators, denominator, payable)
+        self._use: dict[str, dict[str, int]] | None = None
+
+    def _told(self) -> dict[str, dict[str, int]]:
+        if self._use is None:
+            self._use = _limit_use(self._benefit, _shares(*self._shared))
+        return self._use
+
+    def __getitem__(self, limit: str) -> Mapping[str, int]:
+        return self._told()[limit]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._told())
+
+    def __len__(self) -> int:
+        return len(self._told())
 
 
 def _limit_use(benefit: Benefit, shares: Mapping[Group, int]) -> dict[str, dict[str, int]]:

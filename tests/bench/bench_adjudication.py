@@ -7,8 +7,9 @@ year and after earlier decisions, and has to come to our fen; and the settlement
 Timed are those that are paid, as the first of their year.
 
 - zen-engine (`peer_zen`) runs in this process on a model compiled before and dictionaries made before. Ours
-  keeps the facts of each step also where no trace is asked for; `document()` puts them into words. zen-engine
-  starts a thread a call, which its batch saves; one settlement at a time is what a discharge brings.
+  keeps what each step found also where no trace is asked for, as zen-engine does with its trace on;
+  `document()` puts it into words. zen-engine starts a thread a call, which its batch saves; one settlement
+  at a time is what a discharge brings.
 - OpenFisca (`peer_openfisca`) fits in part, and computes over arrays: a batch of thousands, its best case.
   What decides many here is `replay`, not the scalar engine measured on this page.
 
@@ -116,7 +117,8 @@ def _rows(rate: dict[str, float]) -> list[Row]:
 
     return [
         row("decision", "decision", "zen", "zen-engine", "≥ 10 x zen-engine"),
-        row("decision with its trace", "document", "zen trace", "zen-engine, trace"),
+        row("decision, which keeps what each step found", "decision", "zen trace", "zen-engine, trace"),
+        row("decision and its document, each step in words", "document", "zen trace", "zen-engine, trace"),
         row(f"decision; the peer {_BATCH:,} at once", "decision", "zen batch", "zen-engine, batch"),
         row(f"decision; the peer {_BATCH:,} at once", "decision", "openfisca", "OpenFisca"),
         row("the whole edition, five benefits", "edition", "decision", f"{_OURS}B1 alone"),
