@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.contracts.deep.outcome import Outcome
 from tests.support.process import REPOSITORY
 
-SEQUENCES = 3_000
+SEQUENCES = 2_000
 AT_ONCE = 2  # each with sequences of its own
 _TIMEOUT_S = 4 * 3600
 _TALLY = re.compile(r"(\d+) sequences, (\d+) calls, (\d+)% succeeded")
