@@ -1,6 +1,8 @@
 """What a schema cannot say about one benefit: rules over its authored form and the edition's."""
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from engine.money import parse_yuan
@@ -28,6 +30,22 @@ def _ratio(benefit: _Node, _: _Node, path: Path) -> Iterator[Finding]:
             message = f"{step['above_yuan']} overlaps the tier before: each begins above the one before"
             yield Finding((*place, "above_yuan"), "tiers.overlapping", message)
         before = above
+
+
+def _falling_tiers(benefit: _Node, _: _Node, path: Path) -> Iterator[Finding]:
+    """Costs share the rate that they come to on average: where it falls as they rise, costs that are cut to a
+    limit would lower what the others are paid."""
+    if not any("paid_max_yuan" in limit for limit in benefit.get("limits", ())):
+        return
+    steps = benefit["ratio"].get("tiers", {}).get("steps", ())
+    rates = [
+        [Decimal(step["standard"]), Decimal(step.get("pre_existing", step["standard"]))] for step in steps
+    ]
+    for index, (before, after) in enumerate(pairwise(rates), 1):
+        if any(rate < lower for rate, lower in zip(after, before, strict=True)):
+            place = (*path, "ratio", "tiers", "steps", index)
+            message = "pays a lower rate than the tier before, beside limits: more cost could be paid less"
+            yield Finding(place, "tiers.falling", message)
 
 
 def _deductible(benefit: _Node, authored: _Node, path: Path) -> Iterator[Finding]:
@@ -164,6 +182,7 @@ def _visits(benefit: _Node, _: _Node, path: Path) -> Iterator[Finding]:
 
 BENEFIT_RULES: tuple[Callable[[_Node, _Node, Path], Iterator[Finding]], ...] = (
     _ratio,
+    _falling_tiers,
     _deductible,
     _caps,
     _base,

@@ -29,10 +29,11 @@ def decimals(basis_points: int) -> str:
 
 
 @st.composite
-def tiers(draw: st.DrawFn) -> dict[str, Any]:
-    """Two to four tiers; a dearer year or stay is never paid at a lower rate."""
+def tiers(draw: st.DrawFn, *, rising: bool = True) -> dict[str, Any]:
+    """Two to four tiers; rising: a dearer year or stay is never paid at a lower rate."""
     above = sorted(draw(st.sets(st.integers(1, 500_000), min_size=1, max_size=3)))
-    rates = sorted(draw(st.lists(st.integers(0, 10_000), min_size=len(above) + 1, max_size=len(above) + 1)))
+    rates = draw(st.lists(st.integers(0, 10_000), min_size=len(above) + 1, max_size=len(above) + 1))
+    rates = sorted(rates) if rising else rates
     steps = [
         {"above_yuan": yuan, "standard": decimals(rate), "pre_existing": decimals(rate // 2)}
         for yuan, rate in zip([0, *above], rates, strict=True)
@@ -63,7 +64,7 @@ def products(draw: st.DrawFn) -> Terms:
             "lines": {"categories": ["11"]},
             "base": ["own_pay"],
             "deductible": {"shared": "annual"},
-            "ratio": draw(tiers()),
+            "ratio": draw(tiers(rising=False)),
             "cap_yuan": cap,
             "stay_cap_yuan": draw(part),
         },
