@@ -78,17 +78,20 @@ def _fits(row: RatioRow, case: Case) -> bool:
 
 def _is_reduced(case: Case, benefit: Benefit) -> bool | None:
     """Whether a pre-existing condition reduces what this stay is paid. Of a person who has one."""
-    terms, bill = case.terms, case.settlement
-    if terms.reduced_by == "person":
+    terms, bill, classes = case.terms, case.settlement, case.coverage.pre_existing
+    known = {condition.code: condition for condition in terms.conditions}
+    reduced_by = {code: known[code].reduced_by if code in known else terms.reduced_by for code in classes}
+    if "person" in reduced_by.values():
         return True
-    known = {condition.code: condition.diagnoses for condition in terms.conditions}
-    classes = case.coverage.pre_existing
     if unknown := sorted(set(classes) - set(known)):
         case.review("reduction.class_unknown", benefit, classes=", ".join(unknown))
         return None
     if bill.main_diagnosis is None:
         case.review("reduction.diagnosis_unknown", benefit)
         return None
-    prefixes = tuple(prefix for code in classes for prefix in known[code])
-    others = bill.other_diagnoses if terms.reduced_by == "stay" else ()
-    return any(indicated(diagnosis, prefixes) for diagnosis in (bill.main_diagnosis, *others))
+    main, every = (bill.main_diagnosis,), (bill.main_diagnosis, *bill.other_diagnoses)
+    return any(
+        indicated(diagnosis, known[code].diagnoses)
+        for code in classes
+        for diagnosis in (every if reduced_by[code] == "stay" else main)
+    )

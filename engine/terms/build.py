@@ -25,6 +25,7 @@ from engine.terms.model import (
     Rate,
     Ratio,
     RatioRow,
+    ReducedBy,
     Requirements,
     SharedCap,
     Tail,
@@ -40,6 +41,7 @@ _Node = Mapping[str, Any]
 def build(document: _Node, uncertain: Sequence[str] = ()) -> Terms:
     """Checked document -> Terms."""
     canonical = rfc8785.dumps(dict(document))
+    reduced_by = document.get("reduced_by", "person")
     shared = {node["id"]: _deductible(node) for node in document.get("deductibles", ())}
     return Terms(
         product=document["product"],
@@ -51,8 +53,8 @@ def build(document: _Node, uncertain: Sequence[str] = ()) -> Terms:
         order_by=tuple(document["order_by"]),
         stay_belongs_to=document.get("stay_belongs_to"),
         tail=Tail(**document["tail"]) if "tail" in document else None,
-        conditions=tuple(_condition(node) for node in document.get("conditions", ())),
-        reduced_by=document.get("reduced_by", "person"),
+        conditions=tuple(_condition(node, reduced_by) for node in document.get("conditions", ())),
+        reduced_by=reduced_by,
         caps=tuple(_cap(node) for node in document.get("caps", ())),
         aggregate_cap_fen=_fen(document, "aggregate_cap_fen"),
         co_insurers=tuple(CoInsurer(n["name"], n["share_bp"]) for n in document.get("co_insurers", ())),
@@ -89,8 +91,10 @@ def _period(node: _Node) -> Period:
     return Period(date.fromisoformat(node["from"]), date.fromisoformat(node["to"]))
 
 
-def _condition(node: _Node) -> Condition:
-    return Condition(node["code"], _text(node["name"]), tuple(node["diagnoses"]))
+def _condition(node: _Node, reduced_by: ReducedBy) -> Condition:
+    return Condition(
+        node["code"], _text(node["name"]), tuple(node["diagnoses"]), node.get("reduced_by", reduced_by)
+    )
 
 
 def _cap(node: _Node) -> SharedCap:

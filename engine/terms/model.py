@@ -19,6 +19,9 @@ OrderKey = Literal["settled_at", "discharged_on", "admitted_on", "setl_id"]
 LadderBasis = Literal["continuous_years", "claim_free_years"]
 Column = Literal["own_pay", "over_limit", "pre_self_pay", "in_scope", "self_pay"]
 Within = Literal["stay", "year"]
+ReducedBy = Literal["person", "cause", "stay"]
+"""What a pre-existing condition reduces: all that the person has, stays because of it (by main diagnosis), or
+stays at which it was treated too (by any diagnosis)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ class Ratio:
     tiers: tuple[Tier, ...]
     """Ascending, from 0; of the costs beyond the deductible."""
     tiers_within: Within
-    public: bool
+    public: bool = True
     """False: no public source says what is paid, and a person has to decide."""
 
 
@@ -248,6 +251,7 @@ class Condition:
     code: str
     name: Text
     diagnoses: tuple[str, ...]
+    reduced_by: ReducedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +320,8 @@ class Terms:
     stay_belongs_to: Literal["admission", "discharge", "each_day"] | None
     tail: Tail | None
     conditions: tuple[Condition, ...]
-    reduced_by: Literal["person", "cause", "stay"]
-    """What a pre-existing condition reduces: all that the person has, stays because of it (by main
-    diagnosis), or stays at which it was treated too (by any diagnosis)."""
+    reduced_by: ReducedBy
+    """What a class reduces that is not among `conditions`; these say it each."""
     caps: tuple[SharedCap, ...]
     aggregate_cap_fen: Fen | None
     co_insurers: tuple[CoInsurer, ...]

@@ -96,6 +96,11 @@ def _conditions(authored: Mapping[str, Any]) -> Iterator[Finding]:
         ("conditions", index, "diagnoses"): one["diagnoses"] for index, one in enumerate(conditions)
     }
     yield from check_overlap(lists, "condition.overlapping")
+    common = authored.get("reduced_by", "person")
+    for index, one in enumerate(conditions):
+        if one.get("reduced_by") == common:
+            message = f"{common} is what every class reduces that says nothing"
+            yield Finding(("conditions", index, "reduced_by"), "condition.says_nothing", message)
     if "reduced_by" in authored and not conditions:
         message = "conditions are missing: nothing tells which diagnosis belongs to a pre-existing condition"
         yield Finding(("reduced_by",), "condition.missing", message)

@@ -45,7 +45,7 @@ def test_a_broken_rule_is_named_with_its_line_and_reason(tmp_path: Path, case: d
 
 
 def test_reduction_by_cause_asks_for_the_conditions(tmp_path: Path) -> None:
-    start, end = TEXT.index("conditions:\n"), TEXT.index("reduced_by:")
+    start, end = TEXT.index("conditions:\n"), TEXT.index("\nreduced_by:") + 1
     path = tmp_path / "product.yaml"
     path.write_text(TEXT[:start] + TEXT[end:], encoding="utf-8")
     (problem,) = check_product(path)
