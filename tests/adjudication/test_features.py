@@ -21,7 +21,7 @@ from tests.adjudication.builder import stay
 from tests.adjudication.test_properties import CASES, bill_lines
 
 TEXT = {"zh": "示例", "en": "Example"}
-YUAN = st.integers(0, 400_000)
+YUAN = st.integers(0, 200_000)
 
 
 def decimals(basis_points: int) -> str:
@@ -49,7 +49,7 @@ def products(draw: st.DrawFn) -> Terms:
     aggregate = cap + draw(YUAN)
     part, whole = st.integers(0, cap), st.integers(0, aggregate)
     rate = draw(st.integers(0, 10_000))
-    benefits = [
+    benefits: list[dict[str, Any]] = [
         {
             "code": "B2",
             "lines": {"categories": ["09"]},
@@ -90,6 +90,10 @@ def products(draw: st.DrawFn) -> Terms:
             "ratio": {"standard": "1"},
         },
     ]
+    for benefit in benefits:  # each bound is the one that bites in some products
+        for bound in ("limits", "stay_cap_yuan"):
+            if bound in benefit and draw(st.booleans()):
+                del benefit[bound]
     product = {
         "product": "drawn",
         "edition": "1",
