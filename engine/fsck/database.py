@@ -36,6 +36,7 @@ class Claim:
     state: str
     version: int
     payable_fen: int
+    recovery_fen: int
     result_digest: str | None
     task_id: str | None
     record_tx: str | None

@@ -102,7 +102,7 @@ def _check_known(event: Event, records: Records, findings: Findings) -> None:
 
 def _check_recorded(claim: Claim, recorded: dict[tuple[str, int], Event], findings: Findings) -> None:
     """Every version that this database counts on stands on chain."""
-    present_too = claim.state in beliefs.PAYOUT_OF or claim.record_tx is not None
+    present_too = claim.state in beliefs.ON_CHAIN or claim.record_tx is not None
     last = claim.version if present_too else claim.version - 1
     for version in range(1, last + 1):
         event = recorded.get((claim.claim_key or "", version))

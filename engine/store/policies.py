@@ -1,11 +1,12 @@
 """Products, policies and authorizations: every query."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 
-from sqlmodel import Session, SQLModel, col, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel, col, delete, select
 
-from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product
+from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product, Reopening
 
 
 def product(session: Session, name: str, edition: str) -> Product | None:
@@ -73,3 +74,32 @@ def authorization_for(
         .limit(1)
     )
     return session.exec(query).first()
+
+
+def ask_to_reopen(session: Session, policy_ids: Iterable[int], at: datetime) -> None:
+    """Have these policies' decisions looked at again; asked already, it is asked anew."""
+    rows = [{"policy_id": policy_id, "asked_at": at} for policy_id in policy_ids]
+    if not rows:
+        return
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(Reopening).values(rows)
+    newer = {"asked_at": insert.excluded.asked_at}
+    session.execute(insert.on_conflict_do_update(index_elements=["policy_id"], set_=newer))
+
+
+def to_reopen(session: Session, moving: Iterable[str], at: datetime, limit: int) -> Sequence[Reopening]:
+    """What was asked for by then, the longest waiting first, where no claim is in a state of `moving`."""
+    busy = select(Claim.policy_id).where(
+        col(Claim.policy_id) == col(Reopening.policy_id), col(Claim.state).in_(list(moving))
+    )
+    query = select(Reopening).where(~busy.exists(), col(Reopening.asked_at) <= at)
+    return session.exec(query.order_by(col(Reopening.asked_at), col(Reopening.policy_id)).limit(limit)).all()
+
+
+def reopened(session: Session, asked: Reopening) -> None:
+    """Done, unless it was asked again meanwhile."""
+    session.exec(
+        delete(Reopening).where(
+            col(Reopening.policy_id) == asked.policy_id, col(Reopening.asked_at) == asked.asked_at
+        )
+    )

@@ -48,7 +48,7 @@ from tests.support.process import REPOSITORY
 
 EDITION = 2024
 OURS, THEIRS = PAYING_HOSPITALS[:2]
-PEOPLE = 30
+PEOPLE = 45
 """How many are insured and have consented, from index 0."""
 BEGINS, ENDS = date(2024, 7, 1), date(2025, 6, 30)
 DEDUCTIBLE_FEN, RATIO_PERCENT = 1_200_000, 70

@@ -59,8 +59,8 @@ def _transition(database: Database) -> None:
         ),
         (
             "INSERT INTO claim (id, claim_id, settlement_id, hospital_code, state, version, payable_fen,"
-            " reasons, salts_sealed, created_at, updated_at)"
-            " VALUES (1, 'clm', 1, 'H', 'accepted', 1, 0, '[]', '', '2026-01-01', '2026-01-01')"
+            " recovery_fen, reasons, salts_sealed, created_at, updated_at)"
+            " VALUES (1, 'clm', 1, 'H', 'accepted', 1, 0, 0, '[]', '', '2026-01-01', '2026-01-01')"
         ),
         (
             "INSERT INTO claim_transition (claim_id, to_state, actor, reason, at)"
