@@ -171,6 +171,7 @@ def result_of(decision: Document) -> dict[str, Any]:
         "benefits": [_without(benefit, "name") for benefit in decision["benefits"]],
         "reasons": [_without(reason, "message_en", "message_zh") for reason in decision["reasons"]],
         "used": decision["used"],
+        "co_insurers": decision.get("co_insurers"),
         "proposed": [
             [_without(benefit, "name") for benefit in step["out"]["benefits"]]
             for step in decision["trace"]

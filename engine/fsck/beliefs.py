@@ -9,7 +9,7 @@ CLAIM_MOVES: Mapping[str, frozenset[str]] = {
     "no_consent": frozenset({"accepted", "reversed"}),
     "review": frozenset({"accepted", "matched", "decided", "refused", "reversed", "recovery_due"}),
     "nothing": frozenset({"matched", "reversed"}),
-    "refused": frozenset({"reversed"}),
+    "refused": frozenset({"matched", "reversed"}),
     "decided": frozenset({"recorded", "covered", "no_consent", "review", "reversed", "recovery_due"}),
     "recorded": frozenset({"paid", "no_consent", "review", "reversed", "recovery_due"}),
     "paid": frozenset({"confirmed", "returned", "recovery_due"}),

@@ -79,6 +79,7 @@ class Authorization:
 class Product:
     product: str
     edition: str
+    version: int
     digest: str
     document: Any
 
@@ -121,8 +122,8 @@ class Records:
             row.authorization_id: row for row in _rows(connection, Authorization, "authorization", "1")
         }
         self.products = [
-            Product(row.product, row.edition, row.digest, _json(row.document))
-            for row in _rows(connection, Product, "product", "product, edition")
+            Product(row.product, row.edition, row.version, row.digest, _json(row.document))
+            for row in _rows(connection, Product, "product", "product, edition, version")
         ]
         self.tasks = {row.task_id: row for row in _rows(connection, Task, "processing_task", "1")}
         self.reversed_settlements = frozenset(

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from engine.chain.contracts import recorded_version
 from engine.chain.events import ChainEvent
 from engine.errors import Conflict, NotFound
 from engine.evidence.bundle import BundleInput, build_bundle
@@ -147,5 +148,6 @@ def trigger_event(ctx: Context, tx_hash: str, log_index: int) -> dict[str, Any]:
 
 def _payout(session: Session, event: ChainEvent) -> dict[str, Any] | None:
     claim = claims.by_name(session, event.args.get("claimKey", "0x"))
-    payout = claims.payout_of(session, stored(claim.id), claim.version) if claim else None
+    version = recorded_version(event.args)
+    payout = claims.payout_of(session, stored(claim.id), version) if claim else None
     return {"payout_id": payout.payout_id, "state": payout.state} if payout else None

@@ -7,6 +7,7 @@ What the adjudication sees is the evidence form of its inputs, so that a verifie
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from sqlmodel import Session
@@ -39,7 +40,7 @@ from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
 from engine.settlement import Settlement
 from engine.store import claims, policies, tables
-from engine.terms import Terms
+from engine.terms import Terms, TermsBook
 
 ACTOR = "engine: adjudicate"
 _STATE_OF = {
@@ -60,7 +61,7 @@ def decide_batch(ctx: Context, batch_id: str) -> int:
 
 def decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement) -> bool:
     """Adjudicate one matched claim and move it on; whether something is payable."""
-    terms = ctx.terms(product_of(session, claim))
+    terms = terms_for(ctx, book_of(ctx, session, claim), settlement.admitted_on)
     others = [row for row in claims.of_policy(session, claim_policy_id(claim)) if row[0].id != claim.id]
     at = _order(terms, settlement)
     earlier = [c for c, s in others if _order(terms, s) < at]
@@ -154,15 +155,16 @@ def documents_of(
     ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement
 ) -> Documents:
     """All six documents of a decided claim, in their evidence form."""
-    product = product_of(session, claim)
+    policy = session.get_one(tables.Policy, claim.policy_id)
     authorization = session.get_one(tables.Authorization, claim.authorization_id)
     text = session.get_one(tables.ConsentText, authorization.text_digest).text
-    scope: Scope = consent.scope(ctx, product.product)
+    scope: Scope = consent.scope(ctx, policy.product)
     decided = decision(ctx.vault, claim)
     if decided is None:
         raise Conflict(f"claim {claim.claim_id} is not decided", code="claim.undecided")
+    book = book_of(ctx, session, claim)
     return Documents(
-        terms=product.document,
+        terms=next(one.document for one in book.wordings if one.digest_hex == decided["terms_digest"]),
         history=history(ctx.vault, claim),
         decision=decided,
         consent=consent_document(text, scope, consent.signed_grant(authorization)),
@@ -170,12 +172,18 @@ def documents_of(
     )
 
 
-def product_of(session: Session, claim: tables.Claim) -> tables.Product:
+def book_of(ctx: Context, session: Session, claim: tables.Claim) -> TermsBook:
+    """All wordings of the terms of the claim's policy."""
     policy = session.get_one(tables.Policy, claim.policy_id)
-    product = policies.product(session, policy.product, policy.edition)
-    if product is None:
+    wordings = policies.wordings(session, policy.product, policy.edition)
+    if not wordings:
         raise Conflict(f"{policy.product}-{policy.edition} is not loaded", code="policy.product_unknown")
-    return product
+    return ctx.book(wordings)
+
+
+def terms_for(ctx: Context, book: TermsBook, admitted_on: date) -> Terms:
+    """What is known today of a stay. Of one before all wordings, the first says that it does not hold yet."""
+    return book.wording(admitted_on, ctx.today()) or book.wordings[0]
 
 
 def claim_policy_id(claim: tables.Claim) -> int:

@@ -199,7 +199,7 @@ class Dispatcher:
 
     def _close_past_tasks(self) -> None:
         """Once a day, and once after a start."""
-        day = self._ctx.clock().astimezone(tasks.SHANGHAI).date()
+        day = self._ctx.today()
         if day != self._closed_before:
             tasks.close_past_tasks(self._ctx)
             self._closed_before = day

@@ -20,7 +20,14 @@ from engine.adjudication.ruling import ruling_of
 from engine.evidence.documents import coverage_for_adjudication
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.decide import begin_version, conclude, inputs, product_of, settle_decision
+from engine.pipeline.decide import (
+    begin_version,
+    book_of,
+    conclude,
+    inputs,
+    settle_decision,
+    terms_for,
+)
 from engine.pipeline.sealed import decision, history, seal_history, settlement_document
 from engine.pipeline.states import ON_THE_WAY, ClaimState, move_claim
 from engine.settlement import Settlement
@@ -56,32 +63,41 @@ def reopen_touched(ctx: Context, limit: int) -> int:
     One that fails holds up no other: it is asked for again, later.
     """
     with ctx.database.reading() as session:
-        asked = list(policies.to_reopen(session, ON_THE_WAY, ctx.clock(), limit))
-    for one in asked:
+        found = policies.to_reopen(session, ON_THE_WAY, ctx.clock(), limit)
+    for policy_id in found:
         try:
             with ctx.database.transaction() as session:
-                _reopen(ctx, session, one)
+                _reopen(ctx, session, policy_id)
         except Exception:
-            log.exception("reopen.failed", policy_id=one.policy_id)
+            log.exception("reopen.failed", policy_id=policy_id)
             with ctx.database.transaction() as session:
-                policies.ask_to_reopen(session, [one.policy_id], ctx.clock() + _AFTER_FAILURE)
-    return len(asked)
+                _answered(ctx, session, policy_id)
+                policies.ask_to_reopen(session, [policy_id], ctx.clock() + _AFTER_FAILURE)
+    return len(found)
 
 
-def _reopen(ctx: Context, session: Session, asked: tables.Reopening) -> None:
-    rows = claims.of_policy(session, asked.policy_id, lock=True)
+def _answered(ctx: Context, session: Session, policy_id: int) -> None:
+    """Exactly what was asked for by now: what is asked for meanwhile stays."""
+    for row in policies.asked_by(session, policy_id, ctx.clock()):
+        session.delete(row)
+
+
+def _reopen(ctx: Context, session: Session, policy_id: int) -> None:
+    _answered(ctx, session, policy_id)
+    rows = claims.of_policy(session, policy_id, lock=True)
     if any(claim.state in ON_THE_WAY for claim, _ in rows):
-        return  # moved since it was found: it stays asked for
-    policies.reopened(session, asked)
+        # It has moved since it was found.
+        policies.ask_to_reopen(session, [policy_id], ctx.clock())
+        return
     cases = [_case(ctx, claim, row) for claim, row in rows if _counts(ctx, claim)]
     if not cases:
         return
-    policy = session.get_one(tables.Policy, asked.policy_id)
+    policy = session.get_one(tables.Policy, policy_id)
     authorization = policies.authorization_for(
         session, policy.pseudonym, scope_id(ctx, policy.product), (GRANTED,)
     )
     if authorization is None or authorization.expires_s <= int(ctx.clock().timestamp()):
-        log.warning("reopen.no_live_authorization", policy_id=asked.policy_id)
+        log.warning("reopen.no_live_authorization", policy_id=policy_id)
         return  # what was decided stands: nothing is processed without consent
     for change, case in _changes(ctx, session, cases):
         if change.after is not None:
@@ -117,9 +133,9 @@ def _changes(ctx: Context, session: Session, cases: Sequence[_Case]) -> list[tup
     of = {SettlementRef.of(case.bill).id: case for case in cases}
     first = cases[0]
     coverage = inputs(ctx, session, first.claim, first.settlement)["coverage"]
-    terms = ctx.terms(product_of(session, first.claim))
+    book = book_of(ctx, session, first.claim)
     found = reopen(
-        lambda _bill: terms,
+        lambda bill: terms_for(ctx, book, bill.admitted_on),
         Coverage.parse(coverage_for_adjudication(coverage)),
         [case.bill for case in cases],
         [case.standing for case in cases if case.standing is not None],

@@ -52,7 +52,7 @@ CLAIM_MOVES: dict[ClaimState, frozenset[ClaimState]] = {
     _C.NO_CONSENT: frozenset({_C.ACCEPTED, _C.REVERSED}),
     _C.REVIEW: frozenset({_C.ACCEPTED, _C.MATCHED, _C.DECIDED, _C.REFUSED, _C.REVERSED, _C.RECOVERY_DUE}),
     _C.NOTHING: frozenset({_C.MATCHED, _C.REVERSED}),
-    _C.REFUSED: frozenset({_C.REVERSED}),
+    _C.REFUSED: frozenset({_C.MATCHED, _C.REVERSED}),
     _C.DECIDED: frozenset({_C.RECORDED, _C.COVERED, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED, _C.RECOVERY_DUE}),
     _C.RECORDED: frozenset({_C.PAID, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED, _C.RECOVERY_DUE}),
     _C.PAID: frozenset({_C.CONFIRMED, _C.RETURNED, _C.RECOVERY_DUE}),

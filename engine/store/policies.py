@@ -4,17 +4,24 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel, col, delete, select
+from sqlmodel import Session, SQLModel, col, func, select
 
 from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product, Reopening
 
+_AT_ONCE = 500
+"""Rows of one statement: SQLite takes so many variables and no more."""
 
-def product(session: Session, name: str, edition: str) -> Product | None:
-    return session.get(Product, (name, edition))
+
+def wordings(session: Session, name: str, edition: str) -> Sequence[Product]:
+    """All that are loaded of an edition, by version."""
+    query = select(Product).where(Product.product == name, Product.edition == edition)
+    return session.exec(query.order_by(col(Product.version))).all()
 
 
 def products(session: Session) -> Sequence[Product]:
-    return session.exec(select(Product).order_by(Product.product, Product.edition)).all()
+    return session.exec(
+        select(Product).order_by(Product.product, Product.edition, col(Product.version))
+    ).all()
 
 
 def policy_by_no(session: Session, policy_no: str) -> Policy | None:
@@ -76,30 +83,33 @@ def authorization_for(
     return session.exec(query).first()
 
 
-def ask_to_reopen(session: Session, policy_ids: Iterable[int], at: datetime) -> None:
-    """Have these policies' decisions looked at again; asked already, it is asked anew."""
-    rows = [{"policy_id": policy_id, "asked_at": at} for policy_id in policy_ids]
-    if not rows:
-        return
+def with_claims(session: Session, product_name: str, edition: str) -> Sequence[int]:
+    """The policies of an edition that have claims."""
+    query = select(Claim.policy_id).join(Policy, col(Policy.id) == col(Claim.policy_id)).distinct()
+    query = query.where(Policy.product == product_name, Policy.edition == edition)
+    return [policy_id for policy_id in session.exec(query).all() if policy_id is not None]
+
+
+def ask_to_reopen(session: Session, policy_ids: Sequence[int], at: datetime) -> None:
+    """Have these policies' decisions looked at again, from then on."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(Reopening).values(rows)
-    newer = {"asked_at": insert.excluded.asked_at}
-    session.execute(insert.on_conflict_do_update(index_elements=["policy_id"], set_=newer))
+    for first in range(0, len(policy_ids), _AT_ONCE):
+        part = policy_ids[first : first + _AT_ONCE]
+        rows = [{"policy_id": policy_id, "asked_at": at} for policy_id in part]
+        session.execute(dialect.insert(Reopening).values(rows).on_conflict_do_nothing())
 
 
-def to_reopen(session: Session, moving: Iterable[str], at: datetime, limit: int) -> Sequence[Reopening]:
-    """What was asked for by then, the longest waiting first, where no claim is in a state of `moving`."""
+def to_reopen(session: Session, moving: Iterable[str], at: datetime, limit: int) -> Sequence[int]:
+    """Policies asked for by then, the longest waiting first, with no claim in a state of `moving`."""
     busy = select(Claim.policy_id).where(
         col(Claim.policy_id) == col(Reopening.policy_id), col(Claim.state).in_(list(moving))
     )
-    query = select(Reopening).where(~busy.exists(), col(Reopening.asked_at) <= at)
-    return session.exec(query.order_by(col(Reopening.asked_at), col(Reopening.policy_id)).limit(limit)).all()
+    query = select(Reopening.policy_id).where(~busy.exists(), col(Reopening.asked_at) <= at)
+    query = query.group_by(col(Reopening.policy_id)).order_by(func.min(Reopening.asked_at)).limit(limit)
+    return session.exec(query).all()
 
 
-def reopened(session: Session, asked: Reopening) -> None:
-    """Done, unless it was asked again meanwhile."""
-    session.exec(
-        delete(Reopening).where(
-            col(Reopening.policy_id) == asked.policy_id, col(Reopening.asked_at) == asked.asked_at
-        )
-    )
+def asked_by(session: Session, policy_id: int, at: datetime) -> Sequence[Reopening]:
+    """What was asked for this policy by then."""
+    query = select(Reopening).where(Reopening.policy_id == policy_id, col(Reopening.asked_at) <= at)
+    return session.exec(query).all()

@@ -138,11 +138,15 @@ class IdempotentAnswer(SQLModel, table=True):
 
 
 class Product(SQLModel, table=True):
-    """One edition's terms as loaded; `digest` is what stands on chain."""
+    """One wording of an edition's terms as loaded; `digest` is what stands on chain.
+
+    version: its number; 1 where the terms name none, as long as the edition never changes.
+    """
 
     __tablename__ = "product"
     product: str = Field(primary_key=True)
     edition: str = Field(primary_key=True)
+    version: int = Field(default=1, primary_key=True)
     digest: str
     document: dict[str, Any] = Field(sa_type=JSON)
     loaded_at: datetime = Field(sa_type=_Utc)
@@ -281,11 +285,14 @@ class Claim(SQLModel, table=True):
 
 
 class Reopening(SQLModel, table=True):
-    """A policy whose decisions something has touched: to be looked at again, once nothing of it is moving."""
+    """A policy whose decisions something has touched: to be looked at again, once nothing of it is moving.
+
+    asked_at: not before then.
+    """
 
     __tablename__ = "reopening"
     policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
-    asked_at: datetime = Field(sa_type=_Utc)
+    asked_at: datetime = Field(primary_key=True, sa_type=_Utc)
 
 
 class ClaimTransition(SQLModel, table=True):

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import event
 
 from engine.payout.port import TransferStatus
-from engine.pipeline import claims, feed, pay, record, reopen
+from engine.pipeline import claims, enrolment, feed, pay, record, reopen
 from engine.store import tables
-from tests.pipeline.world import World
+from tests.pipeline.world import World, wording
 
 Moves = set[tuple[str, str]]
 ACCEPTED, UNKNOWN = TransferStatus.ACCEPTED, TransferStatus.UNKNOWN
@@ -160,6 +160,7 @@ class Lives:
         self._returned()
         self._never_paid()
         self._withdrawn()
+        self._widened()
 
     def _stay_before(self, index: int) -> str:
         claim = self._world.accepted(index, admitted=EARLIER, self_paid_fen=BELOW_THE_DEDUCTIBLE)
@@ -227,6 +228,15 @@ class Lives:
         world.revoke(index)
         world.pay(claim)
         world.reverse(claim)
+
+    def _widened(self) -> None:
+        """Refused by the terms, until a later wording of them covers it."""
+        world = self._world
+        claim, _ = self._one(admitted=BEFORE_THE_COVER, days=10)
+        world.decided(claim)
+        by_discharge = {"stay_belongs_to: admission": "stay_belongs_to: discharge"}
+        enrolment.load_product(world.ctx, wording(2, changes=by_discharge), "wording.yaml")
+        reopen.reopen_touched(world.ctx, 100)
 
     def unanswered(self, stop_sending: Callable[[], None], send: Callable[[], None]) -> None:
         """Orders that were marked as sent and never left, then every word that the bank can have of one."""

@@ -13,11 +13,11 @@ from sqlmodel import select
 from engine.chain.rpc import ReadOnlyRpc
 from engine.evidence.report import Outcome
 from engine.fsck import Bank, BankKey, Report, Sources, check
-from engine.pipeline import feed, pay, record, reopen, reversal
+from engine.pipeline import enrolment, feed, pay, record, reopen, reversal
 from engine.store import tables
 from tests.payout.bank_process import BankProcess, eventually
 from tests.pipeline.test_audit import verified
-from tests.pipeline.world import World
+from tests.pipeline.world import World, wording
 
 AUGUST, OCTOBER = date(2024, 8, 1), date(2024, 10, 1)
 
@@ -122,3 +122,15 @@ def test_a_paid_stay_that_is_taken_back_is_found_in_order(alone: World) -> None:
     report = fsck(alone)
     assert report.differences == []
     assert report.counts["bank_fen"] - report.counts["recovery_fen"] == alone.claim(later).payable_fen
+
+
+def test_widened_terms_are_found_in_order(alone: World) -> None:
+    claim = arrived(alone, OCTOBER, 3_000_000)
+    less = {"amount_yuan: 12000": "amount_yuan: 11500"}
+    enrolment.load_product(alone.ctx, wording(2, changes=less), "wording.yaml")
+    run(alone)
+    row = alone.claim(claim)
+    assert (row.version, row.state) == (2, "confirmed")
+    assert alone.debits(claim)[1:] == [500_00 * 70 // 100]
+    assert verified(alone, claim) == (Outcome.VERIFIED, 350_00, "paid")
+    assert fsck(alone).differences == []

@@ -1,4 +1,5 @@
-"""Decisions that are re-opened: policies to be looked at again, and what is to be recovered of a claim."""
+"""Decisions that are re-opened: policies to be looked at again, what is to be recovered of a claim, and
+all wordings of an edition."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +16,7 @@ def upgrade() -> None:
         sa.Column("policy_id", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["policy_id"], ["policy.id"]),
-        sa.PrimaryKeyConstraint("policy_id"),
+        sa.PrimaryKeyConstraint("policy_id", "asked_at"),
     )
     with op.batch_alter_table("claim") as table:
         table.add_column(sa.Column("recovery_fen", sa.BigInteger(), nullable=False, server_default="0"))
@@ -27,3 +28,20 @@ def upgrade() -> None:
         " WHERE payout.claim_id = claim.id AND payout.state IN ('settled', 'confirmed'))"
         " WHERE state = 'recovery_due'"
     )
+    op.create_table(
+        "product_wording",
+        sa.Column("product", sa.String(), nullable=False),
+        sa.Column("edition", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("product", "edition", "version"),
+    )
+    columns = "digest, document, loaded_at"
+    op.execute(
+        f"INSERT INTO product_wording (product, edition, version, {columns})"  # noqa: S608  this file's own names
+        f" SELECT product, edition, 1, {columns} FROM product"
+    )
+    op.drop_table("product")
+    op.rename_table("product_wording", "product")
