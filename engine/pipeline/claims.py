@@ -14,7 +14,7 @@ from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
 from engine.settlement import Settlement
-from engine.store import claims, tables
+from engine.store import claims, policies, tables
 
 ACTIONS = ("pay", "refuse", "readjudicate")
 _PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
@@ -196,10 +196,12 @@ def totals(ctx: Context) -> dict[str, Any]:
         by_state = claims.count_by_state(session)
         payouts = claims.payouts_by_state(session)
         quarantined = claims.count_quarantined(session)
+        to_reopen = policies.count_to_reopen(session)
     return {
         "claims": {str(state): by_state.get(state, 0) for state in ClaimState},
         "accepted": sum(by_state.values()),
         "quarantined": quarantined,
+        "to_reopen": to_reopen,
         "payouts": {state: {"count": count, "fen": fen} for state, (count, fen) in sorted(payouts.items())},
         "payout_fen": sum(fen for state, (_, fen) in payouts.items() if state in _PAID),
     }

@@ -109,6 +109,11 @@ def to_reopen(session: Session, moving: Iterable[str], at: datetime, limit: int)
     return session.exec(query).all()
 
 
+def count_to_reopen(session: Session) -> int:
+    """Policies that wait to be looked at again, now or from a later day on."""
+    return session.exec(select(func.count(func.distinct(Reopening.policy_id)))).one()
+
+
 def asked_by(session: Session, policy_id: int, at: datetime) -> Sequence[Reopening]:
     """What was asked for this policy by then."""
     query = select(Reopening).where(Reopening.policy_id == policy_id, col(Reopening.asked_at) <= at)

@@ -109,6 +109,7 @@ def test_what_a_reversal_leaves_to_recover_is_found_in_order(alone: World) -> No
     run(alone)
     row = alone.claim(later)
     assert (row.version, row.state) == (2, "covered")
+    assert verified(alone, later) == (Outcome.VERIFIED, 0, "covered")
     report = fsck(alone)
     assert report.differences == []
     assert report.counts["bank_fen"] == paid == row.payable_fen + report.counts["recovery_fen"]
