@@ -90,6 +90,13 @@ def with_claims(session: Session, product_name: str, edition: str) -> Sequence[i
     return [policy_id for policy_id in session.exec(query).all() if policy_id is not None]
 
 
+def with_claims_of(session: Session, pseudonyms: Iterable[str]) -> Sequence[int]:
+    """These people's policies that have claims."""
+    query = select(Claim.policy_id).join(Policy, col(Policy.id) == col(Claim.policy_id)).distinct()
+    found = session.exec(query.where(col(Policy.pseudonym).in_(list(pseudonyms)))).all()
+    return [policy_id for policy_id in found if policy_id is not None]
+
+
 def ask_to_reopen(session: Session, policy_ids: Sequence[int], at: datetime) -> None:
     """Have these policies' decisions looked at again, from then on."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

@@ -21,7 +21,12 @@ TIGHT = of_document(
         "limits": [one | ({"paid_max_fen": 12_000_00} if "paid_max_fen" in one else {}) for one in _LIMITS],
     }
 )
-VERSIONS = (TERMS, WIDENED, TIGHT, of_document(b1={"deductible": {"amount_fen": 1_500_000}}))
+VERSIONS = (
+    TERMS,
+    WIDENED,
+    TIGHT,
+    of_document(b1={"deductible": {"amount_fen": 1_500_000}}, rounding="half_up_fen_once"),
+)
 KINDS = (
     {"category": "04", "code": SERVICE, "name": "基因检测"},
     {"category": "03", "code": SERVICE, "name": "PET-CT全身显像"},

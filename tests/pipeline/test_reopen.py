@@ -189,11 +189,14 @@ def test_nothing_is_taken_back_on_a_doubt(world: World) -> None:
     assert (world.state(later), world.claim(later).version) == ("confirmed", 1)
 
 
-def test_without_consent_what_was_decided_stands(world: World) -> None:
+def test_without_consent_what_was_decided_stands_until_there_is_one_again(world: World) -> None:
     _, later = late_earlier_stay(world)
     world.revoke(0)
     assert reopen.reopen_touched(world.ctx, 10) == 1
     assert (world.state(later), world.claim(later).version) == ("confirmed", 1)
+    world.consent_again(0)
+    reopened(world, later)
+    assert (world.state(later), world.claim(later).version) == ("recorded", 2)
 
 
 def test_consent_withdrawn_before_the_difference_is_paid_leaves_it_to_a_person(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The evidence of every claim with a payment: fetched as an auditor, kept as a file, verified against this run's chain."""
+"""Evidence of every claim that was paid: fetched as an auditor, kept, and verified against the chain."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
