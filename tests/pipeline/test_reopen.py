@@ -88,6 +88,18 @@ def test_reversing_an_earlier_paid_stay_recovers_it_whole_and_gives_the_deductib
     assert (world.state(later), world.claim(later).recovery_fen) == ("covered", second - due)
 
 
+def test_a_paid_stay_that_comes_to_nothing_now_is_superseded_and_recovered_whole(world: World) -> None:
+    earlier, later = small(world), small(world, admitted=OCTOBER)
+    world.decided(earlier)
+    world.confirmed(later)
+    paid = world.claim(later).payable_fen
+    world.reverse(earlier)
+    reopened(world, later)
+    row = world.claim(later)
+    assert (row.version, row.state, row.payable_fen, row.recovery_fen) == (2, "covered", 0, paid)
+    assert versions_on_chain(world, later) == [1, 2]
+
+
 def test_what_is_to_be_recovered_is_set_off_against_the_next_version(world: World) -> None:
     """An earlier stay is taken back, and another one that uses up the deductible comes in its place."""
     earlier, later = small(world), large(world)
