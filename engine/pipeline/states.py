@@ -80,7 +80,7 @@ UNDECIDED = (_C.ACCEPTED, _C.MATCHED, _C.REVIEW)
 """An earlier claim in one of these leaves the year's deductible open."""
 COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.COVERED, _C.RETURNED)
 """Decisions that a later decision's history holds."""
-ON_THE_WAY = (_C.MATCHED, _C.DECIDED, _C.RECORDED, _C.PAID)
+ON_THE_WAY = (_C.ACCEPTED, _C.MATCHED, _C.DECIDED, _C.RECORDED, _C.PAID)
 """Moved on by the engine itself; no decision of the policy is re-opened before that."""
 
 

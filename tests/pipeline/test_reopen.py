@@ -179,6 +179,32 @@ def test_nothing_is_re_opened_while_a_claim_of_the_policy_is_on_its_way(world: W
     assert world.claim(later).version == 2
 
 
+def test_one_that_moved_since_it_was_found_waits_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = large(world)
+    world.submitted(later)
+    world.decided(small(world))
+    policy_id = world.claim(later).policy_id
+    before = world.claim(later).model_dump()
+    with monkeypatch.context() as patch:
+        patch.setattr(reopen.policies, "to_reopen", lambda *_: [policy_id])
+        reopen.reopen_touched(world.ctx, 10)
+    assert world.claim(later).model_dump() == before
+    world.bank_says(later, TransferStatus.SETTLED)
+    world.confirm()
+    reopened(world, later)
+    assert world.claim(later).version == 2
+
+
+def test_while_an_earlier_stay_is_run_again_the_later_ones_wait(world: World) -> None:
+    died = world.accepted(0, admitted=AUGUST, discharge_way="5")
+    world.decided(died)
+    later = large(world)
+    world.decided(later)
+    world.again(died)
+    assert reopen.reopen_touched(world.ctx, 10) == 0
+    assert world.state(later) == "review"
+
+
 def test_what_waited_for_an_earlier_stay_is_decided_when_that_one_is(world: World) -> None:
     died = world.accepted(0, admitted=AUGUST, discharge_way="5")
     after = large(world)
@@ -206,6 +232,8 @@ def test_without_consent_what_was_decided_stands_until_there_is_one_again(world:
     world.revoke(0)
     assert reopen.reopen_touched(world.ctx, 10) == 1
     assert (world.state(later), world.claim(later).version) == ("confirmed", 1)
+    world.clock.ahead += reopen._AFTER_FAILURE
+    assert reopen.reopen_touched(world.ctx, 10) == 0, "that there is none is no failure to be tried again"
     world.consent_again(0)
     reopened(world, later)
     assert (world.state(later), world.claim(later).version) == ("recorded", 2)
