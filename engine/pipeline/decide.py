@@ -173,12 +173,16 @@ def documents_of(
 
 
 def book_of(ctx: Context, session: Session, claim: tables.Claim) -> TermsBook:
-    """All wordings of the terms of the claim's policy."""
+    """All wordings of the terms of the claim's policy, read once a session."""
     policy = session.get_one(tables.Policy, claim.policy_id)
-    wordings = policies.wordings(session, policy.product, policy.edition)
-    if not wordings:
-        raise Conflict(f"{policy.product}-{policy.edition} is not loaded", code="policy.product_unknown")
-    return ctx.book(wordings)
+    edition = policy.product, policy.edition
+    books: dict[tuple[str, str], TermsBook] = session.info.setdefault("books", {})
+    if edition not in books:
+        wordings = policies.wordings(session, *edition)
+        if not wordings:
+            raise Conflict(f"{policy.product}-{policy.edition} is not loaded", code="policy.product_unknown")
+        books[edition] = ctx.book(wordings)
+    return books[edition]
 
 
 def terms_for(ctx: Context, book: TermsBook, admitted_on: date) -> Terms:

@@ -34,7 +34,7 @@ def policies_by_no(session: Session, policy_nos: Iterable[str]) -> dict[str, Pol
 
 
 def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
-    """All products and consent texts, and these claims' policies and authorizations, in four queries.
+    """All consent texts, and these claims' policies and authorizations, in three queries.
 
     A session answers `get` from the rows it knows for as long as somebody holds them: a batch that goes on
     claim by claim holds this list.
@@ -43,7 +43,6 @@ def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
     policy_ids = {claim.policy_id for claim in held}
     authorization_ids = {claim.authorization_id for claim in held}
     queries = (
-        select(Product),
         select(ConsentText),
         select(Policy).where(col(Policy.id).in_(policy_ids)),
         select(Authorization).where(col(Authorization.authorization_id).in_(authorization_ids)),

@@ -18,10 +18,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["policy_id"], ["policy.id"]),
         sa.PrimaryKeyConstraint("policy_id", "asked_at"),
     )
-    with op.batch_alter_table("claim") as table:
-        table.add_column(sa.Column("recovery_fen", sa.BigInteger(), nullable=False, server_default="0"))
-    with op.batch_alter_table("claim") as table:
-        table.alter_column("recovery_fen", server_default=None)
+    # The default stays: to take it away, SQLite would have to make the table anew, and others refer to it.
+    op.add_column("claim", sa.Column("recovery_fen", sa.BigInteger(), nullable=False, server_default="0"))
     # Whatever was taken back after it was paid before this is to be recovered whole.
     op.execute(
         "UPDATE claim SET recovery_fen = (SELECT COALESCE(SUM(amount_fen), 0) FROM payout"
