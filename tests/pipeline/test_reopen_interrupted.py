@@ -62,6 +62,31 @@ def test_a_payment_that_comes_back_after_its_version_was_superseded_is_due_again
     assert world.payout(later).amount_fen == world.claim(later).payable_fen > 0
 
 
+def test_a_returned_payment_whose_decision_changes_waits_for_the_payee_to_be_put_right(world: World) -> None:
+    later = large(world)
+    world.confirmed(later)
+    world.bank_says(later, TransferStatus.RETURNED, "account_closed")
+    world.decided(small(world))
+    assert reopen.reopen_touched(world.ctx, 10) == 1
+    assert (world.state(later), world.reasons(later)) == ("review", ["payout.returned"])
+    world.again(later)
+    world.recorded(later)
+    assert (world.claim(later).version, world.payout(later).amount_fen) == (2, world.claim(later).payable_fen)
+
+
+def test_what_a_person_has_before_him_for_the_banks_sake_is_left_as_it_is(world: World) -> None:
+    later = large(world)
+    world.submitted(later)
+    world.bank_says(later, TransferStatus.REFUSED, "account_closed")
+    before = world.claim(later).model_dump()
+    world.decided(small(world))
+    assert reopen.reopen_touched(world.ctx, 10) == 1
+    assert world.claim(later).model_dump() == before
+    world.again(later)
+    world.decided(later)
+    assert world.claim(later).payable_fen > before["payable_fen"]
+
+
 # --- crashes
 
 

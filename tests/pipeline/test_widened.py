@@ -8,14 +8,18 @@ import pytest
 
 from engine.errors import Conflict, Refused
 from engine.evidence.report import Outcome
-from engine.pipeline import audit, claims, enrolment, reopen
+from engine.pipeline import audit, claims, enrolment, feed, record, reopen
 from tests.pipeline.lives import BEFORE_THE_COVER
-from tests.pipeline.reopening import AUGUST, OCTOBER, large, paid_on, reopened, settled_fen
+from tests.pipeline.reopening import AUGUST, OCTOBER, large, paid_on, reopened, settled_fen, small
 from tests.pipeline.test_audit import verified
 from tests.pipeline.test_decide import eligible_fen
 from tests.pipeline.world import World, payable_fen, wording
 
 LESS = {"amount_yuan: 12000": "amount_yuan: 10100", "amount_yuan: 11000": "amount_yuan: 10050"}
+WITH_ICU = {
+    "ward_types: [ordinary]": "ward_types: [ordinary, icu]",
+    "ward_types_unclear: [icu]\n": "\n",
+}
 BY_DISCHARGE = {"stay_belongs_to: admission": "stay_belongs_to: discharge"}
 DEDUCTIBLE_FEN = 1_010_000
 """Of the second version."""
@@ -68,6 +72,30 @@ def test_what_a_person_has_refused_stays_refused(world: World) -> None:
     load(world, wording(2, changes=LESS))
     reopen.reopen_touched(world.ctx, 10)
     assert (world.state(claim), world.claim(claim).version) == ("refused", 1)
+
+
+def test_terms_that_decide_by_now_what_a_person_ruled_on_leave_it_to_the_person(world: World) -> None:
+    """Ruled on, paid, and back in review by a late stay when the second version comes to cover its ward."""
+    claim = world.send(unclear(world)).claim_id
+    world.decided(claim)
+    assert world.reasons(claim) == ["gate.ward_type_unclear"]
+    claims.decide_claim(world.ctx, claim, "pay", "seen", "insurer test", 5_000_00)
+    record.record_batch(world.ctx, world.batch(claim))
+    feed.read_events(world.ctx)
+    paid_on(world, claim)
+    world.decided(small(world))
+    reopen.reopen_touched(world.ctx, 10)
+    assert world.state(claim) == "review"
+    load(world, wording(2, changes=WITH_ICU))
+    reopen.reopen_touched(world.ctx, 10)
+    assert (world.state(claim), world.reasons(claim)[0]) == ("review", "ruling.basis_changed")
+    assert [amount for _, _, amount in settled_fen(world, claim)] == [5_000_00]
+
+
+def unclear(world: World) -> dict[str, Any]:
+    native = world.native(0, admitted=OCTOBER)
+    native["setlinfo"]["ward_type"] = "icu"
+    return native
 
 
 def test_a_wording_changes_nothing_before_the_day_on_which_it_is_known(world: World) -> None:
