@@ -128,9 +128,11 @@ def _render(report: "Report") -> None:
         for step in unsettled:
             typer.echo(f"  {step.name}: {step.detail}")
     else:
-        paid = f"{format_yuan(report.amount_fen or 0)} yuan"
-        typer.secho(f"VERIFIED: consented, decided by its terms, and paid: {paid}", fg="green", bold=True)
-        if report.standing != "paid":
+        paid = f"and paid: {format_yuan(report.amount_fen or 0)} yuan"
+        if not report.amount_fen:
+            paid = "and nothing more to pay than was paid before"
+        typer.secho(f"VERIFIED: consented, decided by its terms, {paid}", fg="green", bold=True)
+        if report.standing not in ("paid", "covered"):
             typer.secho(
                 f"NOTE: this version of the claim is {report.standing} by now", fg="yellow", bold=True
             )

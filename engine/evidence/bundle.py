@@ -1,4 +1,4 @@
-"""The evidence bundle of one paid claim version: one canonical JSON object. docs/evidence.md describes it.
+"""The evidence bundle of one settled claim version: one canonical JSON object. docs/evidence.md describes it.
 
 Building is pure: everything that goes in is in BundleInput. Reading is strict: an unknown or missing field,
 a second way to write the same bytes, or an unknown version is refused.
@@ -50,14 +50,17 @@ class EventProof(Part):
 
 
 class Chain(Part):
-    """headers: RLP, each the parent of the next; the last is the anchor, where the state proofs stand."""
+    """headers: RLP, each the parent of the next; the last is the anchor, where the state proofs stand.
+
+    confirmed: None for a version that pays nothing more than earlier ones did.
+    """
 
     chain_id: Index
     contracts: Contracts
     headers: Annotated[list[Hex], Field(min_length=1, max_length=257)]
     state: dict[str, AccountProof]
     recorded: EventProof
-    confirmed: EventProof
+    confirmed: EventProof | None
 
 
 class Papers(Part):

@@ -100,8 +100,8 @@ def prove_recorded(bundle: Bundle, headers: list[Header]) -> tuple[str, EventFac
     return _prove_event(bundle, headers, result_event(bundle.version), bundle.chain.recorded)
 
 
-def prove_confirmed(bundle: Bundle, headers: list[Header]) -> tuple[str, EventFacts]:
-    return _prove_event(bundle, headers, PAYOUT_CONFIRMED, bundle.chain.confirmed)
+def prove_confirmed(bundle: Bundle, headers: list[Header], proof: EventProof) -> tuple[str, EventFacts]:
+    return _prove_event(bundle, headers, PAYOUT_CONFIRMED, proof)
 
 
 def _prove_event(

@@ -1,7 +1,8 @@
 """Read from a chain what a bundle proves with: headers, state proofs, receipt proofs.
 
 The anchor is the block that confirmed the payment, whose state holds everything but the payment's digest;
-that is in the block's own receipts. The recording's block is linked to it by headers where it is near.
+that is in the block's own receipts. The recording's block is linked to it by headers where it is near. Of a
+version that pays nothing more, the anchor is the block of its recording.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ class ProvingClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClaimOnChain:
-    """Where a paid claim version left its marks. Hashes are 0x hexadecimal."""
+    """Where a claim version left its marks. Hashes are 0x hexadecimal; confirm_tx None: it pays nothing."""
 
     claim_key: bytes
     version: int
@@ -38,7 +39,7 @@ class ClaimOnChain:
     scope: bytes
     task_id: bytes
     record_tx: str
-    confirm_tx: str
+    confirm_tx: str | None
 
 
 class ChainCollector:
@@ -60,11 +61,12 @@ class ChainCollector:
 
         Raises what the client raises, and ProofInvalid when a transaction holds no event of this claim.
         """
-        recorded, confirmed = self._receipt(claim.record_tx), self._receipt(claim.confirm_tx)
-        anchor = confirmed.block_number if anchor_block is None else anchor_block
+        recorded = self._receipt(claim.record_tx)
+        confirmed = self._receipt(claim.confirm_tx) if claim.confirm_tx is not None else None
+        marks = [recorded] if confirmed is None else [recorded, confirmed]
+        anchor = marks[-1].block_number if anchor_block is None else anchor_block
         oldest = min(
-            (r.block_number for r in (recorded, confirmed) if anchor - r.block_number < MAX_HEADERS),
-            default=anchor,
+            (mark.block_number for mark in marks if anchor - mark.block_number < MAX_HEADERS), default=anchor
         )
         return Chain(
             chain_id=self._chain_id,
@@ -72,7 +74,7 @@ class ChainCollector:
             headers=[self._header(number) for number in range(oldest, anchor + 1)],
             state=self._state(claim, anchor),
             recorded=self._event(result_event(claim.version), claim, recorded, oldest),
-            confirmed=self._event(PAYOUT_CONFIRMED, claim, confirmed, oldest),
+            confirmed=self._event(PAYOUT_CONFIRMED, claim, confirmed, oldest) if confirmed else None,
         )
 
     def _state(self, claim: ClaimOnChain, block_number: int) -> dict[str, AccountNodes]:

@@ -128,6 +128,23 @@ class Payment:
     settled_at: datetime
 
 
+def covered_document(version: int, payable_fen: int, paid_fen: int, payee_commitment: str) -> Document:
+    """In a payment's place, for a version that pays nothing more: earlier ones have paid at least as much.
+
+    paid_fen: by all of them. What exceeds payable_fen is to be recovered.
+    """
+    if version < 2 or not 0 <= payable_fen <= paid_fen:
+        raise DocumentInvalid("covered: the version pays more than was paid, or is the first")
+    return {
+        "version": version,
+        "amount_fen": 0,
+        "previously_paid_fen": paid_fen,
+        "to_recover_fen": paid_fen - payable_fen,
+        "status": "covered",
+        "payee_commitment": payee_commitment,
+    }
+
+
 def payment_document(payment: Payment, payee_commitment: str) -> Document:
     """The payment whose digest is confirmed on chain. payee_commitment is the coverage document's."""
     if payment.settled_at.tzinfo is None:

@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 from engine.evidence.anchors import ChainReader
 from engine.evidence.bundle import Bundle
 from engine.evidence.errors import EndpointUnavailable, ProofInvalid
-from engine.evidence.layout import STATE_PAID, STATE_REVERSED
+from engine.evidence.layout import STATE_PAID, STATE_RECORDED, STATE_REVERSED
 from engine.evidence.manifest import hex32
 from engine.evidence.mpt import Header
 from engine.evidence.report import Standing
@@ -77,8 +77,10 @@ def check_standing(chain: ChainReader, bundle: Bundle) -> tuple[str, Standing]:
         return f"SUPERSEDED since: version {version} is the current one", "superseded"
     if state == STATE_REVERSED:
         return "REVERSED since", "reversed"
-    if state != STATE_PAID:
-        raise ProofInvalid(f"the chain has this version in state {state}, not paid")
+    if bundle.chain.confirmed is None and state == STATE_RECORDED:
+        return "pays nothing more, neither reversed nor superseded since", "covered"
+    if bundle.chain.confirmed is None or state != STATE_PAID:
+        raise ProofInvalid(f"the chain has this version in state {state}, the bundle says otherwise")
     return "paid, neither reversed nor superseded since", "paid"
 
 

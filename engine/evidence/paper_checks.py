@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from engine.adjudication.ruling import ruling_of
 from engine.evidence.anchors import ChainReader
 from engine.evidence.bundle import Bundle
 from engine.evidence.canonical import commitment, digest
@@ -12,16 +11,12 @@ from engine.evidence.consent import ConsentPaper, recover_signer
 from engine.evidence.endpoint import check_block
 from engine.evidence.errors import DocumentInvalid, ProofInvalid
 from engine.evidence.layout import (
-    STATE_PAID,
-    STATE_REVERSED,
     AuthorizationWords,
-    ClaimLife,
     result_commitment,
     uint_word,
 )
 from engine.evidence.manifest import Document, hex32, scope_of
-from engine.evidence.report import Standing, Unsettled
-from engine.settlement.model import Settlement
+from engine.evidence.report import Unsettled
 
 T = TypeVar("T")
 MANIFEST_DOCUMENTS = ("terms", "coverage", "settlement", "history", "decision", "consent")
@@ -116,12 +111,12 @@ def check_authorization(
         at = recorded.header.timestamp
         if not state.granted <= at < state.expires:
             raise ProofInvalid(
-                f"granted {_utc(state.granted)}, expires {_utc(state.expires)}: "
-                f"not live when the result was recorded at {_utc(at)}"
+                f"granted {utc(state.granted)}, expires {utc(state.expires)}: "
+                f"not live when the result was recorded at {utc(at)}"
             )
-    renewed = "" if state.expires == grant.expires else f", renewed from {_utc(grant.expires)}"
+    renewed = "" if state.expires == grant.expires else f", renewed from {utc(grant.expires)}"
     since = "; revoked after the result was recorded" if state.revoked else ""
-    return f"granted {_utc(state.granted)}, expires {_utc(state.expires)}{renewed}{since}", None
+    return f"granted {utc(state.granted)}, expires {utc(state.expires)}{renewed}{since}", None
 
 
 def check_recorded(
@@ -136,8 +131,8 @@ def check_recorded(
     }
     if "version" in fact.words:
         said["version"] = uint_word(bundle.version)
-    _same(fact, **said)
-    where = f"block {fact.header.number}, {_utc(fact.header.timestamp)}"
+    same(fact, **said)
+    where = f"block {fact.header.number}, {utc(fact.header.timestamp)}"
     if not fact.linked:
         if chain is None:
             raise Unsettled(f"{where}, not linked to the anchor; the record stands without it", needed=False)
@@ -145,83 +140,17 @@ def check_recorded(
     return f"recorded in {where}", None
 
 
-def check_payment(
-    bundle: Bundle, words: Words, fact: EventFacts, chain: ChainReader | None
-) -> tuple[str, Standing]:
-    """The payment against its digest on chain and against the claim's state at the anchor."""
-    payment = bundle.documents.payment
-    _same(
-        fact,
-        claimKey=bundle.claim_key,
-        version=uint_word(bundle.version),
-        payoutDigest=commitment(bundle.salts.payment, payment),
-    )
-    life = ClaimLife.read(words["MatchResultStore"]["life"])
-    state = life.state_of(bundle.version)
-    if life.latest != bundle.version or state not in (STATE_PAID, STATE_REVERSED):
-        raise ProofInvalid(f"the chain has version {life.latest}, and this one in state {state}, not paid")
-    if not fact.linked:
-        if chain is None:
-            raise Unsettled(
-                f"the confirmation's block {fact.header.number} is not linked to the anchor: give --rpc URL",
-                needed=True,
-            )
-        check_block(chain, bundle.chain.chain_id, fact.header)
-    standing: Standing = "reversed" if state == STATE_REVERSED else "paid"
-    reversed_note = "; REVERSED after the payment" if standing == "reversed" else ""
-    return f"confirmed in block {fact.header.number}, {_utc(fact.header.timestamp)}{reversed_note}", standing
-
-
-def check_amount(bundle: Bundle) -> tuple[str, int]:
-    """What was paid is what was decided, to the payee of the coverage, by a settled transfer."""
-    payment = bundle.documents.payment
-    amount = need(payment, "payment", "amount_fen", int)
-    before = need(payment, "payment", "previously_paid_fen", int)
-    payable, ruled = _payable(bundle)
-    if payment.get("status") != "settled":
-        raise ProofInvalid(f"the payment is {payment.get('status')!r}, not settled")
-    if need(payment, "payment", "version", int) != bundle.version:
-        raise ProofInvalid("the payment is of another version of the claim")
-    if amount <= 0 or before < 0 or (bundle.version == 1 and before):
-        raise ProofInvalid(f"amounts out of range: {amount} fen, {before} fen before")
-    if amount + before != payable:
-        raise ProofInvalid(f"paid {amount} fen after {before} fen, decided were {payable} fen")
-    if need(payment, "payment", "payee_commitment", str) != bundle.documents.coverage.get("payee_commitment"):
-        raise ProofInvalid("paid to another payee than the coverage names")
-    return f"{amount} fen" + (f" after {before} fen of earlier versions" if before else "") + ruled, amount
-
-
-def _payable(bundle: Bundle) -> tuple[int, str]:
-    """What the decision allows, and who decided it where that was a person."""
-    decision = bundle.documents.decision
-    outcome = need(decision, "decision", "decision", str)
-    ruling = ruling_of(decision)
-    if ruling is None:
-        if outcome != "pay":
-            raise ProofInvalid(f"the decision is {outcome!r}, not pay")
-        return need(decision, "decision", "payable_fen", int), ""
-    if outcome != "review":
-        raise ProofInvalid(f"a person ruled over a decision that was {outcome!r}, not review")
-    ruled = dict(ruling)
-    cost = Settlement.parse(bundle.documents.settlement).total_fen
-    payable = need(ruled, "ruling", "payable_fen", int)
-    if not 0 < payable <= cost:
-        raise ProofInvalid(f"the ruling pays {payable} fen of a stay that cost {cost} fen")
-    by, why = need(ruled, "ruling", "decided_by", str), need(ruled, "ruling", "reason", str)
-    return payable, f"; the terms sent it to review, {by} ruled: {why}"
-
-
 def _edition(terms: Document) -> str:
     return f"{terms.get('product')}-{terms.get('edition')}"
 
 
-def _same(fact: EventFacts, **expected: bytes) -> None:
+def same(fact: EventFacts, **expected: bytes) -> None:
     for name, word in expected.items():
         if fact.words[name] != word:
             raise ProofInvalid(f"the event has {name} {hex32(fact.words[name])}, the bundle {hex32(word)}")
 
 
-def _utc(seconds: int) -> str:
+def utc(seconds: int) -> str:
     """Seconds since 1970 -> RFC 3339; a time beyond the calendar stays a number."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

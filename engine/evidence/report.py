@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeVar
 from engine.evidence.errors import EndpointUnavailable, EvidenceError
 
 T = TypeVar("T")
-Standing = Literal["paid", "reversed", "superseded"]
+Standing = Literal["paid", "covered", "reversed", "superseded"]
+"""covered: the version pays nothing more than earlier ones did."""
 
 
 class Outcome(StrEnum):

@@ -7,7 +7,7 @@ any change breaks, comes last.
 from functools import partial
 from typing import Any, TypeVar
 
-from engine.evidence import chain_checks, endpoint, paper_checks
+from engine.evidence import chain_checks, endpoint, paper_checks, payment_checks
 from engine.evidence.anchors import Anchor, ChainReader
 from engine.evidence.bundle import Bundle, parse_bundle, seal_of
 from engine.evidence.consent import ConsentPaper, check_id, read_consent
@@ -33,7 +33,7 @@ def verify_bundle(raw: bytes, anchor: Anchor) -> Report:
     bundle, body = parsed
     for name in paper_checks.MANIFEST_DOCUMENTS:
         steps.take(f"document {name}", partial(paper_checks.check_document, bundle, name))
-    amount_fen = steps.take("amount", lambda: paper_checks.check_amount(bundle))
+    amount_fen = steps.take("amount", lambda: payment_checks.check_amount(bundle))
     steps.take("adjudication", lambda: check_adjudication(bundle.documents))
     tip, standing = _chain_steps(steps, bundle, anchor)
     if anchor.endpoint is not None:
@@ -61,7 +61,12 @@ def _chain_steps(steps: Steps, bundle: Bundle, anchor: Anchor) -> tuple[Header |
     signed = take("consent form", lambda: _consent(bundle))
     words = take("state", lambda: chain_checks.check_state(bundle, _have(tip), _have(signed).grant))
     recorded = take("record receipt", lambda: chain_checks.prove_recorded(bundle, _have(headers)))
-    confirmed = take("payment receipt", lambda: chain_checks.prove_confirmed(bundle, _have(headers)))
+    proof = bundle.chain.confirmed
+    confirmed = None
+    if proof is not None:
+        confirmed = take(
+            "payment receipt", lambda: chain_checks.prove_confirmed(bundle, _have(headers), proof)
+        )
     result = take("result", lambda: paper_checks.check_result(bundle, _have(words), _have(signed)))
     take("terms", lambda: paper_checks.check_terms(bundle, _have(words)))
     take("consent text", lambda: paper_checks.check_consent_text(bundle, _have(words), _have(signed)))
@@ -75,8 +80,10 @@ def _chain_steps(steps: Steps, bundle: Bundle, anchor: Anchor) -> tuple[Header |
         "record",
         lambda: paper_checks.check_recorded(bundle, _have(recorded), _have(signed), _have(result), live),
     )
+    if proof is None:
+        return tip, take("payment", lambda: payment_checks.check_covered(bundle, _have(words)))
     standing = take(
-        "payment", lambda: paper_checks.check_payment(bundle, _have(words), _have(confirmed), live)
+        "payment", lambda: payment_checks.check_payment(bundle, _have(words), _have(confirmed), live)
     )
     return tip, standing
 

@@ -7,14 +7,15 @@ CLAIM_MOVES: Mapping[str, frozenset[str]] = {
     "matched": frozenset({"decided", "nothing", "refused", "review", "reversed"}),
     "uninsured": frozenset({"accepted", "reversed"}),
     "no_consent": frozenset({"accepted", "reversed"}),
-    "review": frozenset({"accepted", "decided", "refused", "reversed"}),
-    "nothing": frozenset({"reversed"}),
-    "refused": frozenset({"reversed"}),
-    "decided": frozenset({"recorded", "no_consent", "review", "reversed"}),
-    "recorded": frozenset({"paid", "no_consent", "review", "reversed"}),
+    "review": frozenset({"accepted", "matched", "decided", "refused", "reversed", "recovery_due"}),
+    "nothing": frozenset({"matched", "reversed"}),
+    "refused": frozenset({"matched", "reversed"}),
+    "decided": frozenset({"recorded", "covered", "no_consent", "review", "reversed", "recovery_due"}),
+    "recorded": frozenset({"paid", "no_consent", "review", "reversed", "recovery_due"}),
     "paid": frozenset({"confirmed", "returned", "recovery_due"}),
-    "confirmed": frozenset({"returned", "recovery_due"}),
-    "returned": frozenset({"accepted", "reversed"}),
+    "confirmed": frozenset({"matched", "returned", "recovery_due"}),
+    "covered": frozenset({"matched", "returned", "reversed", "recovery_due"}),
+    "returned": frozenset({"accepted", "matched", "reversed", "recovery_due"}),
     "reversed": frozenset(),
     "recovery_due": frozenset({"reversed"}),
 }
@@ -29,10 +30,17 @@ PAYOUT_OF: Mapping[str, frozenset[str]] = {
     "recorded": frozenset({"due", "submitted", "accepted", "unknown"}),
     "paid": frozenset({"settled"}),
     "confirmed": frozenset({"confirmed"}),
+    "returned": frozenset({"settled", "confirmed", "returned"}),
+    "recovery_due": frozenset({"settled", "confirmed", "returned", "refused", "cancelled"}),
+}
+"""Claim state -> where the payout of its present version may stand."""
+OF_ANY_VERSION: Mapping[str, frozenset[str]] = {
     "returned": frozenset({"returned"}),
     "recovery_due": frozenset({"settled", "confirmed"}),
 }
-"""Claim state -> where the payout of its present version may stand. Such a claim has one."""
+"""Such a claim has a payout there, of any version; in another state of PAYOUT_OF, of the present one."""
+ON_CHAIN = frozenset(PAYOUT_OF) - {"recovery_due"} | {"covered"}
+"""The present version of such a claim stands on chain."""
 PAYOUT_OF_OTHERS = frozenset({"refused", "cancelled", "returned"})
 """Where a payout may stand whose claim is in any other state."""
 OPEN = frozenset({"submitted", "accepted", "unknown"})

@@ -36,6 +36,7 @@ class Claim:
     state: str
     version: int
     payable_fen: int
+    recovery_fen: int
     result_digest: str | None
     task_id: str | None
     record_tx: str | None
@@ -78,6 +79,7 @@ class Authorization:
 class Product:
     product: str
     edition: str
+    version: int
     digest: str
     document: Any
 
@@ -120,8 +122,8 @@ class Records:
             row.authorization_id: row for row in _rows(connection, Authorization, "authorization", "1")
         }
         self.products = [
-            Product(row.product, row.edition, row.digest, _json(row.document))
-            for row in _rows(connection, Product, "product", "product, edition")
+            Product(row.product, row.edition, row.version, row.digest, _json(row.document))
+            for row in _rows(connection, Product, "product", "product, edition, version")
         ]
         self.tasks = {row.task_id: row for row in _rows(connection, Task, "processing_task", "1")}
         self.reversed_settlements = frozenset(

@@ -53,15 +53,30 @@ def _check_claim(claim: Claim, payouts: Sequence[Payout], findings: Findings) ->
         if payout.state not in allowed:
             detail = f"version {payout.version} is {payout.state} while {claim.claim_id} is {claim.state}"
             findings.differ(Code.PAYOUT_STATE, payout.payout_id, detail)
+    _check_sum(claim, payouts, findings)
     if claim.state not in beliefs.PAYOUT_OF:
         return
-    if not present:
+    anywhere = beliefs.OF_ANY_VERSION.get(claim.state)
+    if not (any(payout.state in anywhere for payout in payouts) if anywhere else present):
         findings.differ(Code.PAYOUT_MISSING, claim.claim_id, f"it is {claim.state} and has no payout")
     before = sum(p.amount_fen for p in payouts if p.version < claim.version and p.state in beliefs.KEPT)
     for payout in present:
         if payout.amount_fen != claim.payable_fen - before:
             detail = f"{payout.amount_fen} fen, where {claim.payable_fen} are payable and {before} were paid"
             findings.differ(Code.PAYOUT_AMOUNT, payout.payout_id, detail)
+
+
+def _check_sum(claim: Claim, payouts: Sequence[Payout], findings: Findings) -> None:
+    """What was paid over all versions is what the present one pays, and what is to be recovered."""
+    paid = sum(payout.amount_fen for payout in payouts if payout.state in beliefs.KEPT)
+    due = 0 if claim.state == "recovery_due" else claim.payable_fen
+    if claim.state in ("covered", "recovery_due"):
+        agrees = paid == due + claim.recovery_fen
+    else:  # what a payment of the present version comes to is held by its amount
+        agrees = claim.recovery_fen == 0 or claim.state not in ("paid", "confirmed")
+    if not agrees:
+        detail = f"{paid} fen paid, {due} due and {claim.recovery_fen} to be recovered"
+        findings.differ(Code.PAYOUT_SUM, claim.claim_id, detail)
 
 
 def check_confirmations(records: Records, chain: Chain, findings: Findings) -> None:
@@ -191,4 +206,5 @@ def _check_sums(records: Records, lines: Mapping[str, Sequence[Line]], findings:
         "bank_fen": bank,
         "bank_ahead_fen": sum(net.values()) - bank,
         "confirmed_fen": sum(p.amount_fen for p in records.payouts if p.state == "confirmed"),
+        "recovery_fen": sum(claim.recovery_fen for claim in records.claims),
     }

@@ -42,6 +42,7 @@ class Code(StrEnum):
     PAYOUT_MISSING = "payout.missing"
     PAYOUT_STATE = "payout.state"
     PAYOUT_AMOUNT = "payout.amount"
+    PAYOUT_SUM = "payout.sum"
     CONFIRMATION_FOREIGN = "confirmation.foreign"
     CONFIRMATION_MISSING = "confirmation.missing"
     CONFIRMATION_CONTENT = "confirmation.content"

@@ -4,16 +4,19 @@ from typing import Any
 
 from sqlmodel import Session
 
+from engine.chain.contracts import recorded_version
 from engine.chain.events import ChainEvent
 from engine.errors import Conflict, NotFound
 from engine.evidence.bundle import BundleInput, build_bundle
 from engine.evidence.collect import ChainCollector, ClaimOnChain
+from engine.evidence.documents import covered_document
 from engine.pipeline import consent, feed
 from engine.pipeline.claims import known
 from engine.pipeline.context import Context
 from engine.pipeline.decide import documents_of
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import claim_salts
+from engine.pipeline.states import ClaimState
 from engine.pipeline.values import raw, stored
 from engine.store import access_log as access
 from engine.store import claims, tables
@@ -22,11 +25,16 @@ _BLOCKS_A_PAGE = 2_000
 
 
 def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
-    """The bundle of a claim whose payment is confirmed on chain. Raises NotFound, Conflict."""
+    """The bundle of the version that stands: paid and confirmed on chain, or one that pays nothing more.
+
+    Raises NotFound, Conflict.
+    """
     with ctx.database.reading() as session:
         claim = known(session, claim_id)
         payout = claims.payout_of(session, stored(claim.id), claim.version)
-        if payout is None or payout.confirm_tx is None or payout.payment_document is None:
+        covered = claim.state == ClaimState.COVERED and claim.record_tx is not None
+        paid = payout is not None and payout.confirm_tx is not None
+        if not (covered or paid):
             raise Conflict(
                 f"claim {claim_id} is {claim.state}: evidence exists once its payment is confirmed on chain",
                 code="evidence.not_yet",
@@ -41,9 +49,14 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
             scope=raw(authorization.scope),
             task_id=raw(claim.task_id),
             record_tx=str(claim.record_tx),
-            confirm_tx=payout.confirm_tx,
+            confirm_tx=payout.confirm_tx if payout is not None and not covered else None,
         )
         documents = documents_of(ctx, session, claim, settlement)
+        payment = payout.payment_document if payout is not None and not covered else None
+        if payment is None:
+            before = claims.paid_fen(session, stored(claim.id))
+            payee = documents.coverage["payee_commitment"]
+            payment = covered_document(claim.version, claim.payable_fen, before, payee)
         salts = claim_salts(ctx.vault, claim)
         consent_salts = consent.salts_of(ctx, authorization)
     deployment = ctx.chain.deployment
@@ -56,7 +69,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
             task_id=on_chain.task_id,
             terms_register=task.terms_register,
             documents=documents,
-            payment=payout.payment_document,
+            payment=payment,
             claim_salts=salts,
             authorization_salts=consent_salts,
             chain=collector.collect(on_chain, anchor),
@@ -147,5 +160,6 @@ def trigger_event(ctx: Context, tx_hash: str, log_index: int) -> dict[str, Any]:
 
 def _payout(session: Session, event: ChainEvent) -> dict[str, Any] | None:
     claim = claims.by_name(session, event.args.get("claimKey", "0x"))
-    payout = claims.payout_of(session, stored(claim.id), claim.version) if claim else None
+    version = recorded_version(event.args)
+    payout = claims.payout_of(session, stored(claim.id), version) if claim else None
     return {"payout_id": payout.payout_id, "state": payout.state} if payout else None

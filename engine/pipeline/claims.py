@@ -7,13 +7,14 @@ from sqlmodel import Session
 from engine.adjudication.ruling import RulingInvalid, with_ruling
 from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline.context import Context
-from engine.pipeline.decide import settle_decision
+from engine.pipeline.decide import begin_version, decide, settle_decision
 from engine.pipeline.page import Page
-from engine.pipeline.sealed import claim_salts, decision, seal_claim_salts, settlement_document
+from engine.pipeline.sealed import decision, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
+from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
 from engine.settlement import Settlement
-from engine.store import claims, tables
+from engine.store import claims, policies, tables
 
 ACTIONS = ("pay", "refuse", "readjudicate")
 _PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
@@ -47,6 +48,7 @@ def _summary(claim: tables.Claim, policy: tables.Policy | None) -> dict[str, Any
         "policy_no": policy.policy_no if policy else None,
         "version": claim.version,
         "payable_fen": claim.payable_fen,
+        "recovery_fen": claim.recovery_fen,
         "created_at": claim.created_at,
         "updated_at": claim.updated_at,
     }
@@ -117,15 +119,33 @@ def decide_claim(
     def keep(session: Session) -> None:
         claim = known(session, claim_id, lock=True)
         if action == "refuse":
-            move_claim(session, claim, ClaimState.REFUSED, actor=actor, reason=reason, clock=ctx.clock)
+            _refuse(ctx, session, claim, reason, actor)
         elif payable_fen is None:
-            _begin_version(ctx, session, claim)
-            move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
+            _readjudicate(ctx, session, claim, reason, actor)
         else:
             _rule(ctx, session, claim, payable_fen, reason, actor)
+        touch(ctx, session, claim)
 
     ctx.writer.run(keep)
     return get_claim(ctx, claim_id)
+
+
+def _refuse(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
+    if claims.paid_fen(session, stored(claim.id)):
+        raise Conflict(
+            "an earlier version of this claim has been paid: rule what is due in all", code="claim.paid"
+        )
+    move_claim(session, claim, ClaimState.REFUSED, actor=actor, reason=reason, clock=ctx.clock)
+
+
+def _readjudicate(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
+    _begin_version(ctx, session, claim)
+    if not claims.paid_fen(session, stored(claim.id)):
+        move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
+        return
+    # Whose it is was settled when its earlier version was paid.
+    move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
+    decide(ctx, session, claim, session.get_one(tables.Settlement, claim.settlement_id))
 
 
 def _rule(
@@ -156,16 +176,10 @@ def _rule(
 
 
 def _begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
-    """Ready to be batched again; what was recorded stays on chain, unpaid, and is superseded."""
-    payouts = claims.payouts_of(session, stored(claim.id))
-    if any(payout.state in _PAID for payout in payouts):
+    payout = claims.payout_of(session, stored(claim.id), claim.version)
+    if payout is not None and payout.state in _PAID:
         raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
-    if claim.record_tx is not None or any(payout.version == claim.version for payout in payouts):
-        claim.version += 1
-        claim.record_tx = None
-        salts = claim_salts(ctx.vault, claim).for_next_version(ctx.rng)
-        claim.salts_sealed = seal_claim_salts(ctx.vault, claim.claim_id, salts)
-    claim.batch_id = None
+    begin_version(ctx, session, claim)
 
 
 def _refused(field: str, rule: str, message: str) -> Refused:
@@ -182,10 +196,12 @@ def totals(ctx: Context) -> dict[str, Any]:
         by_state = claims.count_by_state(session)
         payouts = claims.payouts_by_state(session)
         quarantined = claims.count_quarantined(session)
+        to_reopen = policies.count_to_reopen(session)
     return {
         "claims": {str(state): by_state.get(state, 0) for state in ClaimState},
         "accepted": sum(by_state.values()),
         "quarantined": quarantined,
+        "to_reopen": to_reopen,
         "payouts": {state: {"count": count, "fen": fen} for state, (count, fen) in sorted(payouts.items())},
         "payout_fen": sum(fen for state, (_, fen) in payouts.items() if state in _PAID),
     }

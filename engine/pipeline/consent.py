@@ -256,6 +256,9 @@ def _keep_granted(ctx: Context, rows: list[tables.Authorization], tx_hash: str |
             row.state = GRANTED
             row.grant_tx = tx_hash or row.grant_tx
             session.merge(row)
+        # What was touched while there was no consent has waited for one.
+        touched = policies.with_claims_of(session, {row.pseudonym for row in rows})
+        policies.ask_to_reopen(session, touched, ctx.clock())
 
     ctx.writer.run(keep)
 

@@ -1,11 +1,12 @@
 """Everything a service needs, opened once a process."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlmodel import select
@@ -26,9 +27,10 @@ from engine.store import tables
 from engine.store.database import Database
 from engine.store.vault import Vault
 from engine.store.writer import GroupCommit
-from engine.terms import Terms, terms_from_document
+from engine.terms import Terms, TermsBook, terms_from_document
 
 log = structlog.get_logger()
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 _REGISTER_FRESH = timedelta(seconds=5)
 
 Clock = Callable[[], datetime]
@@ -103,8 +105,16 @@ class Context:
         self.bank.close()
         self.database.close()
 
+    def book(self, wordings: Sequence[tables.Product]) -> TermsBook:
+        """All loaded wordings of one edition."""
+        return TermsBook.of(self.terms(wording) for wording in wordings)
+
+    def today(self) -> date:
+        """The calendar day in Shanghai."""
+        return self.clock().astimezone(SHANGHAI).date()
+
     def terms(self, product: tables.Product) -> Terms:
-        """A loaded edition's terms, parsed once a digest."""
+        """A loaded wording, parsed once a digest."""
         if product.digest not in self._terms:
             self._terms[product.digest] = terms_from_document(product.document)
         return self._terms[product.digest]

@@ -1,8 +1,8 @@
 """What runs by itself: batches of accepted claims, and the way from chain events to money.
 
 Two threads. One takes accepted claims in micro-batches through match, decide, record, strictly one
-batch after another: that keeps each person's order. The other follows the chain and the bank, and puts
-signed checkpoints of the access log on chain.
+batch after another, and between them re-opens what they touched: that keeps each person's order. The
+other follows the chain and the bank, and puts signed checkpoints of the access log on chain.
 """
 
 import threading
@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from engine.pipeline import checkpoints, feed, pay, reversal, tasks, undone, workflows
+from engine.pipeline import checkpoints, feed, pay, reopen, reversal, tasks, undone, workflows
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.store import claims, tables
@@ -26,7 +26,7 @@ _PAUSE_AFTER_FAILURE_S = 1.0
 _LOOK_FOR_UNDONE = timedelta(seconds=5)
 _MOST_AHEAD_S = 60
 """A block's time is at least its parent's plus a second, so a busy embedded chain runs ahead of the clock."""
-_TO_BATCH = (ClaimState.ACCEPTED, ClaimState.DECIDED)  # decided: by a person's ruling
+_TO_BATCH = (ClaimState.ACCEPTED, ClaimState.DECIDED)  # decided: by a person's ruling, or re-opened
 _UNFINISHED = (ClaimState.ACCEPTED, ClaimState.MATCHED, ClaimState.DECIDED)
 
 
@@ -88,11 +88,12 @@ class Dispatcher:
         if self._unsure:
             self._left = deque(self._interrupted())
         self._unsure = True
+        reopened = reopen.reopen_touched(self._ctx, self._ctx.settings.batch_size)
         batch_id = self._left.popleft() if self._left else self._take_claims()
         if batch_id is not None:
             self._run_batch(batch_id)
         self._unsure = False
-        return batch_id is not None
+        return batch_id is not None or reopened > 0
 
     def _take_claims(self) -> str | None:
         with self._ctx.database.reading() as session:
@@ -198,7 +199,7 @@ class Dispatcher:
 
     def _close_past_tasks(self) -> None:
         """Once a day, and once after a start."""
-        day = self._ctx.clock().astimezone(tasks.SHANGHAI).date()
+        day = self._ctx.today()
         if day != self._closed_before:
             tasks.close_past_tasks(self._ctx)
             self._closed_before = day

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -12,13 +12,13 @@ from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32
 from engine.evidence.salts import PolicySalts
 from engine.pipeline.consent import admit_scope
-from engine.pipeline.context import Context
+from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import seal_coverage, seal_policy_salts
 from engine.rolls import RowError, read_roll
 from engine.settlement import normalise_certificate
 from engine.store import policies, tables
-from engine.terms import TermsInvalid, load_product_text
+from engine.terms import Terms, TermsBook, TermsInvalid, load_product_text
 
 _CHUNK = 500
 TERMS_CLASSIFICATION = 1
@@ -37,11 +37,14 @@ class LoadReport:
 def load_product(ctx: Context, source: bytes, name: str) -> dict[str, Any]:
     """Validate a product file, keep it, and register its digest in the catalogue on chain.
 
-    The same terms again change nothing. Other terms for a loaded edition are refused: a change of
-    terms is a new version, never a silent replacement. Raises Refused, Conflict.
+    The same terms again change nothing. Other terms for a loaded edition are refused: a change of terms is a
+    version with the next number, never a silent replacement. What it changes in decisions that stand is
+    re-opened from the day on which it is known. Raises Refused, Conflict.
     """
     try:
         terms = load_product_text(source, name)
+        with ctx.database.reading() as session:
+            _held(ctx, session, terms)
     except TermsInvalid as error:
         listed = [
             {"field": f"{p.path}:{p.line}:{p.column}", "rule": p.rule, "message": p.message}
@@ -49,35 +52,59 @@ def load_product(ctx: Context, source: bytes, name: str) -> dict[str, Any]:
         ]
         raise Refused("terms.invalid", f"{name} is not a valid product", listed) from error
     register_terms(ctx, terms.product, terms.edition, bytes.fromhex(terms.digest_hex.removeprefix("0x")))
+    return _product_view(ctx.writer.run(lambda session: _keep_terms(ctx, session, terms)))
 
-    def keep(session: Session) -> tables.Product:
-        held = policies.product(session, terms.product, terms.edition)
-        if held is not None and held.digest != terms.digest_hex:
+
+def _keep_terms(ctx: Context, session: Session, terms: Terms) -> tables.Product:
+    held = _held(ctx, session, terms)
+    if held is not None:
+        return held
+    row = tables.Product(
+        product=terms.product,
+        edition=terms.edition,
+        version=_number(terms),
+        digest=terms.digest_hex,
+        document=terms.document,
+        loaded_at=ctx.clock(),
+    )
+    session.add(row)
+    known = ctx.clock()
+    if terms.version is not None:
+        day = terms.version.known_from
+        known = max(known, datetime(day.year, day.month, day.day, tzinfo=SHANGHAI))
+    policies.ask_to_reopen(session, policies.with_claims(session, terms.product, terms.edition), known)
+    return row
+
+
+def _held(ctx: Context, session: Session, terms: Terms) -> tables.Product | None:
+    """The same wording, if it is held. Raises Conflict, or TermsInvalid where it does not follow what is."""
+    wordings = policies.wordings(session, terms.product, terms.edition)
+    for row in wordings:
+        if row.digest == terms.digest_hex:
+            return row
+        if row.version == _number(terms):
             raise Conflict(
-                f"{terms.product}-{terms.edition} is loaded with other terms", code="terms.edition_exists"
+                f"{terms.product}-{terms.edition} is loaded with other terms as version {row.version}:"
+                " a change of terms is a version with the next number",
+                code="terms.edition_exists",
             )
-        if held is not None:
-            return held
-        row = tables.Product(
-            product=terms.product,
-            edition=terms.edition,
-            digest=terms.digest_hex,
-            document=terms.document,
-            loaded_at=ctx.clock(),
-        )
-        session.add(row)
-        return row
+    TermsBook.of([*(ctx.terms(row) for row in wordings), terms])
+    return None
 
-    return _product_view(ctx.writer.run(keep))
+
+def _number(terms: Terms) -> int:
+    return terms.version.number if terms.version is not None else 1
 
 
 def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes) -> None:
-    """Publish the digest in the catalogue, once; a repeat after a crash finishes what is missing."""
+    """Publish a wording's digest in the catalogue, once; a repeat after a crash finishes what is missing."""
     dataset = terms_dataset(product, edition)
     catalog = ctx.chain.catalog
     if int(catalog.provider_of(dataset), 16) == 0:
         catalog.register(dataset, TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
-    if catalog.latest_version(dataset) == 0:
+    latest = catalog.latest_version(dataset)
+    published = (catalog.version_of(dataset, version)[1] for version in range(latest, 0, -1))
+    if terms_digest not in published:
         catalog.publish_version(dataset, digest({"kind": "terms"}), terms_digest)
     admit_scope(ctx, product)
 
@@ -96,6 +123,7 @@ def _product_view(row: tables.Product) -> dict[str, Any]:
     return {
         "product": row.product,
         "edition": row.edition,
+        "version": row.version,
         "terms_digest": "0x" + row.digest,
         "terms_dataset": hex32(terms_dataset(row.product, row.edition)),
         "loaded_at": row.loaded_at,

@@ -128,9 +128,11 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
     if event.args["resultDigest"] != claim.result_digest:
         _to_review(ctx, session, claim, "record.other_digest")
         return
-    amount = claim.payable_fen - _paid_before(session, claim)
+    amount = claim.payable_fen - claims.paid_fen(session, stored(claim.id))
+    claim.recovery_fen = max(-amount, 0)
     if amount <= 0:
-        _to_review(ctx, session, claim, "payout.nothing_left")
+        reason = f"{event.name} in {event.tx_hash}: {claim.recovery_fen} fen to recover"
+        move_claim(session, claim, ClaimState.COVERED, actor=ACTOR, reason=reason, clock=ctx.clock)
         return
     order = _order(ctx, session, claim, amount)
     if isinstance(order, str):
@@ -182,11 +184,6 @@ def _order(ctx: Context, session: Session, claim: tables.Claim, amount: int) -> 
     except ValueError:
         # A roll may name a payee as no order takes it; one such policy must not hold up the chain's feed.
         return "payout.payee_invalid"
-
-
-def _paid_before(session: Session, claim: tables.Claim) -> int:
-    kept = (PayoutState.SETTLED, PayoutState.CONFIRMED)
-    return sum(p.amount_fen for p in claims.payouts_of(session, stored(claim.id)) if p.state in kept)
 
 
 def _confirmed(ctx: Context, session: Session, event: ChainEvent) -> None:

@@ -20,9 +20,18 @@ from engine.evidence.manifest import hex32, payout_digest
 from engine.payout.errors import BankError, BankRefusedRequest
 from engine.payout.port import TransferOrder, TransferResult, TransferStatus
 from engine.pipeline.context import Context
+from engine.pipeline.reversal import take_back
 from engine.pipeline.sealed import claim_salts, coverage, policy_salts
-from engine.pipeline.states import PAYOUT_MOVES, ClaimState, PayoutState, move_claim, move_payout
-from engine.pipeline.values import raw
+from engine.pipeline.states import (
+    CLAIM_MOVES,
+    PAYOUT_MOVES,
+    ClaimState,
+    PayoutState,
+    move_claim,
+    move_payout,
+)
+from engine.pipeline.touched import touch
+from engine.pipeline.values import raw, stored
 from engine.store import claims, settlements, tables
 
 ACTOR = "engine: pay"
@@ -101,7 +110,7 @@ def _may_be_paid(
         return False
     if settlements.reversal_of(session, claim.settlement_id) is not None:
         move_payout(session, payout, PayoutState.CANCELLED)
-        _never_paid(ctx, session, claim)
+        take_back(ctx, session, claim, ACTOR, "never paid")
         return False
     if claim.record_tx is None:
         return False  # a reorganisation undid the recording: the order waits for the next
@@ -116,7 +125,10 @@ def _may_be_paid(
             "message_zh": "付款前授权已撤回或到期。",
         }
     ]
-    move_claim(session, claim, ClaimState.NO_CONSENT, actor=ACTOR, reason=code, clock=ctx.clock)
+    paid = claims.paid_fen(session, stored(claim.id)) > 0
+    state = ClaimState.REVIEW if paid else ClaimState.NO_CONSENT
+    move_claim(session, claim, state, actor=ACTOR, reason=code, clock=ctx.clock)
+    touch(ctx, session, claim)
     return False
 
 
@@ -190,8 +202,7 @@ def _apply(ctx: Context, result: TransferResult, session: Session) -> None:
     if state is PayoutState.REFUSED:
         _claim_refused_by_bank(ctx, session, claim, result.reason)
     elif state is PayoutState.RETURNED:
-        to = ClaimState.REVERSED if claim.state == ClaimState.RECOVERY_DUE else ClaimState.RETURNED
-        move_claim(session, claim, to, actor="bank", reason=result.reason or "returned", clock=ctx.clock)
+        _claim_returned(ctx, session, claim, result.reason or "returned")
 
 
 def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:
@@ -199,6 +210,7 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
     move_claim(session, claim, ClaimState.PAID, actor="bank", reason=reason, clock=ctx.clock)
     if settlements.reversal_of(session, claim.settlement_id) is not None:
         # The hospital took the settlement back while the money was on its way.
+        claim.recovery_fen = claims.paid_fen(session, stored(claim.id)) + payout.amount_fen
         move_claim(
             session,
             claim,
@@ -207,11 +219,28 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
             reason="reversed while being paid",
             clock=ctx.clock,
         )
+        touch(ctx, session, claim)
+
+
+def _claim_returned(ctx: Context, session: Session, claim: tables.Claim, reason: str) -> None:
+    """The payment of some version came back: there is less to recover, or again something to pay.
+
+    While a later version is on its way nothing moves: what that one pays is counted when the chain has it.
+    """
+    paid = claims.paid_fen(session, stored(claim.id))
+    if claim.state == ClaimState.RECOVERY_DUE:
+        claim.recovery_fen = paid
+        if not paid:
+            move_claim(session, claim, ClaimState.REVERSED, actor="bank", reason=reason, clock=ctx.clock)
+    elif ClaimState.RETURNED in CLAIM_MOVES[ClaimState(claim.state)]:
+        claim.recovery_fen = max(paid - claim.payable_fen, 0)
+        move_claim(session, claim, ClaimState.RETURNED, actor="bank", reason=reason, clock=ctx.clock)
+    session.add(claim)
 
 
 def _claim_refused_by_bank(ctx: Context, session: Session, claim: tables.Claim, reason: str | None) -> None:
     if settlements.reversal_of(session, claim.settlement_id) is not None:
-        _never_paid(ctx, session, claim)
+        take_back(ctx, session, claim, ACTOR, "never paid")
         return
     claim.reasons = [
         {
@@ -221,10 +250,7 @@ def _claim_refused_by_bank(ctx: Context, session: Session, claim: tables.Claim, 
         }
     ]
     move_claim(session, claim, ClaimState.REVIEW, actor="bank", reason=f"refused: {reason}", clock=ctx.clock)
-
-
-def _never_paid(ctx: Context, session: Session, claim: tables.Claim) -> None:
-    move_claim(session, claim, ClaimState.REVERSED, actor=ACTOR, reason="never paid", clock=ctx.clock)
+    touch(ctx, session, claim)
 
 
 def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:

@@ -16,7 +16,8 @@ from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
-from engine.pipeline.values import raw
+from engine.pipeline.touched import touch
+from engine.pipeline.values import raw, stored
 from engine.store import claims, tables
 
 ACTOR = "engine: record"
@@ -36,6 +37,7 @@ _CONFIRMED = (
     ClaimState.RECORDED,
     ClaimState.PAID,
     ClaimState.CONFIRMED,
+    ClaimState.COVERED,
     ClaimState.RETURNED,
     ClaimState.RECOVERY_DUE,
 )
@@ -140,7 +142,6 @@ def _admitted(ctx: Context, items: Sequence[_Item], refusals: Sequence[Refusal])
 
 def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
     code = f"record.{refusal.name.lower()}"
-    state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS else ClaimState.REVIEW
     with ctx.database.transaction() as session:
         claim = _claim(claims.by_name(session, item.claim_id, lock=True))
         if claim.state in _CONFIRMED:
@@ -155,7 +156,10 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
                 "message_zh": "智能合约拒绝记录该结果。",
             }
         ]
+        paid = claims.paid_fen(session, stored(claim.id)) > 0
+        state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS and not paid else ClaimState.REVIEW
         move_claim(session, claim, state, actor="contract MatchResultStore", reason=code, clock=ctx.clock)
+        touch(ctx, session, claim)
 
 
 def _keep_tx(ctx: Context, items: Sequence[_Item], task_id: str, tx_hash: str) -> None:

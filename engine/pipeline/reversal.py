@@ -13,7 +13,8 @@ from engine.evidence.canonical import commitment
 from engine.evidence.manifest import hex32
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import settlement_document
-from engine.pipeline.states import CLAIM_MOVES, ClaimState, PayoutState, move_claim, move_payout
+from engine.pipeline.states import ClaimState, PayoutState, move_claim, move_payout
+from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
 from engine.settlement import (
     BodyRefused,
@@ -103,11 +104,15 @@ def _stop(ctx: Context, session: Session, claim: tables.Claim, actor: str) -> No
     for payout in payouts:
         if payout.state == PayoutState.DUE:
             move_payout(session, payout, PayoutState.CANCELLED)
-    moves = CLAIM_MOVES[ClaimState(claim.state)]
-    to = ClaimState.RECOVERY_DUE if ClaimState.RECOVERY_DUE in moves else ClaimState.REVERSED
-    move_claim(
-        session, claim, to, actor=actor, reason="the hospital reversed the settlement", clock=ctx.clock
-    )
+    take_back(ctx, session, claim, actor, "the hospital reversed the settlement")
+
+
+def take_back(ctx: Context, session: Session, claim: tables.Claim, actor: str, reason: str) -> None:
+    """Whatever was paid on any version is to be recovered, and the policy's other claims count without it."""
+    claim.recovery_fen = claims.paid_fen(session, stored(claim.id))
+    to = ClaimState.RECOVERY_DUE if claim.recovery_fen else ClaimState.REVERSED
+    move_claim(session, claim, to, actor=actor, reason=reason, clock=ctx.clock)
+    touch(ctx, session, claim)
 
 
 def reverse_on_chain(ctx: Context, limit: int) -> int:

@@ -22,10 +22,11 @@ class ClaimState(StrEnum):
     REVIEW = "review"  # a person must decide; the reasons say what
     NOTHING = "nothing"  # decided: nothing is payable
     REFUSED = "refused"  # decided: not covered
-    DECIDED = "decided"  # decided: payable, not yet on chain
+    DECIDED = "decided"  # decided: payable, or another version than the chain has; not yet on chain
     RECORDED = "recorded"  # on chain and confirmed: the payout has started
     PAID = "paid"  # the bank says the money is there
     CONFIRMED = "confirmed"  # the payment's confirmation is on chain
+    COVERED = "covered"  # a later version, on chain, pays nothing more: what it pays was paid before
     RETURNED = "returned"  # the bank took the payment back
     REVERSED = "reversed"  # the hospital took the settlement back, and nobody has its money
     RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered
@@ -49,14 +50,15 @@ CLAIM_MOVES: dict[ClaimState, frozenset[ClaimState]] = {
     _C.MATCHED: frozenset({_C.DECIDED, _C.NOTHING, _C.REFUSED, _C.REVIEW, _C.REVERSED}),
     _C.UNINSURED: frozenset({_C.ACCEPTED, _C.REVERSED}),
     _C.NO_CONSENT: frozenset({_C.ACCEPTED, _C.REVERSED}),
-    _C.REVIEW: frozenset({_C.ACCEPTED, _C.DECIDED, _C.REFUSED, _C.REVERSED}),
-    _C.NOTHING: frozenset({_C.REVERSED}),
-    _C.REFUSED: frozenset({_C.REVERSED}),
-    _C.DECIDED: frozenset({_C.RECORDED, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED}),
-    _C.RECORDED: frozenset({_C.PAID, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED}),
+    _C.REVIEW: frozenset({_C.ACCEPTED, _C.MATCHED, _C.DECIDED, _C.REFUSED, _C.REVERSED, _C.RECOVERY_DUE}),
+    _C.NOTHING: frozenset({_C.MATCHED, _C.REVERSED}),
+    _C.REFUSED: frozenset({_C.MATCHED, _C.REVERSED}),
+    _C.DECIDED: frozenset({_C.RECORDED, _C.COVERED, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED, _C.RECOVERY_DUE}),
+    _C.RECORDED: frozenset({_C.PAID, _C.NO_CONSENT, _C.REVIEW, _C.REVERSED, _C.RECOVERY_DUE}),
     _C.PAID: frozenset({_C.CONFIRMED, _C.RETURNED, _C.RECOVERY_DUE}),
-    _C.CONFIRMED: frozenset({_C.RETURNED, _C.RECOVERY_DUE}),
-    _C.RETURNED: frozenset({_C.ACCEPTED, _C.REVERSED}),
+    _C.CONFIRMED: frozenset({_C.MATCHED, _C.RETURNED, _C.RECOVERY_DUE}),
+    _C.COVERED: frozenset({_C.MATCHED, _C.RETURNED, _C.REVERSED, _C.RECOVERY_DUE}),
+    _C.RETURNED: frozenset({_C.ACCEPTED, _C.MATCHED, _C.REVERSED, _C.RECOVERY_DUE}),
     _C.REVERSED: frozenset(),
     _C.RECOVERY_DUE: frozenset({_C.REVERSED}),
 }
@@ -76,8 +78,10 @@ PAYOUT_MOVES: dict[PayoutState, frozenset[PayoutState]] = {
 
 UNDECIDED = (_C.ACCEPTED, _C.MATCHED, _C.REVIEW)
 """An earlier claim in one of these leaves the year's deductible open."""
-COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.RETURNED)
+COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.COVERED, _C.RETURNED)
 """Decisions that a later decision's history holds."""
+ON_THE_WAY = (_C.ACCEPTED, _C.MATCHED, _C.DECIDED, _C.RECORDED, _C.PAID)
+"""Moved on by the engine itself; no decision of the policy is re-opened before that."""
 
 
 def move_claim(

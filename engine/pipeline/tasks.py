@@ -7,7 +7,6 @@ digest of all terms of the product then loaded; new terms on the same day open a
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -17,11 +16,10 @@ from engine.chain.sender import TxRef
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
-from engine.pipeline.context import Context
+from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.values import raw
 from engine.store import claims, policies, tables
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 _LASTS = timedelta(days=14)
 _NODES_BEHIND = timedelta(hours=1)
 """How far a chain's time may lag behind ours at most, for a task to be looked for where it was opened."""

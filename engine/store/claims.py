@@ -69,7 +69,7 @@ def open_batches(session: Session, states: Iterable[str]) -> Sequence[str]:
     return [batch_id for batch_id in session.exec(query).all() if batch_id is not None]
 
 
-def of_policy(session: Session, policy_id: int) -> Sequence[tuple[Claim, Settlement]]:
+def of_policy(session: Session, policy_id: int, *, lock: bool = False) -> Sequence[tuple[Claim, Settlement]]:
     """All claims of a policy, by settlement time."""
     query = (
         select(Claim, Settlement)
@@ -77,7 +77,7 @@ def of_policy(session: Session, policy_id: int) -> Sequence[tuple[Claim, Settlem
         .where(Claim.policy_id == policy_id)
         .order_by(col(Settlement.settled_at), col(Settlement.reference))
     )
-    return session.exec(query).all()
+    return session.exec(query.with_for_update(of=Claim) if lock else query).all()
 
 
 def page(
@@ -181,6 +181,14 @@ def payout_of(session: Session, claim_id: int, version: int) -> Payout | None:
 def payouts_of(session: Session, claim_id: int) -> Sequence[Payout]:
     query = select(Payout).where(Payout.claim_id == claim_id)
     return session.exec(query.order_by(col(Payout.version))).all()
+
+
+def paid_fen(session: Session, claim_id: int) -> int:
+    """What the insured has of a claim's payouts, over all versions."""
+    query = select(func.sum(Payout.amount_fen)).where(
+        Payout.claim_id == claim_id, col(Payout.state).in_(("settled", "confirmed"))
+    )
+    return int(session.exec(query).one() or 0)
 
 
 def payouts_page(

@@ -1,19 +1,27 @@
 """Products, policies and authorizations: every query."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 
-from sqlmodel import Session, SQLModel, col, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel, col, func, select
 
-from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product
+from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product, Reopening
+
+_AT_ONCE = 500
+"""Rows of one statement: SQLite takes so many variables and no more."""
 
 
-def product(session: Session, name: str, edition: str) -> Product | None:
-    return session.get(Product, (name, edition))
+def wordings(session: Session, name: str, edition: str) -> Sequence[Product]:
+    """All that are loaded of an edition, by version."""
+    query = select(Product).where(Product.product == name, Product.edition == edition)
+    return session.exec(query.order_by(col(Product.version))).all()
 
 
 def products(session: Session) -> Sequence[Product]:
-    return session.exec(select(Product).order_by(Product.product, Product.edition)).all()
+    return session.exec(
+        select(Product).order_by(Product.product, Product.edition, col(Product.version))
+    ).all()
 
 
 def policy_by_no(session: Session, policy_no: str) -> Policy | None:
@@ -26,7 +34,7 @@ def policies_by_no(session: Session, policy_nos: Iterable[str]) -> dict[str, Pol
 
 
 def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
-    """All products and consent texts, and these claims' policies and authorizations, in four queries.
+    """All consent texts, and these claims' policies and authorizations, in three queries.
 
     A session answers `get` from the rows it knows for as long as somebody holds them: a batch that goes on
     claim by claim holds this list.
@@ -35,7 +43,6 @@ def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
     policy_ids = {claim.policy_id for claim in held}
     authorization_ids = {claim.authorization_id for claim in held}
     queries = (
-        select(Product),
         select(ConsentText),
         select(Policy).where(col(Policy.id).in_(policy_ids)),
         select(Authorization).where(col(Authorization.authorization_id).in_(authorization_ids)),
@@ -73,3 +80,47 @@ def authorization_for(
         .limit(1)
     )
     return session.exec(query).first()
+
+
+def with_claims(session: Session, product_name: str, edition: str) -> Sequence[int]:
+    """The policies of an edition that have claims."""
+    query = select(Claim.policy_id).join(Policy, col(Policy.id) == col(Claim.policy_id)).distinct()
+    query = query.where(Policy.product == product_name, Policy.edition == edition)
+    return [policy_id for policy_id in session.exec(query).all() if policy_id is not None]
+
+
+def with_claims_of(session: Session, pseudonyms: Iterable[str]) -> Sequence[int]:
+    """These people's policies that have claims."""
+    query = select(Claim.policy_id).join(Policy, col(Policy.id) == col(Claim.policy_id)).distinct()
+    found = session.exec(query.where(col(Policy.pseudonym).in_(list(pseudonyms)))).all()
+    return [policy_id for policy_id in found if policy_id is not None]
+
+
+def ask_to_reopen(session: Session, policy_ids: Sequence[int], at: datetime) -> None:
+    """Have these policies' decisions looked at again, from then on."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    for first in range(0, len(policy_ids), _AT_ONCE):
+        part = policy_ids[first : first + _AT_ONCE]
+        rows = [{"policy_id": policy_id, "asked_at": at} for policy_id in part]
+        session.execute(dialect.insert(Reopening).values(rows).on_conflict_do_nothing())
+
+
+def to_reopen(session: Session, moving: Iterable[str], at: datetime, limit: int) -> Sequence[int]:
+    """Policies asked for by then, the longest waiting first, with no claim in a state of `moving`."""
+    busy = select(Claim.policy_id).where(
+        col(Claim.policy_id) == col(Reopening.policy_id), col(Claim.state).in_(list(moving))
+    )
+    query = select(Reopening.policy_id).where(~busy.exists(), col(Reopening.asked_at) <= at)
+    query = query.group_by(col(Reopening.policy_id)).order_by(func.min(Reopening.asked_at)).limit(limit)
+    return session.exec(query).all()
+
+
+def count_to_reopen(session: Session) -> int:
+    """Policies that wait to be looked at again, now or from a later day on."""
+    return session.exec(select(func.count(func.distinct(Reopening.policy_id)))).one()
+
+
+def asked_by(session: Session, policy_id: int, at: datetime) -> Sequence[Reopening]:
+    """What was asked for this policy by then."""
+    query = select(Reopening).where(Reopening.policy_id == policy_id, col(Reopening.asked_at) <= at)
+    return session.exec(query).all()

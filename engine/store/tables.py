@@ -138,11 +138,15 @@ class IdempotentAnswer(SQLModel, table=True):
 
 
 class Product(SQLModel, table=True):
-    """One edition's terms as loaded; `digest` is what stands on chain."""
+    """One wording of an edition's terms as loaded; `digest` is what stands on chain.
+
+    version: its number; 1 where the terms name none, as long as the edition never changes.
+    """
 
     __tablename__ = "product"
     product: str = Field(primary_key=True)
     edition: str = Field(primary_key=True)
+    version: int = Field(default=1, primary_key=True)
     digest: str
     document: dict[str, Any] = Field(sa_type=JSON)
     loaded_at: datetime = Field(sa_type=_Utc)
@@ -266,6 +270,8 @@ class Claim(SQLModel, table=True):
     authorization_id: str | None = Field(default=None, foreign_key="authorization.authorization_id")
     version: int = 1
     payable_fen: int = Field(default=0, sa_type=BigInteger)
+    recovery_fen: int = Field(default=0, sa_type=BigInteger)
+    """Of what was paid on all versions, what the one that stands does not pay: to be recovered."""
     reasons: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
     decision_sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
     history_sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -276,6 +282,17 @@ class Claim(SQLModel, table=True):
     reverse_tx: str | None = None
     created_at: datetime = Field(sa_type=_Utc)
     updated_at: datetime = Field(sa_type=_Utc)
+
+
+class Reopening(SQLModel, table=True):
+    """A policy whose decisions something has touched: to be looked at again, once nothing of it is moving.
+
+    asked_at: not before then.
+    """
+
+    __tablename__ = "reopening"
+    policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
+    asked_at: datetime = Field(primary_key=True, sa_type=_Utc)
 
 
 class ClaimTransition(SQLModel, table=True):

@@ -82,9 +82,10 @@ class World:
 
 
 def settlement(**setlinfo: Any) -> dict[str, Any]:
-    """A valid settlement with a number of its own."""
-    native = copy.deepcopy(SETTLEMENT)
-    native["setlinfo"] |= {"setl_id": f"S{next(_numbers):014}"} | setlinfo
+    """A valid settlement with a number of its own, settled after those made before it."""
+    native, number = copy.deepcopy(SETTLEMENT), next(_numbers)
+    at = datetime.fromisoformat(native["setlinfo"]["setl_time"]) + timedelta(seconds=number)
+    native["setlinfo"] |= {"setl_id": f"S{number:014}", "setl_time": f"{at:%Y-%m-%d %H:%M:%S}"} | setlinfo
     return native
 
 

@@ -20,7 +20,8 @@ from engine.evidence.chain_checks import (
 from engine.evidence.consent import ConsentPaper, read_consent
 from engine.evidence.errors import BundleMalformed, EndpointUnavailable, ProofInvalid
 from engine.evidence.manifest import scope_of
-from engine.evidence.paper_checks import check_authorization, check_consent_text, check_payment
+from engine.evidence.paper_checks import check_authorization, check_consent_text
+from engine.evidence.payment_checks import check_payment
 from engine.evidence.report import Outcome
 from engine.evidence.verify import verify_bundle
 from tests.evidence.test_forgery import resealed
@@ -102,7 +103,8 @@ def test_the_scope_in_words_must_be_the_signed_one_and_the_tasks(
 
 @pytest.mark.parametrize("change", [lambda word: word + (1 << 248), lambda word: word ^ 1, lambda word: 0])
 def test_the_store_must_hold_this_very_version_as_paid(bundle: Bundle, words: Words, change: Change) -> None:
-    fact = prove_confirmed(bundle, check_headers(bundle)[1])[1]
+    assert bundle.chain.confirmed is not None
+    fact = prove_confirmed(bundle, check_headers(bundle)[1], bundle.chain.confirmed)[1]
     check_payment(bundle, words, fact, None)
     with pytest.raises(ProofInvalid, match="not paid"):
         check_payment(bundle, changed(words, "MatchResultStore", "life", change), fact, None)

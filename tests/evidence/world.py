@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,7 @@ from engine.evidence.documents import (
     consent_document,
     coverage_document,
     coverage_for_adjudication,
+    covered_document,
     payment_document,
     settlement_document,
 )
@@ -243,6 +244,35 @@ class World:
 
         forge and forge_payment: what a dishonest pool puts on chain in place of the truth.
         """
+        recorded = self._recorded(stay, before, forge)
+        self.mine(blocks_between)
+        payment = forge_payment(self._payment(recorded.documents, before))
+        on_chain = recorded.on_chain
+        digest = manifest.payout_digest(payment, recorded.salts)
+        confirmed = self.client.results.confirm_payouts(
+            [contracts.Confirmation(on_chain.claim_key, on_chain.version, digest)]
+        )
+        on_chain = replace(on_chain, confirm_tx=confirmed.tx_hash)
+        return replace(recorded, on_chain=on_chain, payment=payment)
+
+    def cover(self, stay: Settlement, before: Paid) -> Paid:
+        """A version that pays nothing after `before`."""
+        recorded = self._recorded(stay, before, lambda documents: documents)
+        documents = recorded.documents
+        payment = covered_document(
+            recorded.on_chain.version,
+            documents.decision["payable_fen"],
+            before.payment["amount_fen"],
+            documents.coverage["payee_commitment"],
+        )
+        return replace(recorded, payment=payment)
+
+    def _recorded(
+        self,
+        stay: Settlement | None,
+        before: Paid | None,
+        forge: Callable[[manifest.Documents], manifest.Documents],
+    ) -> Paid:
         stay = settlement() if stay is None else stay
         salts = before.salts.for_next_version(self.rng) if before else ClaimSalts.generate(self.rng)
         documents = forge(self.documents(stay, salts))
@@ -253,21 +283,16 @@ class World:
             recorded = self.client.results.record_batch(self.task_id, [*self._neighbours(), item])
         else:
             recorded = self.client.results.supersede_batch(self.task_id, [item])
-        self.mine(blocks_between)
-        payment = forge_payment(self._payment(documents, before))
-        version = 1 if before is None else before.on_chain.version + 1
-        digest = manifest.payout_digest(payment, salts)
-        confirmed = self.client.results.confirm_payouts([contracts.Confirmation(key, version, digest)])
         on_chain = ClaimOnChain(
             claim_key=key,
-            version=version,
+            version=1 if before is None else before.on_chain.version + 1,
             authorization_id=self.authorization_id,
             scope=self.scope,
             task_id=self.task_id,
             record_tx=recorded.tx_hash,
-            confirm_tx=confirmed.tx_hash,
+            confirm_tx=None,
         )
-        return Paid(on_chain, documents, payment, salts)
+        return Paid(on_chain, documents, {}, salts)
 
     def _payment(self, documents: manifest.Documents, before: Paid | None) -> dict[str, Any]:
         paid_before = 0 if before is None else before.payment["amount_fen"]

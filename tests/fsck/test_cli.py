@@ -74,7 +74,7 @@ def test_a_clean_home_exits_0_and_says_so_in_json(home: Path, bank_process: Bank
     assert done.exit_code == 0
     printed = json.loads(done.stdout)
     assert (printed["clean"], printed["differences"], printed["in_flight"]) == (True, [], 0)
-    assert printed["counts"]["claims"]["confirmed"] == 4
+    assert printed["counts"]["claims"]["confirmed"] == 5
 
 
 def test_a_difference_exits_1_and_is_named(home: Path, bank_process: BankProcess) -> None:

@@ -18,7 +18,7 @@ SUM = ("sum.bank", "all payouts")
 NOTHING, PAID, PAYOUT = "clm_nothing", "clm_confirmed", "po_confirmed"
 TAKE_BACK = """
     INSERT INTO reversal SELECT 1, body_sealed, reason_digest, received_at FROM reversal LIMIT 1;
-    UPDATE claim SET state = 'recovery_due', reverse_tx = '0x01' WHERE id = 1;
+    UPDATE claim SET state = 'recovery_due', recovery_fen = payable_fen, reverse_tx = '0x01' WHERE id = 1;
     INSERT INTO claim_transition (claim_id, from_state, to_state, actor, reason, at)
         SELECT 1, from_state, to_state, actor, reason, at
         FROM claim_transition WHERE to_state = 'recovery_due'
@@ -123,6 +123,16 @@ BREAKS: dict[str, tuple[str, set[tuple[str, str]]]] = {
     "a payout that is said to be refused": (
         payout("state = 'refused'"),
         {("payout.state", PAYOUT), ("bank.unexpected", PAYOUT), ("confirmation.foreign", "PLACE"), SUM},
+    ),
+    "too little to recover": (claim("recovery_fen = 1", 10), {("payout.sum", "clm_covered")}),
+    "nothing to recover of what was taken back": (
+        claim("recovery_fen = 0", 4),
+        {("payout.sum", "clm_recovered")},
+    ),
+    "something to recover of what is in order": (claim("recovery_fen = 7"), {("payout.sum", PAID)}),
+    "a version that pays otherwise than was paid": (
+        claim("payable_fen = payable_fen + 1", 10),
+        {("payout.sum", "clm_covered")},
     ),
     "another amount than was decided": (claim("payable_fen = payable_fen + 1"), {("payout.amount", PAYOUT)}),
     "another amount than was paid": (

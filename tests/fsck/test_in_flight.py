@@ -27,7 +27,7 @@ NOT_CONFIRMED_YET = """
 """
 TAKEN_BACK = """
     INSERT INTO reversal SELECT 1, body_sealed, reason_digest, received_at FROM reversal LIMIT 1;
-    UPDATE claim SET state = 'recovery_due' WHERE id = 1;
+    UPDATE claim SET state = 'recovery_due', recovery_fen = payable_fen WHERE id = 1;
     INSERT INTO claim_transition (claim_id, from_state, to_state, actor, reason, at)
         SELECT 1, from_state, to_state, actor, reason, at
         FROM claim_transition WHERE to_state = 'recovery_due'

@@ -1,6 +1,6 @@
 """A small world that agrees with itself: a real embedded chain, a real sandbox bank, a migrated database.
 
-Eight settlements, one for each way a claim can end. Row n of settlement and claim is the nth name of
+Ten settlements, one for each way a claim can end. Row n of settlement and claim is the nth name of
 CLAIMS; `clm_<name>` is its claim, `po_<name>` its payout.
 """
 
@@ -29,9 +29,15 @@ from engine.store.database import Database
 from tests.chain.world import Clock, Consent, opened, settings, word
 from tests.payout.bank_process import BankProcess, eventually, final, order
 
-CLAIMS = ("confirmed", "other", "returned", "recovered", "reversed", "again", "nothing", "revoked")
+CLAIMS = (
+    *("confirmed", "other", "returned", "recovered", "reversed", "again", "nothing", "revoked"),
+    *("topped", "covered"),
+)
 AMOUNT_FEN = {name: 100_000 + 1_111 * row for row, name in enumerate(CLAIMS, start=1)}
 TERMS: dict[str, Any] = {"product": "huhuibao", "edition": "2024", "deductible_fen": 1_600_000}
+FIRST_FEN = {"topped": 70_007, "covered": 130_013}
+"""Paid on a version that was superseded since. TOO_MUCH_FEN: of it, what the next one does not pay."""
+TOO_MUCH_FEN = 30_000
 REFUSES, RETURNS = "6222020200000000014", "6222020200000000022"
 """Payee accounts at which the bank refuses a transfer, and returns it."""
 _TO_CONFIRMED = ("accepted", "matched", "decided", "recorded", "paid", "confirmed")
@@ -44,9 +50,17 @@ WAYS: dict[str, tuple[str, ...]] = {
     "again": ("accepted", "matched", "decided", "recorded", "review", *_TO_CONFIRMED),
     "nothing": ("accepted", "matched", "nothing"),
     "revoked": _TO_CONFIRMED,
+    "topped": (*_TO_CONFIRMED, *_TO_CONFIRMED[1:]),
+    "covered": (*_TO_CONFIRMED, "matched", "decided", "covered"),
 }
-PAID = ("confirmed", "other", "returned", "recovered", "again", "revoked")
-VERSION = {"again": 2}
+PAID = ("confirmed", "other", "returned", "recovered", "again", "revoked", "topped")
+"""A payout of the present version was made."""
+VERSION = {"again": 2, "topped": 2, "covered": 2}
+PAYABLE_FEN = {
+    **AMOUNT_FEN,
+    "topped": FIRST_FEN["topped"] + AMOUNT_FEN["topped"],
+    "covered": FIRST_FEN["covered"] - TOO_MUCH_FEN,
+}
 
 
 def hex32(value: bytes) -> str:
@@ -63,7 +77,8 @@ class Built:
 
     home: Path
     results: dict[str, Result]
-    payout_digests: dict[str, bytes]
+    payout_digests: dict[tuple[str, int], bytes]
+    """By claim and version."""
     events: list[ChainEvent]
     answers: dict[str, TransferResult]
 
@@ -165,6 +180,7 @@ class Built:
             claim.claim_key, claim.result_digest = self.key(name), hex32(result.result_digest)
             claim.authorization_id = hex32(result.authorization_id)
             claim.version = VERSION.get(name, 1)
+            claim.recovery_fen = {"covered": TOO_MUCH_FEN, "recovered": AMOUNT_FEN[name]}.get(name, 0)
             if name != "nothing":
                 recorded = self.recorded(name, VERSION.get(name, 1))
                 claim.record_tx, claim.task_id = recorded.tx_hash, recorded.args["taskId"]
@@ -179,6 +195,8 @@ class Built:
         rows: list[SQLModel] = list(transition_rows(row, WAYS[name]))
         if name == "again":
             rows.append(self.payout_row(name, 1, "refused"))
+        if name in FIRST_FEN:
+            rows.append(self.payout_row(name, 1, "confirmed"))
         if name == "reversed":
             rows.append(self.payout_row(name, 1, "cancelled"))
         if name in PAID:
@@ -189,13 +207,14 @@ class Built:
     def payout_row(self, name: str, version: int, state: str) -> tables.Payout:
         trigger = self.recorded(name, version)
         row = CLAIMS.index(name) + 1
+        present = version == VERSION.get(name, 1)
         payout = tables.Payout(
-            payout_id=f"po_{name}" if version == VERSION.get(name, 1) else f"po_{name}_{version}",
+            payout_id=f"po_{name}" if present else f"po_{name}_{version}",
             claim_id=row,
             policy_id=1,
             settlement_id=row,
             version=version,
-            amount_fen=AMOUNT_FEN[name],
+            amount_fen=AMOUNT_FEN[name] if present or name not in FIRST_FEN else FIRST_FEN[name],
             state=state,
             trigger_tx=trigger.tx_hash,
             trigger_block=trigger.block_number,
@@ -206,9 +225,9 @@ class Built:
         )
         answer = self.answers.get(payout.payout_id)
         payout.bank_ref = answer.bank_ref if answer else None
-        if name in PAID and version == VERSION.get(name, 1):
-            payout.payout_digest = hex32(self.payout_digests[name])
-            payout.confirm_tx = self.event("PayoutConfirmed", name).tx_hash
+        if (name, version) in self.payout_digests:
+            payout.payout_digest = hex32(self.payout_digests[name, version])
+            payout.confirm_tx = self.event("PayoutConfirmed", name, version).tx_hash
         return payout
 
 
@@ -237,6 +256,7 @@ def _pay(bank: BankProcess) -> dict[str, TransferResult]:
     )
     with bank.client() as client:
         orders = [order(f"po_{name}", AMOUNT_FEN[name]) for name in PAID if name != "returned"]
+        orders += [order(f"po_{name}_1", first) for name, first in FIRST_FEN.items()]
         orders.append(order("po_returned", AMOUNT_FEN["returned"], payee_account=RETURNS))
         orders.append(order("po_again_1", AMOUNT_FEN["again"], payee_account=REFUSES))
         client.submit_many(orders)
@@ -248,7 +268,7 @@ def _pay(bank: BankProcess) -> dict[str, TransferResult]:
         return answers
 
 
-def _record(client: ChainClient) -> tuple[dict[str, Result], dict[str, bytes]]:
+def _record(client: ChainClient) -> tuple[dict[str, Result], dict[tuple[str, int], bytes]]:
     dataset = digest({"dataset": "terms", "product": TERMS["product"], "edition": TERMS["edition"]})
     client.catalog.register(dataset, 1, [word()])
     client.catalog.publish_version(dataset, word(), digest(TERMS))
@@ -256,20 +276,28 @@ def _record(client: ChainClient) -> tuple[dict[str, Result], dict[str, bytes]]:
     results = dict(zip(CLAIMS, consent.results(len(CLAIMS)), strict=True))
     store = client.results
     store.record_batch(consent.task, [results[name] for name in CLAIMS if name != "nothing"])
-    first = results["again"]
-    results["again"] = Result(first.claim_key, word(), first.authorization_id, first.subject)
-    store.supersede_batch(consent.task, [results["again"]])
-    payout_digests = {name: word() for name in PAID}
-    store.confirm_payouts(
-        [
-            Confirmation(results[name].claim_key, VERSION.get(name, 1), paid)
-            for name, paid in payout_digests.items()
-        ]
-    )
+    payout_digests = {(name, 1): word() for name in FIRST_FEN}
+    _confirm(client, results, payout_digests)
+    for name in VERSION:
+        first = results[name]
+        results[name] = Result(first.claim_key, word(), first.authorization_id, first.subject)
+    store.supersede_batch(consent.task, [results[name] for name in VERSION])
+    present = {(name, VERSION.get(name, 1)): word() for name in PAID}
+    _confirm(client, results, present)
+    payout_digests |= present
     for name in ("recovered", "reversed"):
         store.reverse(results[name].claim_key, VERSION.get(name, 1), word())
     client.registry.revoke_for(results["revoked"].authorization_id)
     return results, payout_digests
+
+
+def _confirm(client: ChainClient, results: dict[str, Result], paid: dict[tuple[str, int], bytes]) -> None:
+    client.results.confirm_payouts(
+        [
+            Confirmation(results[name].claim_key, version, payout_digest)
+            for (name, version), payout_digest in paid.items()
+        ]
+    )
 
 
 @contextmanager
@@ -303,7 +331,7 @@ def claim_row(row: int, name: str, state: str) -> tables.Claim:
         hospital_code="H1",
         state=state,
         policy_id=1,
-        payable_fen=AMOUNT_FEN.get(name, 0),
+        payable_fen=PAYABLE_FEN.get(name, 0),
         salts_sealed=b"",
         created_at=_now(),
         updated_at=_now(),

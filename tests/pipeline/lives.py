@@ -9,15 +9,17 @@ from typing import Any
 from sqlalchemy import event
 
 from engine.payout.port import TransferStatus
-from engine.pipeline import claims, feed, pay, record
+from engine.pipeline import claims, enrolment, feed, pay, record, reopen
 from engine.store import tables
-from tests.pipeline.world import World
+from tests.pipeline.world import World, wording
 
 Moves = set[tuple[str, str]]
 ACCEPTED, UNKNOWN = TransferStatus.ACCEPTED, TransferStatus.UNKNOWN
 SETTLED, REFUSED, RETURNED = TransferStatus.SETTLED, TransferStatus.REFUSED, TransferStatus.RETURNED
 STRANGER = 700
 BEFORE_THE_COVER = date(2024, 6, 25)
+EARLIER, LATER = date(2024, 8, 1), date(2024, 10, 1)
+BELOW_THE_DEDUCTIBLE = 900_000
 
 
 @contextmanager
@@ -133,6 +135,108 @@ class Lives:
         accepted, _ = self._one()
         world.submitted(accepted)
         world.bank_says(accepted, RETURNED, "account_closed")
+
+    def re_opened(self) -> None:
+        """A stay before it arrives late, or is taken back; then the hospital takes it back too."""
+        world = self._world
+        nothing, index = self._one(admitted=LATER, self_paid_fen=BELOW_THE_DEDUCTIBLE)
+        world.decided(nothing)
+        self._stay_before(index)
+        topped_up = self._topped_up()
+        world.reverse(topped_up)
+        topped_up = self._topped_up()
+        self._record(topped_up)
+        world.reverse(topped_up)
+        topped_up = self._topped_up()
+        self._record(topped_up)
+        world.pay(topped_up)
+        world.bank_says(topped_up, SETTLED)
+        world.bank_says(topped_up, RETURNED, "account_closed")
+        world.reverse(topped_up)
+        world.reverse(self._covered()[0])
+        world.bank_says(self._covered()[0], RETURNED, "account_closed")
+        self._stay_before(self._covered()[1])
+        self._waited()
+        self._returned()
+        self._never_paid()
+        self._withdrawn()
+        self._widened()
+
+    def _stay_before(self, index: int) -> str:
+        claim = self._world.accepted(index, admitted=EARLIER, self_paid_fen=BELOW_THE_DEDUCTIBLE)
+        self._world.decided(claim)
+        reopen.reopen_touched(self._world.ctx, 10)
+        return claim
+
+    def _record(self, claim: str) -> None:
+        record.record_batch(self._world.ctx, self._world.batch(claim))
+        feed.read_events(self._world.ctx)
+
+    def _topped_up(self) -> str:
+        """Paid, and decided again to be paid more."""
+        claim, index = self._one(admitted=LATER)
+        self._world.confirmed(claim)
+        self._stay_before(index)
+        return claim
+
+    def _covered(self) -> tuple[str, int]:
+        """Paid, and by its second version too much; and whose it is."""
+        world = self._world
+        claim, index = self._one(admitted=LATER)
+        before = self._stay_before(index)
+        world.confirmed(claim)
+        world.reverse(before)
+        reopen.reopen_touched(world.ctx, 10)
+        self._record(claim)
+        return claim, index
+
+    def _waited(self) -> None:
+        """For one before it, which a person then refuses."""
+        world = self._world
+        died, index = self._one(admitted=EARLIER, discharge_way="5")
+        world.decided(died)
+        world.decided(world.accepted(index, admitted=LATER))
+        claims.decide_claim(world.ctx, died, "refuse", "no heirs", "insurer test")
+        reopen.reopen_touched(world.ctx, 10)
+
+    def _returned(self) -> None:
+        claim, index = self._one(admitted=LATER)
+        self._world.settled(claim)
+        self._world.confirm()
+        self._world.bank_says(claim, RETURNED, "account_closed")
+        self._stay_before(index)
+
+    def _never_paid(self) -> None:
+        """Recorded as payable, refused by the bank, and by now nothing is due."""
+        world = self._world
+        claim, index = self._one(admitted=LATER, self_paid_fen=BELOW_THE_DEDUCTIBLE)
+        before = self._stay_before(index)
+        world.submitted(claim)
+        world.bank_says(claim, REFUSED, "account_closed")
+        world.reverse(before)
+        world.again(claim)
+        world.recorded(claim)
+        world.reverse(claim)
+
+    def _withdrawn(self) -> None:
+        """The consent is withdrawn before the difference is paid."""
+        world = self._world
+        claim, index = self._one(admitted=LATER)
+        world.confirmed(claim)
+        self._stay_before(index)
+        self._record(claim)
+        world.revoke(index)
+        world.pay(claim)
+        world.reverse(claim)
+
+    def _widened(self) -> None:
+        """Refused by the terms, until a later wording of them covers it."""
+        world = self._world
+        claim, _ = self._one(admitted=BEFORE_THE_COVER, days=10)
+        world.decided(claim)
+        by_discharge = {"stay_belongs_to: admission": "stay_belongs_to: discharge"}
+        enrolment.load_product(world.ctx, wording(2, changes=by_discharge), "wording.yaml")
+        reopen.reopen_touched(world.ctx, 100)
 
     def unanswered(self, stop_sending: Callable[[], None], send: Callable[[], None]) -> None:
         """Orders that were marked as sent and never left, then every word that the bank can have of one."""

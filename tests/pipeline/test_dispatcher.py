@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,17 @@ def test_accepted_claims_are_paid_and_confirmed_by_themselves(paying: World) -> 
         at_rest(paying, [*claims, nothing, uninsured])
     assert states(paying, [*claims, nothing, uninsured]) == ["confirmed"] * 3 + ["nothing", "uninsured"]
     assert [len(paying.debits(claim)) for claim in claims] == [1, 1, 1]
+
+
+def test_a_stay_that_arrives_late_tops_up_the_later_one_by_itself(paying: World) -> None:
+    with running(paying):
+        later = paying.accepted(0, admitted=date(2024, 10, 1))
+        at_rest(paying, [later])
+        earlier = paying.accepted(0, admitted=date(2024, 8, 1), self_paid_fen=900_000)
+        at_rest(paying, [earlier])
+        eventually(lambda: paying.claim(later), lambda row: (row.version, row.state) == (2, "confirmed"))
+    assert sum(paying.debits(later)) == paying.claim(later).payable_fen
+    assert len(paying.debits(later)) == 2
 
 
 def test_a_claim_that_fails_goes_to_a_person_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

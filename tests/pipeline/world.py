@@ -48,7 +48,7 @@ from tests.support.process import REPOSITORY
 
 EDITION = 2024
 OURS, THEIRS = PAYING_HOSPITALS[:2]
-PEOPLE = 30
+PEOPLE = 45
 """How many are insured and have consented, from index 0."""
 BEGINS, ENDS = date(2024, 7, 1), date(2025, 6, 30)
 DEDUCTIBLE_FEN, RATIO_PERCENT = 1_200_000, 70
@@ -83,6 +83,17 @@ def policy(index: int, **changes: Any) -> dict[str, Any]:
 
 def policy_no(index: int) -> str:
     return people.policy_no(person(index), EDITION)
+
+
+def wording(number: int, known_from: date = date(2024, 5, 20), changes: Mapping[str, str] = {}) -> bytes:
+    """The edition's product file as its version of that number, with other text in place of what is named."""
+    source = REPOSITORY / "seeds" / "products" / f"huhuibao-{EDITION}.yaml"
+    text = source.read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    version = f"version: {{number: {number}, holds_from: 2024-06-01, known_from: {known_from}}}"
+    return text.replace("\norder_by:", f"\n{version}\norder_by:", 1).encode()
 
 
 def wallet(index: int) -> Any:
@@ -126,8 +137,7 @@ def build_home(home: Path, bank: BankProcess, people_count: int = PEOPLE, **sett
         register = load_register().hospitals
         for code in (OURS, THEIRS):
             parties.register_hospital(ctx, register[code], None, None)
-        source = REPOSITORY / "seeds" / "products" / f"huhuibao-{EDITION}.yaml"
-        enrolment.load_product(ctx, source.read_bytes(), source.name)
+        enrolment.load_product(ctx, wording(1), f"huhuibao-{EDITION}.yaml")
         enrol(ctx, range(people_count))
     finally:
         ctx.close()

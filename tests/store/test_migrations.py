@@ -15,6 +15,25 @@ from engine.store import access_log, tables
 from engine.store.access_log import Call
 from engine.store.database import Database
 
+PAID_AND_TAKEN_BACK = """
+    INSERT INTO hospital (code, name, grade, area, kind, wards) VALUES ('H', 'H', 3, '31', 'o', '[]');
+    INSERT INTO product (product, edition, digest, document, loaded_at)
+        VALUES ('p', '2024', 'd', '{}', '2026-01-01');
+    INSERT INTO policy (id, policy_no, product, edition, effective, expires, pseudonym, coverage_digest,
+        coverage_sealed, salts_sealed, loaded_at)
+        VALUES (1, 'P', 'p', '2024', '2024-01-01', '2025-01-01', 'x', '', '', '', '2026-01-01');
+    INSERT INTO settlement (id, hospital_code, setl_id, reference, content_digest, body_sealed,
+        document_sealed, admitted_on, discharged_on, settled_at, received_at)
+        VALUES (1, 'H', 'S', 'E', '', '', '', '2026-01-01', '2026-01-01', '2026-01-01', '2026-01-01');
+    INSERT INTO claim (id, claim_id, settlement_id, hospital_code, state, version, payable_fen, reasons,
+        salts_sealed, policy_id, created_at, updated_at)
+        VALUES (1, 'clm', 1, 'H', 'recovery_due', 1, 700, '[]', '', 1, '2026-01-01', '2026-01-01');
+    INSERT INTO claim_transition (claim_id, to_state, actor, reason, at)
+        VALUES (1, 'accepted', 'a', 'r', '2026-01-01');
+    INSERT INTO payout (payout_id, claim_id, policy_id, settlement_id, version, amount_fen, state,
+        trigger_tx, trigger_block, trigger_log_index, order_sealed, order_digest, created_at)
+        VALUES ('po', 1, 1, 1, 1, 700, 'confirmed', '', 1, 1, '', '', '2026-01-01')
+"""
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
@@ -44,6 +63,21 @@ def test_a_feed_from_before_events_were_remembered_reads_from_the_start(tmp_path
     database.close()
 
 
+def test_what_was_loaded_and_paid_before_versions_is_kept(tmp_path: Path) -> None:
+    """An edition's one wording is its first; of a claim that was taken back all is to be recovered."""
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    database.migrate("0004")
+    with database.transaction() as session:
+        for statement in PAID_AND_TAKEN_BACK.split(";"):
+            session.connection().exec_driver_sql(statement)
+    database.migrate()
+    with database.reading() as session:
+        assert session.get_one(tables.Product, ("p", "2024", 1)).digest == "d"
+        assert session.get_one(tables.Claim, 1).recovery_fen == 700
+        assert session.get_one(tables.Payout, "po").amount_fen == 700
+    database.close()
+
+
 def _log_entry(database: Database) -> None:
     with database.transaction() as session:
         access_log.append(session, Call(NOW, "req", None, None, None, "GET", "/healthz", 200, "127.0.0.1"))
@@ -59,8 +93,8 @@ def _transition(database: Database) -> None:
         ),
         (
             "INSERT INTO claim (id, claim_id, settlement_id, hospital_code, state, version, payable_fen,"
-            " reasons, salts_sealed, created_at, updated_at)"
-            " VALUES (1, 'clm', 1, 'H', 'accepted', 1, 0, '[]', '', '2026-01-01', '2026-01-01')"
+            " recovery_fen, reasons, salts_sealed, created_at, updated_at)"
+            " VALUES (1, 'clm', 1, 'H', 'accepted', 1, 0, 0, '[]', '', '2026-01-01', '2026-01-01')"
         ),
         (
             "INSERT INTO claim_transition (claim_id, to_state, actor, reason, at)"

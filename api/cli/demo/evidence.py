@@ -1,4 +1,4 @@
-"""Every paid claim's evidence: fetched as an auditor, kept as a file, verified against this run's chain."""
+"""Evidence of every claim that was paid: fetched as an auditor, kept, and verified against the chain."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from engine.evidence.endpoint import HttpEndpoint
 from engine.evidence.report import Outcome, Report
 from engine.evidence.verify import verify_bundle
 
-PAID = frozenset({"confirmed", "recovery_due"})
+PAID = frozenset({"confirmed", "covered", "recovery_due"})
 
 
 def collect_and_verify(stage: Stage, claims: list[dict[str, Any]], screen: Screen) -> dict[str, Path]:

@@ -121,6 +121,7 @@ def _chain(stage: Stage, paid: list[dict[str, Any]]) -> dict[str, Any]:
         endpoint = HttpEndpoint(f"{stage.url}/chain/rpc", http)
         transactions = {claim["record_tx"] for claim in paid}
         transactions |= {p["confirm_tx"] for claim in paid for p in claim["payouts"]}
+        transactions -= {None}
         receipts = [endpoint.request("eth_getTransactionReceipt", [tx]) for tx in sorted(transactions)]
         gas = sum(int(receipt["gasUsed"], 16) for receipt in receipts)
         return {

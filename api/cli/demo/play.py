@@ -24,6 +24,7 @@ RESTING = frozenset(
         "nothing",
         "refused",
         "confirmed",
+        "covered",
         "reversed",
         "recovery_due",
         "returned",
@@ -108,11 +109,14 @@ class Play:
             self._show_new()
 
     def _follow(self) -> list[Claim]:
-        """Wait until every claim rests."""
+        """Wait until every claim rests, and no decision is to be looked at again."""
+        operator = self._stage.operator()
 
         def all_at_rest() -> list[Claim] | None:
+            before = patiently(operator.totals)["to_reopen"]
             claims = self._show_new()
-            return claims if all(claim["state"] in RESTING for claim in claims) else None
+            touched = before or patiently(operator.totals)["to_reopen"]
+            return claims if not touched and all(claim["state"] in RESTING for claim in claims) else None
 
         return wait_until(all_at_rest, timeout_s=_AT_REST_WITHIN_S, every_s=0.2)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _COLOURS = {
     "confirmed": "green",
     "review": "yellow",
+    "covered": "green",
     "recovery_due": "magenta",
     "returned": "magenta",
     "uninsured": "dim",

@@ -31,7 +31,7 @@ class Verification(BaseModel):
     claim_key: str | None
     version: int | None
     amount_fen: int | None
-    standing: Literal["paid", "reversed", "superseded"] | None
+    standing: Literal["paid", "covered", "reversed", "superseded"] | None
     anchor: VerificationAnchor
     steps: list[VerificationStep]
 

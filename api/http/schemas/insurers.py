@@ -11,6 +11,7 @@ from api.http.schemas.common import Address, Body, ClaimIdField, Cursor, Hex32
 class Product(BaseModel):
     product: str = Field(examples=["huhuibao"])
     edition: str = Field(examples=["2024"])
+    version: int
     terms_digest: Hex32
     terms_dataset: Hex32
     loaded_at: datetime
@@ -61,6 +62,7 @@ class ClaimSummary(BaseModel):
     policy_no: str | None
     version: int
     payable_fen: int
+    recovery_fen: int = Field(description="Paid on earlier versions beyond what this one pays.")
     created_at: datetime
     updated_at: datetime
 

@@ -61,6 +61,7 @@ class Totals(BaseModel):
     claims: dict[str, int]
     accepted: int
     quarantined: int
+    to_reopen: int = Field(description="policies whose decisions are to be looked at again")
     payouts: dict[str, PayoutSum]
     payout_fen: int
 
