@@ -1,0 +1,25 @@
+"""How the kernel's functions are compiled, and where the compiler keeps what it made.
+
+The compiler's own cache looks at the file of a function and not at what it calls or at the constants it
+takes from elsewhere, so that a change there would go on running old rules. Here the folder of the cache is
+named by a digest of all sources of this package.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_HERE = Path(__file__).parent
+_SOURCES = sha256(b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))).hexdigest()[:16]
+if not numba.config.CACHE_DIR:
+    numba.config.CACHE_DIR = str(_HERE / "__pycache__" / _SOURCES)
+
+
+def compiled(function: F) -> F:
+    """To machine code at its first call; integer division by zero is not checked for."""
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -1,0 +1,156 @@
+"""Which benefits look at which settlements and what their gates answer, once for each different value."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.adjudication.replay.columns import BillColumns, Flags, PolicyColumns, Small, Whole, day_number
+from engine.adjudication.replay.plan import Plan
+from engine.adjudication.replay.reasons import BIT
+from engine.terms.model import Benefit, Terms
+
+DEATH_CODE = "5"
+NOT_CONCERNED, CONCERNED, UNCLEAR = 0, 1, 2
+
+
+class PolicyTerms(NamedTuple):
+    """What the terms make of each policy; P rows."""
+
+    foreign: Whole
+    """Bits of the reasons for which the terms cannot be applied at all."""
+    effective: Small
+    expires: Small
+    renewed: Flags
+    reduced: Small
+    """1: the ratio of pre-existing conditions applies."""
+    deductible: Whole
+    """P x B: fen of the year."""
+
+
+class BillTerms(NamedTuple):
+    """What the terms make of each settlement, apart from its history; N rows."""
+
+    concern: NDArray[np.int8]
+    """N x B."""
+    gates: NDArray[np.uint8]
+    """N x B: bits of the gates that do not answer yes."""
+    indicated: Flags
+    """S x D: whether the set of diagnoses has that diagnosis."""
+    diagnosis: Small
+    death: Flags
+    hospital: Small
+    admitted_on: Small
+    discharged_on: Small
+    total: Whole
+    base: Whole
+    """N x B: what counts of the settlement's own totals."""
+    cost_left: Whole
+
+
+def policies_under(terms: Terms, policies: PolicyColumns) -> PolicyTerms:
+    foreign = np.zeros(len(policies), dtype=np.int64)
+    names = (terms.product, terms.full_name)
+    product = policies.product.matching([name in names for name in policies.product.values])
+    edition = policies.edition.matching([name == terms.edition for name in policies.edition.values])
+    foreign[(product & edition) == 0] |= BIT["coverage.other_terms"]
+    if terms.period is not None:
+        first, last = day_number(terms.period.first_day), day_number(terms.period.last_day)
+        outside = (policies.effective < first) | (policies.expires > last)
+        foreign[outside] |= BIT["coverage.outside_period"]
+    return PolicyTerms(
+        foreign=foreign,
+        effective=policies.effective,
+        expires=policies.expires,
+        renewed=policies.renewed,
+        reduced=policies.pre_existing.matching([bool(v) for v in policies.pre_existing.values]).astype(np.int32),
+        deductible=np.column_stack([_deductible(benefit, policies) for benefit in terms.benefits]),
+    )
+
+
+def _deductible(benefit: Benefit, policies: PolicyColumns) -> Whole:
+    deductible = benefit.deductible
+    if deductible is None:
+        return np.zeros(len(policies), dtype=np.int64)
+    by_claims = deductible.ladder_by == "claim_free_years"
+    years = policies.claim_free_years if by_claims else policies.continuous_years
+    different, place = np.unique(years, return_inverse=True)
+    return np.array([deductible.for_years(int(one)) for one in different], dtype=np.int64)[place]
+
+
+def bills_under(plan: Plan, bills: BillColumns) -> BillTerms:
+    benefits = plan.terms.benefits
+    columns = {"own_pay": bills.own_pay_fen, "over_limit": bills.over_limit_fen, "pre_self_pay": bills.pre_self_pay_fen}
+    borne = np.minimum(bills.total_fen - bills.fund_fen, bills.account_fen + bills.cash_fen)
+    diagnoses = bills.main_diagnosis.values
+    indicated = [[_begins(diagnosis, prefixes) for diagnosis in diagnoses] for prefixes in plan.indications]
+    return BillTerms(
+        concern=np.column_stack([_concern(benefit, bills) for benefit in benefits]),
+        gates=np.column_stack([_gates(benefit, bills) for benefit in benefits]),
+        indicated=np.array(indicated, dtype=np.bool_).reshape(len(plan.indications), len(diagnoses)),
+        diagnosis=bills.main_diagnosis.codes,
+        death=bills.discharge_way.matching([way == DEATH_CODE for way in bills.discharge_way.values]) != 0,
+        hospital=bills.hospital_code.codes,
+        admitted_on=bills.admitted_on,
+        discharged_on=bills.discharged_on,
+        total=bills.total_fen,
+        base=np.column_stack([sum(columns[c] for c in benefit.base) for benefit in benefits]),
+        cost_left=np.maximum(borne - bills.other_compensation_fen, 0),
+    )
+
+
+def _concern(benefit: Benefit, bills: BillColumns) -> NDArray[np.int8]:
+    concern = benefit.concerns
+
+    def of_visit(visit: str) -> int:
+        if not concern.visit_types or visit in concern.visit_types:
+            return CONCERNED
+        return UNCLEAR if not visit or visit in concern.visit_types_unclear else NOT_CONCERNED
+
+    answers = bills.visit_type.matching([of_visit(visit) for visit in bills.visit_type.values])
+    if concern.hospitals:
+        answers *= bills.hospital_code.matching([_begins(c, concern.hospitals) for c in bills.hospital_code.values])
+    return answers
+
+
+def _gates(benefit: Benefit, bills: BillColumns) -> NDArray[np.uint8]:
+    """Bits by settlement; the functions below answer for one value."""
+    requires = benefit.requires
+    bits = np.zeros(len(bills), dtype=np.int64)
+
+    def ask(column_codes: Small, answers: Sequence[str]) -> None:
+        nonlocal bits
+        bits |= np.array([BIT[answer] if answer else 0 for answer in answers], dtype=np.int64)[column_codes]
+
+    def of_area(area: str) -> str:
+        if not area:
+            return "gate.insured_area_unknown"
+        return "" if area.startswith(requires.insured_areas) else "gate.insured_area"
+
+    def of_ward(ward: str) -> str:
+        if ward in requires.ward_types:
+            return ""
+        unclear = ward in requires.ward_types_unclear or ward in ("", "unknown")
+        return "gate.ward_type_unclear" if unclear else "gate.ward_type"
+
+    if requires.insured_areas:
+        ask(bills.insured_area.codes, [of_area(area) for area in bills.insured_area.values])
+    if requires.hospitals:
+        hospitals = bills.hospital_code
+        ask(hospitals.codes, ["" if _begins(c, requires.hospitals) else "gate.hospital" for c in hospitals.values])
+    if requires.hospital_grade_min:
+        grade = bills.hospital_grade
+        bits[grade == 0] |= BIT["gate.hospital_grade_unknown"]
+        bits[(grade != 0) & (grade < requires.hospital_grade_min)] |= BIT["gate.hospital_grade"]
+    if requires.ward_types:
+        ask(bills.ward_type.codes, [of_ward(ward) for ward in bills.ward_type.values])
+    if requires.diagnoses:
+        found = bills.main_diagnosis
+        unclear = ["" if _begins(one, requires.diagnoses) else "gate.diagnosis_unclear" for one in found.values]
+        ask(found.codes, unclear)
+    return bits.astype(np.uint8)
+
+
+def _begins(text: str | None, prefixes: tuple[str, ...]) -> bool:
+    return text is not None and text.startswith(prefixes)

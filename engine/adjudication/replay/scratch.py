@@ -1,0 +1,149 @@
+"""The kernel's working memory: groups of one settlement's costs, and what a policy has used of its limits."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from engine.adjudication.replay.columns import Small, Whole
+from engine.adjudication.replay.compiled import compiled
+from engine.adjudication.replay.plan import NONE
+
+MOST_GROUPS: Final = 1 << 11
+"""Groups of one settlement that find room."""
+MOST_USES: Final = 1 << 15
+"""Items of limits that one policy may use up here."""
+ITEM_BITS, LIMIT_BITS = 40, 10
+_GROUP_SLOTS, _USE_SLOTS = 2 * MOST_GROUPS, 2 * MOST_USES
+_SPREAD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+
+
+class Scratch(NamedTuple):
+    """Working memory of one run; nothing of it outlives a policy."""
+
+    seen: Small
+    """B: bits of what lines the settlement has for a benefit: 1 taken, 2 not listed, 4 not indicated."""
+    group_key: Whole
+    """Benefit, limit and item of each group, one number that sorts like them."""
+    group_sum: Whole
+    share: Whole
+    group_slot: Small
+    group_place: Small
+    counts: Whole
+    """0 groups, 1 uses, 2 whether the policy is left over."""
+    part_share: Whole
+    part_rest: Whole
+    deductible: Whole
+    """B: used up this year."""
+    paid: Whole
+    occasions: Whole
+    """L: paid for this year."""
+    use_key: Whole
+    """Limit and item."""
+    use_stay: Whole
+    use_fen: Whole
+    use_slot: Small
+    use_place: Small
+    group_from: Small
+    """B + 1: groups of benefit b, once they are in order."""
+
+
+def scratch(benefits: int, limits: int) -> Scratch:
+    def whole(size: int) -> Whole:
+        return np.zeros(size, dtype=np.int64)
+
+    return Scratch(
+        seen=np.zeros(benefits, dtype=np.int32),
+        group_key=whole(MOST_GROUPS),
+        group_sum=whole(MOST_GROUPS),
+        share=whole(MOST_GROUPS),
+        group_slot=np.full(_GROUP_SLOTS, NONE, dtype=np.int32),
+        group_place=np.zeros(MOST_GROUPS, dtype=np.int32),
+        counts=whole(3),
+        part_share=whole(MOST_GROUPS + 1),
+        part_rest=whole(MOST_GROUPS + 1),
+        deductible=whole(benefits),
+        paid=whole(benefits),
+        occasions=whole(limits),
+        use_key=whole(MOST_USES),
+        use_stay=whole(MOST_USES),
+        use_fen=whole(MOST_USES),
+        use_slot=np.full(_USE_SLOTS, NONE, dtype=np.int32),
+        use_place=np.zeros(MOST_USES, dtype=np.int32),
+        group_from=np.zeros(benefits + 1, dtype=np.int32),
+    )
+
+
+@compiled
+def add_to_group(s: Scratch, key: int, amount: int) -> None:
+    slot = np.int64((np.uint64(key) * _SPREAD) >> _HALF) & (_GROUP_SLOTS - 1)
+    while s.group_slot[slot] != NONE:
+        group = s.group_slot[slot]
+        if s.group_key[group] == key:
+            s.group_sum[group] += amount
+            return
+        slot = (slot + 1) & (_GROUP_SLOTS - 1)
+    count = s.counts[0]
+    if count == MOST_GROUPS:
+        s.counts[2] = 1
+        return
+    s.group_slot[slot], s.group_place[count] = count, slot
+    s.group_key[count], s.group_sum[count] = key, amount
+    s.counts[0] = count + 1
+
+
+@compiled
+def use_of(s: Scratch, limit: int, item: int, stay: int) -> int:
+    """Place in `use_fen` of what the policy has used of an item's limit in the year, or in one stay."""
+    key = (limit << ITEM_BITS) | item
+    slot = np.int64(((np.uint64(key) + np.uint64(stay + 1)) * _SPREAD) >> _HALF) & (_USE_SLOTS - 1)
+    while s.use_slot[slot] != NONE:
+        use = s.use_slot[slot]
+        if s.use_key[use] == key and s.use_stay[use] == stay:
+            return use
+        slot = (slot + 1) & (_USE_SLOTS - 1)
+    count = s.counts[1]
+    if count == MOST_USES:
+        s.counts[2] = 1
+        return 0
+    s.use_slot[slot], s.use_place[count] = count, slot
+    s.use_key[count], s.use_stay[count], s.use_fen[count] = key, stay, 0
+    s.counts[1] = count + 1
+    return count
+
+
+@compiled
+def forget_groups(s: Scratch) -> None:
+    for group in range(s.counts[0]):
+        s.group_slot[s.group_place[group]] = NONE
+    s.counts[0] = 0
+
+
+@compiled
+def begin_policy(s: Scratch) -> None:
+    for use in range(s.counts[1]):
+        s.use_slot[s.use_place[use]] = NONE
+    s.counts[1], s.counts[2] = 0, 0
+    s.deductible[:], s.paid[:], s.occasions[:] = 0, 0, 0
+
+
+@compiled
+def sort_groups(s: Scratch, benefits: int) -> None:
+    """By benefit, limit and item; and where each benefit's begin."""
+    count = s.counts[0]
+    for end in range(1, count):
+        key, amount, at = s.group_key[end], s.group_sum[end], end
+        while at and s.group_key[at - 1] > key:
+            s.group_key[at], s.group_sum[at] = s.group_key[at - 1], s.group_sum[at - 1]
+            at -= 1
+        s.group_key[at], s.group_sum[at] = key, amount
+    group = 0
+    for benefit in range(benefits):
+        s.group_from[benefit] = group
+        while group < count and s.group_key[group] >> (ITEM_BITS + LIMIT_BITS) == benefit:
+            group += 1
+    s.group_from[benefits] = count
+
+
+@compiled
+def limit_of(s: Scratch, group: int) -> int:
+    return ((s.group_key[group] >> ITEM_BITS) & ((1 << LIMIT_BITS) - 1)) - 1

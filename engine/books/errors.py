@@ -1,0 +1,16 @@
+"""What is wrong with a book: which file, which row, which field, which rule."""
+
+from pathlib import Path
+
+from engine.errors import AutoclaimError
+
+
+class BookInvalid(AutoclaimError):
+    """A file of a book that cannot be used. `row` counts from 0; None where it is not about one row."""
+
+    def __init__(self, file: Path, field: str, rule: str, message: str, row: int | None = None) -> None:
+        place = f"{file}: " + (f"row {row}: " if row is not None else "") + (f"{field}: " if field else "")
+        super().__init__(place + message, code=rule)
+        self.file = file
+        self.field = field
+        self.row = row
