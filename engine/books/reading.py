@@ -1,21 +1,20 @@
-"""Parts of a book from its files, held to the rules; a bad one is refused with file, row, field and rule."""
+"""Tables of a part as columns, held to the rules; a bad one is refused with file, row, field and rule."""
 
-import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.adjudication.replay.columns import (
     BillColumns,
     Coded,
     Flags,
-    Kind,
     LineColumns,
     Part,
     PolicyColumns,
@@ -25,78 +24,20 @@ from engine.adjudication.replay.columns import (
 )
 from engine.books import schema
 from engine.books.errors import BookInvalid
-from engine.settlement.dictionaries import dictionary
 
 _FIRST_DAY, _LAST_DAY = day_number(date(1900, 1, 1)), day_number(date(2200, 12, 31))
 _MOST_FEN = 10**16
 """Precision 16,2 of the national list."""
 
 
-class Book:
-    """A directory of parts. Raises BookInvalid where it is none."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        manifest = folder / schema.MANIFEST
-        try:
-            stated = json.loads(manifest.read_bytes())
-            if stated["format"] != schema.FORMAT:
-                raise BookInvalid(manifest, "format", "book.format", f"is not {schema.FORMAT}")
-            self.parts = tuple(schema.part_name(number) for number in range(stated["parts"]))
-        except OSError as error:
-            raise BookInvalid(manifest, "", "book.missing", error.strerror or "cannot be read") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise BookInvalid(manifest, "", "book.manifest", f"cannot be understood: {error}") from error
-
-    def kinds(self) -> list[Kind]:
-        path = self.folder / schema.KINDS_FILE
-        file = _File(path, _read(path, schema.KINDS))
-        categories = file.words("category")
-        file.hold("category", categories, dictionary("fee_category").codes, "is no fee category")
-        columns = (file.table.column(name).to_pylist() for name in ("code", "name"))
-        return [Kind(*row) for row in zip(*columns, map(categories.at, range(len(categories.codes))), strict=True)]
-
-    def part(self, name: str, kinds: int) -> Part:
-        """kinds: how many kinds of lines the book has."""
-        folder = self.folder / name
-        return part_of(
-            _File(folder / schema.POLICIES_FILE, _read(folder / schema.POLICIES_FILE, schema.POLICIES)),
-            _File(folder / schema.SETTLEMENTS_FILE, _read(folder / schema.SETTLEMENTS_FILE, schema.SETTLEMENTS)),
-            _File(folder / schema.LINES_FILE, _read(folder / schema.LINES_FILE, schema.LINES)),
-            kinds,
-        )
-
-
-def _read(path: Path, wanted: pa.Schema) -> pa.Table:
-    """The wanted columns, each of its type and without nulls where it has none. Raises BookInvalid."""
-    words = [one.name for one in wanted if pa.types.is_dictionary(one.type)]
-    try:
-        file = pq.ParquetFile(path, read_dictionary=words)
-        missing = [name for name in wanted.names if name not in file.schema_arrow.names]
-        if missing:
-            raise BookInvalid(path, missing[0], "book.column", "is missing")
-        table = file.read(columns=wanted.names).select(wanted.names)
-    except (OSError, pa.ArrowException) as error:
-        raise BookInvalid(path, "", "book.unreadable", str(error).splitlines()[0]) from error
-    for one in wanted:
-        found = table.schema.field(one.name).type
-        if found != one.type:
-            raise BookInvalid(path, one.name, "book.type", f"is {found}, not {one.type}")
-        column = table.column(one.name)
-        if column.null_count and not one.nullable:
-            row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-            raise BookInvalid(path, one.name, "book.null", "has no value", row)
-    return table.unify_dictionaries().combine_chunks()
-
-
-class _File:
+class File:
     """One file's columns as arrays; every rule names the first row that breaks it."""
 
     def __init__(self, path: Path, table: pa.Table) -> None:
         self.path = path
         self.table = table
 
-    def _array(self, name: str) -> Any:
+    def array(self, name: str) -> Any:
         column = self.table.column(name)
         return column.chunk(0) if column.num_chunks else pa.array([], type=column.type)
 
@@ -105,7 +46,7 @@ class _File:
             raise BookInvalid(self.path, field, rule, message, int(np.flatnonzero(broken)[0]))
 
     def whole(self, name: str) -> NDArray[Any]:
-        return cast("NDArray[Any]", self._array(name).to_numpy(zero_copy_only=False))
+        return cast("NDArray[Any]", self.array(name).to_numpy(zero_copy_only=False))
 
     def row(self, name: str, rows: int) -> Small:
         values = self.whole(name)
@@ -119,7 +60,7 @@ class _File:
         return values
 
     def day(self, name: str) -> Small:
-        values = cast(Small, self._array(name).view(pa.int32()).to_numpy())
+        values = cast(Small, self.array(name).view(pa.int32()).to_numpy())
         outside = (values < _FIRST_DAY) | (values > _LAST_DAY)
         self.refuse(name, "book.date", "is outside the years 1900 to 2200", outside)
         return values
@@ -131,30 +72,63 @@ class _File:
 
     def words(self, name: str) -> Coded[Any]:
         """A column of words; None where it has no value."""
-        array = self._array(name)
+        array = self.array(name)
         if not pa.types.is_dictionary(array.type):
             array = array.dictionary_encode()
+            return Coded(array.indices.to_numpy(), _Texts(array.dictionary))
         values, codes = array.dictionary.to_pylist(), array.indices
         if codes.null_count:
             codes, values = codes.fill_null(len(values)), [*values, None]
         return Coded(codes.to_numpy(zero_copy_only=False), values)
 
     def hold(self, field: str, column: Coded[Any], known: frozenset[str], message: str) -> None:
-        self.where(field, column, lambda value: value in known, "book.word", message)
-
-    def where(self, field: str, column: Coded[Any], fits: Callable[[Any], bool], rule: str, message: str) -> None:
-        wrong = [not fits(value) for value in column.values]
+        wrong = [value not in known for value in column.values]
         if any(wrong):
-            self.refuse(field, rule, message, np.array(wrong, dtype=np.bool_)[column.codes])
+            self.refuse(field, "book.word", message, np.array(wrong, dtype=np.bool_)[column.codes])
+
+    def not_empty(self, field: str) -> None:
+        empty = pc.equal(self.array(field), "")
+        if pc.any(empty).as_py():
+            self.refuse(field, "book.empty", "is empty", empty.to_numpy(zero_copy_only=False))
 
 
-def part_of(policies: _File, bills: _File, lines: _File, kinds: int) -> Part:
+
+class _Texts(Sequence[str]):
+    """Different texts, of which few are ever looked at."""
+
+    def __init__(self, texts: pa.StringArray) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        found = self._texts[place]
+        return _Texts(found) if isinstance(place, slice) else str(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPart:
+    """A part's columns, and how its policies and settlements are called."""
+
+    part: Part
+    policy_no: pa.Array
+    setl_id: pa.Array
+    hospital_code: pa.Array
+
+
+def part_of(policies: File, bills: File, lines: File, kinds: int) -> ReadPart:
     read_policies = _policies(policies)
     read_bills = _bills(bills, len(read_policies))
-    return Part(read_policies, read_bills, _lines(lines, len(read_bills), kinds))
+    part = Part(read_policies, read_bills, _lines(lines, len(read_bills), kinds))
+    return ReadPart(part, policies.array("policy_no"), bills.array("setl_id"), bills.array("hospital_code"))
 
 
-def _policies(file: _File) -> PolicyColumns:
+def _policies(file: File) -> PolicyColumns:
     effective, expires = file.day("effective"), file.day("expires")
     file.refuse("expires", "book.dates", "is before effective", expires < effective)
     numbers = file.words("policy_no")
@@ -180,28 +154,28 @@ def _coded(rows: Sequence[tuple[str, ...]]) -> Coded[tuple[str, ...]]:
     return Coded(np.array(codes, dtype=np.int32), list(place))
 
 
-def _bills(file: _File, policies: int) -> BillColumns:
+def _bills(file: File, policies: int) -> BillColumns:
     admitted, discharged = file.day("admitted_on"), file.day("discharged_on")
     file.refuse("discharged_on", "book.dates", "is before admitted_on", discharged < admitted)
     grade = file.whole("hospital_grade")
     file.refuse("hospital_grade", "book.grade", "is none of 0 to 3", (grade < 0) | (grade > 3))
-    identity = {name: file.words(name) for name in ("setl_id", "hospital_code")}
-    for name, column in identity.items():
-        file.where(name, column, bool, "book.empty", "is empty")
+    file.not_empty("setl_id")
+    file.not_empty("hospital_code")
     words = ("insured_area", "visit_type", "ward_type", "discharge_way", "main_diagnosis")
     return BillColumns(
         policy=file.row("policy", policies),
-        **identity,
+        setl_id=file.words("setl_id"),
+        hospital_code=file.words("hospital_code"),
         hospital_grade=grade,
         admitted_on=admitted,
         discharged_on=discharged,
-        settled_at=cast(Whole, file._array("settled_at").view(pa.int64()).to_numpy()),
+        settled_at=cast(Whole, file.array("settled_at").view(pa.int64()).to_numpy()),
         **{name: file.words(name) for name in words},
         **{name: file.fen(name) for name in schema.AMOUNTS},
     )
 
 
-def _lines(file: _File, bills: int, kinds: int) -> LineColumns:
+def _lines(file: File, bills: int, kinds: int) -> LineColumns:
     settlement = file.row("settlement", bills)
     back = np.diff(settlement, prepend=settlement[:1]) < 0
     file.refuse("settlement", "book.order", "is not in the order of the settlements", back)

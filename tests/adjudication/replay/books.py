@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.adjudication import Coverage
 from engine.adjudication.replay.columns import Kind, Part
 from engine.books import rows
-from engine.books.reading import _File, part_of
+from engine.books.reading import File, part_of
 from engine.settlement.model import Settlement
 
 Claims = Sequence[tuple[Coverage, Sequence[Settlement]]]
@@ -20,5 +20,5 @@ def part_from(claims: Claims) -> tuple[Part, list[Kind]]:
     bills = [rows.settlement_row(number, bill) for number, bill in under]
     lines = [row for number, (_, bill) in enumerate(under) for row in rows.line_rows(number, bill, kinds)]
     tables = (rows.policies_table(policies), rows.settlements_table(bills), rows.lines_table(lines))
-    files = (_File(Path(name), table) for name, table in zip(("policies", "settlements", "lines"), tables, strict=True))
-    return part_of(*files, len(kinds)), kinds.list()
+    files = (File(Path(name), table) for name, table in zip(("policies", "settlements", "lines"), tables, strict=True))
+    return part_of(*files, len(kinds)).part, kinds.list()

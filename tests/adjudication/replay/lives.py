@@ -1,11 +1,14 @@
-"""Random terms and random books, made so that limits, caps, gates and the order of settlements all matter."""
+"""Random terms and random books, made so that limits, caps, gates and the order of settlements all matter.
+
+All choice is by one `Random`. `trouble` is how often something is other than plain: at 0 everything is
+covered and money flows; at 3 in 10 most settlements meet a gate, a review or a policy's last day.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
-
-from hypothesis import strategies as st
+from random import Random
+from typing import Any, TypeVar
 
 from engine.adjudication import Coverage
 from engine.money import Fen
@@ -27,6 +30,8 @@ from engine.terms.model import (
 )
 from tests.adjudication.builder import MATERIAL, PRODUCTS, SERVICE, line, stay, terms
 
+V = TypeVar("V")
+
 SEEDS = sorted(path.stem for path in PRODUCTS.glob("*.yaml"))
 KINDS: list[dict[str, Any]] = [
     {"category": "09", "code": "XL01XCQ072B002010100843", "name": "甲注射液"},
@@ -42,170 +47,163 @@ KINDS: list[dict[str, Any]] = [
     {"category": "01", "code": SERVICE, "name": "床位费"},
 ]
 CATEGORIES = sorted({kind["category"] for kind in KINDS})
-HOSPITALS = ("H31010100001", "H31011500010", "H46900200001")
-VISITS = ("21", "21", "21", "21", "21", "11", "28", "41", "")
 NAME = Text("名", "name")
+ORDER_KEYS = ("settled_at", "discharged_on", "admitted_on", "setl_id")
+LIMIT_KINDS = ("item", "shared", "days")
 
 
-# -------------------------------------------------------------------------------------------- terms
+class Life:
+    def __init__(self, seed: int, trouble: float) -> None:
+        self.random = Random(seed)
+        self.trouble = trouble
 
-AMOUNT = st.sampled_from([0, 1, 99, 10_000, 333_333, 2_000_000, 10_000_001, 100_000_000])
-SELECTOR = st.builds(
-    LineSelector,
-    st.sets(st.sampled_from(CATEGORIES), min_size=1).map(frozenset),
-    st.sampled_from([(), (), (), ("CT", "注射"), ("PET",)]),
-)
-BASES = st.sampled_from([("own_pay",), ("own_pay", "over_limit"), ("over_limit", "own_pay", "pre_self_pay")])
-DIAGNOSES = st.sampled_from([(), (), ("C34",), ("C", "I25")])
+    def some(self, plain: V, *others: V) -> V:
+        return self.random.choice(others) if self.random.random() < self.trouble else plain
 
+    def any(self, *values: V) -> V:
+        return self.random.choice(values)
 
-@st.composite
-def limits(draw: st.DrawFn, number: int, selector: LineSelector) -> Limit:
-    kind = draw(st.sampled_from(["item", "shared", "days"]))
-    return Limit(
-        id=f"{draw(st.sampled_from('zmab'))}-{number}",
-        name=NAME,
-        lines=draw(SELECTOR),
-        per_item=kind == "item",
-        within="year" if kind == "days" else draw(st.sampled_from(["stay", "year"])),
-        paid_max_fen=None if kind == "days" else Fen(draw(AMOUNT)),
-        occasions_max=draw(st.integers(1, 3)) if kind == "days" else None,
-        item_code_prefix={"X": 10, "Z": 11} if kind == "item" and draw(st.booleans()) else {},
-    )
+    def book(self, by: Terms) -> list[tuple[Coverage, Sequence[Settlement]]]:
+        return [self._policy(by) for _ in range(self.random.randint(1, 4))]
 
+    def _policy(self, by: Terms) -> tuple[Coverage, Sequence[Settlement]]:
+        year = by.period.first_day.year if by.period else 2021
+        years = self.random.randint(0, 3)
+        coverage = Coverage.parse(
+            {
+                "product": self.any(by.product, by.full_name),
+                "edition": self.some(by.edition, by.edition, by.edition, "1999"),
+                "effective": self.some(f"{year}-07-01", f"{year}-09-05", f"{year}-06-30"),
+                "expires": f"{year + 1}-06-30",
+                "pre_existing": self.any([], [], ["tumour"], ["liver", "lung"]),
+                "continuous_years": years,
+                "claim_free_years": self.random.randint(0, years),
+                "renewed": self.any(True, False),
+            }
+        )
+        return coverage, [self._bill(year, number) for number in range(self.random.randint(1, 7))]
 
-@st.composite
-def benefits(draw: st.DrawFn, number: int) -> Benefit:
-    selector = draw(st.none() | SELECTOR)
-    standard = draw(st.sampled_from([10_000, 7_000, 3_333, 1, 0]))
-    amount = draw(AMOUNT)
-    known = st.builds(
-        ListedItem, st.sampled_from(["甲", "丙", "CT", "仑赛"]), st.sampled_from([(), ("XL01", "Z")]), DIAGNOSES
-    )
-    item_list = st.none() | st.builds(ItemList, st.booleans(), st.lists(known, max_size=2).map(tuple))
-    step = LadderStep(draw(st.integers(1, 2)), Fen(amount // 2))
-    deductible = Deductible(
-        Fen(amount), draw(st.sampled_from([None, "continuous_years", "claim_free_years"])), (step,)
-    )
-    return Benefit(
-        code=f"B{number}",
-        name=NAME,
-        clause=NAME,
-        concerns=Concern(
-            visit_types=draw(st.sampled_from([frozenset(), frozenset(("21", "11"))])),
-            visit_types_unclear=frozenset(("28",)),
-            hospitals=draw(st.sampled_from([(), (), ("H310",)])),
-        ),
-        requires=draw(
-            st.builds(
-                Requirements,
-                ward_types=st.sampled_from([frozenset(), frozenset(("ordinary",))]),
-                ward_types_unclear=st.just(frozenset(("icu",))),
-                hospital_grade_min=st.sampled_from([0, 2]),
-                insured_areas=st.sampled_from([(), ("31",)]),
-                hospitals=st.sampled_from([(), (), ("H3101",)]),
-                diagnoses=DIAGNOSES,
-            )
-        ),
-        lines=selector,
-        items=None if selector is None else draw(item_list),
-        base=draw(BASES),
-        deductible=draw(st.sampled_from([None, deductible])),
-        ratio=Ratio(standard, draw(st.sampled_from([standard, standard // 2]))),
-        cap_fen=draw(st.none() | AMOUNT.map(Fen)),
-        limits=()
-        if selector is None
-        else tuple(draw(limits(place, selector)) for place in range(draw(st.integers(0, 3)))),
-    )
+    def _bill(self, year: int, number: int) -> Settlement:
+        days = self.some(self.random.choice((0, 0, 1, 20, 40, 200)), 300, 320, -70)
+        admitted = date(year, 9, 1) + timedelta(days=days)
+        rows = [self._line(admitted) for _ in range(self.random.randint(0 if self.trouble else 1, 12))]
+        if rows and self.random.random() < self.trouble:
+            back = rows[0]
+            refund = replace(back, own_pay_fen=Fen(-back.own_pay_fen), over_limit_fen=Fen(-back.over_limit_fen))
+            rows.append(self.some(refund, replace(refund, own_pay_fen=Fen(refund.own_pay_fen - 7))))
+        bill = stay(rows, admitted_on=admitted, discharged_on=admitted + timedelta(days=self.any(0, 5, 10, 45)))
+        total = self.some(bill.total_fen, 0, 5_000, -100)
+        return replace(
+            bill,
+            setl_id=f"S-{self.any(*'cba')}{self.some(number, 0)}",
+            hospital_code=self.some("H31010100001", "H31011500010", "H46900200001"),
+            hospital_grade=self.some(3, 2, 1, 0),
+            insured_area=self.some("310000", "320100", ""),
+            visit_type=self.some("21", "11", "28", "41", ""),
+            ward_type=self.some("ordinary", "icu", "special", "unknown"),
+            discharge_way=self.some("1", "5"),
+            main_diagnosis=self.some("C83.300", "C34.900", "I25.103", None),
+            total_fen=Fen(total),
+            cash_fen=Fen(max(total, 0)),
+            fund_fen=Fen(self.any(0, 0, 100, bill.total_fen // 3)),
+            other_compensation_fen=Fen(self.any(0, 0, 0, 5_000_000, 400_000_000)),
+        )
 
+    def _line(self, admitted: date) -> DetailLine:
+        own, over = self._cost(), self.any(0, 0, self._cost())
+        pre = self.any(0, 0, 17)
+        on = admitted + timedelta(days=self.random.randint(0, 5))
+        made = line(on=on, **self.random.choice(KINDS))
+        return replace(
+            made,
+            own_pay_fen=Fen(own),
+            over_limit_fen=Fen(over),
+            pre_self_pay_fen=Fen(pre),
+            amount_fen=Fen(own + over + pre),
+        )
 
-@st.composite
-def random_terms(draw: st.DrawFn) -> Terms:
-    return replace(
-        terms("huhuibao-2021"),
-        order_by=tuple(
-            draw(
-                st.lists(
-                    st.sampled_from(["settled_at", "discharged_on", "admitted_on", "setl_id"]),
-                    min_size=1,
-                    max_size=3,
-                    unique=True,
-                )
-            )
-        ),
-        stay_belongs_to=draw(st.sampled_from([None, "admission", "discharge"])),
-        tail=draw(st.none() | st.builds(Tail, st.sampled_from([0, 30]), st.booleans())),
-        aggregate_cap_fen=draw(st.none() | AMOUNT.map(Fen)),
-        benefits=tuple(draw(benefits(number)) for number in range(draw(st.integers(1, 3)))),
-    )
+    def _cost(self) -> int:
+        small, large = self.any(0, 1, 5, 33, 100, 12_345), self.random.randint(0, 60_000_000)
+        huge = self.some(large, 10**15 - 1) if self.random.random() < self.trouble else large
+        return self.any(small, large, huge, self.random.randint(0, 2_000_000))
 
+    # ---------------------------------------------------------------------------------------- terms
 
-# -------------------------------------------------------------------------------------------- books
+    def terms(self) -> Terms:
+        keys = self.random.sample(ORDER_KEYS[:3], self.random.randint(0, 2))
+        keys.insert(self.random.randint(0, len(keys)), "setl_id")
+        return replace(
+            terms("huhuibao-2021"),
+            order_by=self.any(tuple(keys), tuple(keys), tuple(keys), ("admitted_on",)),
+            stay_belongs_to=self.any(None, "admission", "discharge"),
+            tail=self.any(None, Tail(0, True), Tail(30, False), Tail(30, True)),
+            aggregate_cap_fen=self.any(None, self._amount()),
+            benefits=tuple(self._benefit(number) for number in range(self.random.randint(1, 4))),
+        )
 
-COST = st.sampled_from([0, 1, 5, 33, 100, 12_345]) | st.integers(0, 60_000_000)
+    def _amount(self) -> Fen:
+        return Fen(self.any(1, 99, 10_000, 333_333, 2_000_000, 10_000_001, 100_000_000, 1_000_000_000))
 
+    def _selector(self) -> LineSelector:
+        categories = self.random.sample(CATEGORIES, self.random.randint(1, len(CATEGORIES)))
+        return LineSelector(frozenset(categories), self.some((), ("CT", "注射"), ("PET",)))
 
-@st.composite
-def detail_lines(draw: st.DrawFn, admitted: date) -> DetailLine:
-    own, over, pre = draw(COST), draw(COST), draw(st.sampled_from([0, 0, 17]))
-    sign = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 1, 1, -1]))
-    made = line(**draw(st.sampled_from(KINDS)), on=admitted + timedelta(days=draw(st.integers(0, 5))))
-    return replace(
-        made,
-        own_pay_fen=Fen(sign * own),
-        over_limit_fen=Fen(sign * over),
-        pre_self_pay_fen=Fen(sign * pre),
-        amount_fen=Fen(sign * (own + over + pre)),
-    )
+    def _benefit(self, number: int) -> Benefit:
+        selector = self.any(None, *[self._selector() for _ in range(4)])
+        standard = self.any(10_000, 7_000, 7_000, 3_333, 1, 0)
+        return Benefit(
+            code=f"B{number}",
+            name=NAME,
+            clause=NAME,
+            concerns=Concern(
+                visit_types=self.some(frozenset(), frozenset(("21", "11"))),
+                visit_types_unclear=frozenset(("28",)),
+                hospitals=self.some((), ("H310",)),
+            ),
+            requires=self._requirements(),
+            lines=selector,
+            items=None if selector is None else self._item_list(),
+            base=self.any(("own_pay",), ("own_pay", "over_limit"), ("over_limit", "own_pay", "pre_self_pay")),
+            deductible=self.any(None, self._deductible()),
+            ratio=Ratio(standard, self.any(standard, standard // 2)),
+            cap_fen=self.any(None, self._amount()),
+            limits=()
+            if selector is None
+            else tuple(self._limit(place) for place in range(self.random.randint(0, 4))),
+        )
 
+    def _requirements(self) -> Requirements:
+        return Requirements(
+            ward_types=self.some(frozenset(), frozenset(("ordinary",))),
+            ward_types_unclear=frozenset(("icu",)),
+            hospital_grade_min=self.some(0, 2),
+            insured_areas=self.some((), ("31",)),
+            hospitals=self.some((), ("H3101",)),
+            diagnoses=self.some((), ("C34",), ("C", "I25")),
+        )
 
-@st.composite
-def bills(draw: st.DrawFn, year: int, number: int) -> Settlement:
-    admitted = date(year, 9, 1) + timedelta(days=draw(st.sampled_from([0, 0, 1, 20, 40, 290, 320, -70])))
-    rows = draw(st.lists(detail_lines(admitted), max_size=8))
-    if rows and draw(st.integers(0, 5)) == 0:
-        back = rows[0]
-        rows.append(replace(back, own_pay_fen=Fen(-back.own_pay_fen), over_limit_fen=Fen(-back.over_limit_fen)))
-    discharged = admitted + timedelta(days=draw(st.sampled_from([0, 5, 10, 45])))
-    bill = stay(rows, admitted_on=admitted, discharged_on=discharged)
-    other = draw(st.sampled_from([0, 0, 0, 5_000_000]))
-    return replace(
-        bill,
-        setl_id=f"S-{draw(st.sampled_from('cba'))}{number}",
-        hospital_code=draw(st.sampled_from(HOSPITALS)),
-        hospital_grade=draw(st.sampled_from([3, 3, 3, 3, 2, 1, 0])),
-        insured_area=draw(st.sampled_from(["310000", "310000", "310000", "310000", "320100", ""])),
-        visit_type=draw(st.sampled_from(VISITS)),
-        ward_type=draw(st.sampled_from(["ordinary"] * 5 + ["icu", "special", "unknown"])),
-        discharge_way=draw(st.sampled_from(["1"] * 8 + ["5"])),
-        main_diagnosis=draw(st.sampled_from(["C34.900", "C34.900", "C83.300", "I25.103", None])),
-        total_fen=Fen(bill.total_fen or draw(st.sampled_from([0, 100, 5_000]))),
-        fund_fen=Fen(draw(st.sampled_from([0, 0, 0, 100, bill.total_fen // 3]))),
-        other_compensation_fen=Fen(other),
-    )
+    def _item_list(self) -> ItemList | None:
+        def item() -> ListedItem:
+            codes = self.any((), ("XL01", "Z"))
+            return ListedItem(self.any("甲", "丙", "CT", "仑赛"), codes, self.some((), ("C34",), ("C",)))
 
+        listed = ItemList(self.some(True, False), tuple(item() for _ in range(self.random.randint(0, 3))))
+        return self.some(None, listed)
 
-@st.composite
-def policies(draw: st.DrawFn, by: Terms) -> Coverage:
-    year = by.period.first_day.year if by.period else 2021
-    return Coverage.parse(
-        {
-            "product": by.product,
-            "edition": draw(st.sampled_from([by.edition] * 9 + ["1999"])),
-            "effective": draw(st.sampled_from([f"{year}-07-01"] * 5 + [f"{year}-09-05", f"{year}-06-30"])),
-            "expires": f"{year + 1}-06-30",
-            "pre_existing": draw(st.sampled_from([[], [], ["tumour"], ["liver", "lung"]])),
-            "continuous_years": draw(st.integers(0, 3)),
-            "claim_free_years": draw(st.integers(0, 3)),
-            "renewed": draw(st.booleans()),
-        }
-    )
+    def _deductible(self) -> Deductible:
+        amount = self._amount()
+        steps = (LadderStep(1, Fen(amount // 2)), LadderStep(2, Fen(amount // 3)))
+        return Deductible(amount, self.any(None, "continuous_years", "claim_free_years"), self.any((), steps))
 
-
-@st.composite
-def claims(draw: st.DrawFn, by: Terms) -> list[tuple[Coverage, Sequence[Settlement]]]:
-    year = by.period.first_day.year if by.period else 2021
-    return [
-        (draw(policies(by)), [draw(bills(year, number)) for number in range(draw(st.integers(1, 5)))])
-        for _ in range(draw(st.integers(1, 3)))
-    ]
+    def _limit(self, place: int) -> Limit:
+        kind = self.random.choice(LIMIT_KINDS)
+        return Limit(
+            id=f"{self.any(*'zmab')}-{place}",
+            name=NAME,
+            lines=self._selector(),
+            per_item=kind == "item",
+            within="year" if kind == "days" else self.any("stay", "year"),
+            paid_max_fen=None if kind == "days" else self._amount(),
+            occasions_max=self.random.randint(1, 3) if kind == "days" else None,
+            item_code_prefix={"X": 10, "Z": 11} if kind == "item" and self.any(True, False) else {},
+        )

@@ -1,0 +1,137 @@
+"""A whole book decided again, part by part: what is finished is kept, and no more than a part is held."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+from engine.adjudication.decision import ENGINE_VERSION
+from engine.adjudication.replay.whole_book import Adjudicator
+from engine.books import schema
+from engine.books.book import Book
+from engine.books.errors import BookInvalid
+from engine.books.reading import ReadPart
+from engine.books.results import Summary, UnderTerms, finished, table_of, write
+from engine.terms import Terms, terms_from_document
+
+Announce = Callable[[str, Summary], None]
+"""Told of each part when it is decided, or found decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker needs, in any process or on any machine that sees the same folders."""
+
+    book: str
+    out: str
+    terms: tuple[str, ...]
+    """Canonical terms documents."""
+
+
+def replay(
+    book: Path, terms: Sequence[Terms], out: Path, *, workers: int, announce: Announce
+) -> Summary:
+    """Decide every settlement of the book into out/<part>.parquet. Raises BookInvalid, OSError."""
+    return gather(Job(str(book), str(out), tuple(one.canonical for one in terms)), _pool(workers), announce)
+
+
+Run = Callable[[Job, Sequence[str]], Iterator[tuple[str, Summary]]]
+"""Decides parts of a job somewhere, in any order."""
+
+
+def gather(job: Job, run: Run, announce: Announce) -> Summary:
+    """What is finished from before, then the rest by `run`."""
+    out = Path(job.out)
+    out.mkdir(parents=True, exist_ok=True)
+    total = Summary()
+    for part, summary in run(job, Book(Path(job.book)).parts):
+        total.add(summary)
+        announce(part, summary)
+    return total
+
+
+def _pool(workers: int) -> Run:
+    def run(job: Job, parts: Sequence[str]) -> Iterator[tuple[str, Summary]]:
+        if workers == 1:
+            yield from ((part, decide_part(job, part)) for part in parts)
+            return
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            waiting = {pool.submit(decide_part, job, part): part for part in parts}
+            try:
+                for done in as_completed(waiting):
+                    yield waiting[done], done.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    return run
+
+
+def decide_part(job: Job, part: str) -> Summary:
+    """Decide one part and keep it; or find it decided from the same inputs."""
+    worker = _worker(job)
+    path = Path(job.out) / f"{part}.parquet"
+    mark = worker.mark(part)
+    if summary := finished(path, mark):
+        return summary
+    table, summary = table_of(*worker.decide(part))
+    write(path, table, summary, mark)
+    return summary
+
+
+@cache
+def _worker(job: Job) -> "Worker":
+    return Worker(Path(job.book), [terms_of(canonical) for canonical in job.terms])
+
+
+class Worker:
+    """One process's share: the terms made ready once for all parts."""
+
+    def __init__(self, book: Path, terms: Iterable[Terms]) -> None:
+        self._book = Book(book)
+        self._kinds = self._book.kinds()
+        self._adjudicators = [Adjudicator(one, self._kinds) for one in terms]
+        digests = sorted(one.terms.digest_hex for one in self._adjudicators)
+        self._inputs = "\n".join([ENGINE_VERSION, *digests, _digest(book / schema.KINDS_FILE)])
+
+    def mark(self, part: str) -> str:
+        """What the decisions of a part come from: engine, terms, kinds of lines, and the part itself."""
+        folder = self._book.folder / part
+        files = (schema.POLICIES_FILE, schema.SETTLEMENTS_FILE, schema.LINES_FILE)
+        marks = "\n".join([self._inputs, *(_digest(folder / name) for name in files)])
+        return hashlib.sha256(marks.encode()).hexdigest()
+
+    def decide(self, part: str) -> tuple[ReadPart, list[UnderTerms]]:
+        read = self._book.part(part, len(self._kinds))
+        policies = read.part.policies
+        decided, known = [], policies.renewed & False
+        for adjudicator in self._adjudicators:
+            terms = adjudicator.terms
+            names = (terms.product, terms.full_name)
+            product = policies.product.matching([name in names for name in policies.product.values])
+            edition = policies.edition.matching([name == terms.edition for name in policies.edition.values])
+            under = (product & edition) != 0
+            known |= under
+            decided.append(UnderTerms(terms, *adjudicator.decide(read.part, under)))
+        if not known.all():
+            row = int((~known).argmax())
+            message = f"of {policies.product.at(row)} {policies.edition.at(row)}: no such product is given"
+            path = self._book.folder / part / schema.POLICIES_FILE
+            raise BookInvalid(path, "edition", "book.no_terms", message, row)
+        return read, decided
+
+
+def terms_of(canonical: str) -> Terms:
+    import json
+
+    return terms_from_document(json.loads(canonical))
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BookInvalid(path, "", "book.missing", error.strerror or "cannot be read") from error
