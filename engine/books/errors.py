@@ -14,3 +14,8 @@ class BookInvalid(AutoclaimError):
         self.file = file
         self.field = field
         self.row = row
+        self._message = message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Workers are processes: what they refuse has to travel."""
+        return BookInvalid, (self.file, self.field, self.code, self._message, self.row)

@@ -180,7 +180,7 @@ def _lines(file: File, bills: int, kinds: int) -> LineColumns:
     back = np.diff(settlement, prepend=settlement[:1]) < 0
     file.refuse("settlement", "book.order", "is not in the order of the settlements", back)
     return LineColumns(
-        first=np.searchsorted(settlement, np.arange(bills + 1)).astype(np.int64),
+        first=np.searchsorted(settlement, np.arange(bills + 1, dtype=np.int32)).astype(np.int64),
         kind=file.row("kind", kinds),
         occurred_on=file.day("occurred_on"),
         **{name: file.fen(name) for name in schema.LINE_AMOUNTS},

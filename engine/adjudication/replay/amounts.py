@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from engine.adjudication.replay.arithmetic import times_over
-from engine.adjudication.replay.compiled import compiled
+from engine.adjudication.replay.compiled import inlined
 from engine.adjudication.replay.plan import NONE, PlanColumns
 from engine.adjudication.replay.scratch import ITEM_BITS, Scratch, limit_of, use_of
 
@@ -13,7 +13,7 @@ MOST_FEN: Final = 1 << 44
 """What a benefit's costs may come to in one settlement: times 10000 it stays within a machine word."""
 
 
-@compiled
+@inlined
 def hand_out(s: Scratch, first: int, end: int, missing: int) -> None:
     """One fen more for the largest remainders of parts first..end; of equal ones the first in order."""
     for _ in range(missing):
@@ -25,7 +25,7 @@ def hand_out(s: Scratch, first: int, end: int, missing: int) -> None:
         s.part_rest[best] = -1
 
 
-@compiled
+@inlined
 def keep_occasions(plan: PlanColumns, first: int, end: int, s: Scratch) -> None:
     """Leave out the days beyond a limit's count: the dearest stay, of equals the earliest."""
     group = first
@@ -35,7 +35,8 @@ def keep_occasions(plan: PlanColumns, first: int, end: int, s: Scratch) -> None:
             same += 1
         if limit >= 0 and plan.limit_occasions[limit]:
             allowed = max(plan.limit_occasions[limit] - s.occasions[limit], 0)
-            s.share[group:same] = 0
+            for day in range(group, same):
+                s.share[day] = 0
             for _ in range(min(allowed, same - group)):
                 best = NONE
                 for day in range(group, same):
@@ -47,7 +48,7 @@ def keep_occasions(plan: PlanColumns, first: int, end: int, s: Scratch) -> None:
         group = same
 
 
-@compiled
+@inlined
 def left_of_limit(plan: PlanColumns, s: Scratch, group: int, stay: int) -> int:
     """Fen that the group's limit leaves, or NONE where it has none."""
     limit = limit_of(s, group)
@@ -58,7 +59,7 @@ def left_of_limit(plan: PlanColumns, s: Scratch, group: int, stay: int) -> int:
     return max(plan.limit_paid[limit] - used, 0)
 
 
-@compiled
+@inlined
 def calculate(
     plan: PlanColumns, benefit: int, reduced: int, year: int, stay: int, base: int, s: Scratch
 ) -> tuple[int, int, int]:
@@ -104,7 +105,7 @@ def calculate(
     return eligible, borne, payable
 
 
-@compiled
+@inlined
 def reduce_shares(plan: PlanColumns, benefit: int, before: int, now: int, s: Scratch) -> None:
     """The benefit is cut from `before` to `now`: what its limits have used shrinks in proportion.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.adjudication.replay.amounts import calculate, reduce_shares
 from engine.adjudication.replay.columns import Flags, LineColumns, Small, Whole
-from engine.adjudication.replay.compiled import compiled
+from engine.adjudication.replay.compiled import compiled, inlined
 from engine.adjudication.replay.gates import CONCERNED, NOT_CONCERNED, UNCLEAR, BillTerms, PolicyTerms
 from engine.adjudication.replay.plan import BY_DIAGNOSIS, NONE, TAKEN, PlanColumns
 from engine.adjudication.replay.reasons import BIT, GATE_NO
@@ -58,25 +58,32 @@ class Decided(NamedTuple):
     """Settlements of policies that the columns could not hold."""
 
 
-@compiled
+@inlined
 def gather(
     plan: PlanColumns, bills: BillTerms, lines: LineColumns, bill: int, covered_to: int, s: Scratch
 ) -> bool:
     """Each line in time to the first benefit that takes it, its cost to its group. True: a late refund."""
-    late_refund = False
-    benefits = len(plan.base)
+    own, over, pre = lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen
+    benefits, late_refund = len(plan.base), False
     for line in range(lines.first[bill], lines.first[bill + 1]):
-        if lines.occurred_on[line] > covered_to:
+        if covered_to != _NEVER and lines.occurred_on[line] > covered_to:
             late_refund |= lines.amount_fen[line] < 0
+            continue
+        if not (own[line] | over[line] | pre[line]):
             continue
         kind = lines.kind[line]
         takers = plan.takers[kind]
-        for benefit in range(benefits):
-            concern = bills.concern[bill, benefit]
-            if not (takers >> benefit) & 1 or concern == NOT_CONCERNED:
+        benefit = -1
+        while takers:
+            benefit += 1
+            if not takers & 1:
+                takers >>= 1
                 continue
-            cost = base_of_line(plan.base[benefit], lines, line)
-            if cost == 0:
+            takers >>= 1
+            concern = bills.concern[bill, benefit]
+            base = plan.base[benefit]
+            cost = (own[line] if base & 1 else 0) + (over[line] if base & 2 else 0) + (pre[line] if base & 4 else 0)
+            if concern == NOT_CONCERNED or cost == 0:
                 continue
             listed = plan.listed[kind, benefit]
             if listed == BY_DIAGNOSIS:
@@ -89,24 +96,12 @@ def gather(
                     if limit >= 0 and plan.limit_occasions[limit]:
                         item = lines.occurred_on[line] + _DAY_ZERO
                     key = (((benefit << LIMIT_BITS) | (limit + 1)) << ITEM_BITS) | item
-                    add_to_group(s, key, cost)
+                    add_to_group(key, cost, s.group_key, s.group_sum, s.group_slot, s.group_place, s.counts)
                 break
     return late_refund
 
 
-@compiled
-def base_of_line(base: int, lines: LineColumns, line: int) -> int:
-    cost = np.int64(0)
-    if base & 1:
-        cost += lines.own_pay_fen[line]
-    if base & 2:
-        cost += lines.over_limit_fen[line]
-    if base & 4:
-        cost += lines.pre_self_pay_fen[line]
-    return cost
-
-
-@compiled
+@inlined
 def place(plan: PlanColumns, policies: PolicyTerms, policy: int, admitted: int, discharged: int) -> tuple[int, int]:
     """Bits of why the stay is not plainly of the policy year, and the last day whose costs count."""
     effective, expires = policies.effective[policy], policies.expires[policy]
@@ -131,7 +126,7 @@ def place(plan: PlanColumns, policies: PolicyTerms, policy: int, admitted: int, 
     return np.int64(0), _NEVER
 
 
-@compiled
+@inlined
 def evaluate(
     plan: PlanColumns,
     policies: PolicyTerms,
@@ -147,10 +142,11 @@ def evaluate(
     """Reasons for review, reasons to refuse, and whether any benefit looks at the settlement."""
     reviews, refusals, concerned = np.int64(0), np.int64(0), False
     benefits = len(plan.base)
-    s.seen[:] = 0
+    for benefit in range(benefits):
+        s.seen[benefit] = 0
     late_refund = gather(plan, bills, lines, bill, covered_to, s)
     sort_groups(s, benefits)
-    if covered_to != _NEVER and (late_refund or not np.all(plan.by_lines)):
+    if covered_to != _NEVER and (late_refund or plan.any_by_totals):
         reviews |= R_TAIL
     no_lines = lines.first[bill] == lines.first[bill + 1]
     for benefit in range(benefits):
@@ -188,7 +184,7 @@ def evaluate(
     return reviews, refusals, concerned
 
 
-@compiled
+@inlined
 def settle(
     plan: PlanColumns,
     policies: PolicyTerms,
@@ -214,13 +210,16 @@ def settle(
     out.paid[bill, benefit] = payable
 
 
-@compiled
+@inlined
 def apply_totals(plan: PlanColumns, bills: BillTerms, bill: int, out: Decided, s: Scratch) -> int:
     """The aggregate cap of the year, then the cost left: later benefits give way first. What is payable."""
     benefits = len(plan.base)
-    payable = out.paid[bill].sum()
+    payable, before = np.int64(0), np.int64(0)
+    for benefit in range(benefits):
+        payable += out.paid[bill, benefit]
+        before += s.paid[benefit]
     if plan.aggregate_cap != NONE:
-        payable = min(payable, max(plan.aggregate_cap - s.paid.sum(), 0))
+        payable = min(payable, max(plan.aggregate_cap - before, 0))
     payable = min(payable, bills.cost_left[bill])
     rest = payable
     for benefit in range(benefits):
@@ -232,18 +231,28 @@ def apply_totals(plan: PlanColumns, bills: BillTerms, bill: int, out: Decided, s
     return payable
 
 
-@compiled
+@inlined
+def has_result(bill: int, out: Decided) -> bool:
+    found = False
+    for benefit in range(out.has.shape[1]):
+        found |= out.has[bill, benefit]
+    return found
+
+
+@inlined
 def why_nothing(bills: BillTerms, bill: int, out: Decided) -> int:
-    benefits = out.has.shape[1]
-    if not out.eligible[bill].any():
+    eligible, after = np.int64(0), np.int64(0)
+    for benefit in range(out.has.shape[1]):
+        eligible += out.eligible[bill, benefit]
+        after += out.eligible[bill, benefit] - out.deductible[bill, benefit]
+    if eligible == 0:
         return R_NO_COST
-    for benefit in range(benefits):
-        if out.deductible[bill, benefit] != out.eligible[bill, benefit]:
-            return R_CAP if bills.cost_left[bill] else R_NO_LEFT
-    return R_BELOW
+    if after == 0:
+        return R_BELOW
+    return R_CAP if bills.cost_left[bill] else R_NO_LEFT
 
 
-@compiled
+@inlined
 def decide(
     plan: PlanColumns,
     policies: PolicyTerms,
@@ -281,14 +290,14 @@ def decide(
     if payable:
         out.payable[bill] = payable
         return PAY, np.int64(0)
-    if out.has[bill].any():
+    if has_result(bill, out):
         return NOTHING, why_nothing(bills, bill, out)
     if refusals:
         return REFUSE, refusals
     return (NOTHING, R_NO_COST) if concerned else (REFUSE, R_NONE)
 
 
-@compiled
+@inlined
 def use_up(plan: PlanColumns, bill: int, stay: int, out: Decided, s: Scratch) -> None:
     """What later settlements of the policy find used."""
     for benefit in range(len(plan.base)):

@@ -27,6 +27,7 @@ class PlanColumns(NamedTuple):
 
     by_lines: Flags
     """B. False: the settlement's totals are the base."""
+    any_by_totals: bool
     base: Small
     """B: bits of the columns that count."""
     ratio: Whole
@@ -77,6 +78,7 @@ def compile_plan(terms: Terms, kinds: Sequence[Kind]) -> Plan:
     tail = terms.tail
     columns = PlanColumns(
         by_lines=np.array([benefit.lines is not None for benefit in benefits], dtype=np.bool_),
+        any_by_totals=any(benefit.lines is None for benefit in benefits),
         base=np.array([sum(COLUMN_BITS[c] for c in benefit.base) for benefit in benefits], dtype=np.int32),
         ratio=np.array([_ratios(benefit) for benefit in benefits], dtype=np.int64),
         cap=_optional([benefit.cap_fen for benefit in benefits]),

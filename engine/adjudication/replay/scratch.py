@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from engine.adjudication.replay.columns import Small, Whole
-from engine.adjudication.replay.compiled import compiled
+from engine.adjudication.replay.compiled import compiled, inlined
 from engine.adjudication.replay.plan import NONE
 
 MOST_GROUPS: Final = 1 << 11
@@ -74,24 +74,27 @@ def scratch(benefits: int, limits: int) -> Scratch:
 
 
 @compiled
-def add_to_group(s: Scratch, key: int, amount: int) -> None:
+def add_to_group(
+    key: int, amount: int, keys: Whole, sums: Whole, slots: Small, places: Small, counts: Whole
+) -> None:
+    """Arrays of `Scratch` one by one: to hand over all of them costs more than the work, once a line."""
     slot = np.int64((np.uint64(key) * _SPREAD) >> _HALF) & (_GROUP_SLOTS - 1)
-    while s.group_slot[slot] != NONE:
-        group = s.group_slot[slot]
-        if s.group_key[group] == key:
-            s.group_sum[group] += amount
+    while slots[slot] != NONE:
+        group = slots[slot]
+        if keys[group] == key:
+            sums[group] += amount
             return
         slot = (slot + 1) & (_GROUP_SLOTS - 1)
-    count = s.counts[0]
+    count = counts[0]
     if count == MOST_GROUPS:
-        s.counts[2] = 1
+        counts[2] = 1
         return
-    s.group_slot[slot], s.group_place[count] = count, slot
-    s.group_key[count], s.group_sum[count] = key, amount
-    s.counts[0] = count + 1
+    slots[slot], places[count] = count, slot
+    keys[count], sums[count] = key, amount
+    counts[0] = count + 1
 
 
-@compiled
+@inlined
 def use_of(s: Scratch, limit: int, item: int, stay: int) -> int:
     """Place in `use_fen` of what the policy has used of an item's limit in the year, or in one stay."""
     key = (limit << ITEM_BITS) | item
@@ -111,22 +114,25 @@ def use_of(s: Scratch, limit: int, item: int, stay: int) -> int:
     return count
 
 
-@compiled
+@inlined
 def forget_groups(s: Scratch) -> None:
     for group in range(s.counts[0]):
         s.group_slot[s.group_place[group]] = NONE
     s.counts[0] = 0
 
 
-@compiled
+@inlined
 def begin_policy(s: Scratch) -> None:
     for use in range(s.counts[1]):
         s.use_slot[s.use_place[use]] = NONE
     s.counts[1], s.counts[2] = 0, 0
-    s.deductible[:], s.paid[:], s.occasions[:] = 0, 0, 0
+    for benefit in range(len(s.paid)):
+        s.deductible[benefit], s.paid[benefit] = 0, 0
+    for limit in range(len(s.occasions)):
+        s.occasions[limit] = 0
 
 
-@compiled
+@inlined
 def sort_groups(s: Scratch, benefits: int) -> None:
     """By benefit, limit and item; and where each benefit's begin."""
     count = s.counts[0]
@@ -144,6 +150,6 @@ def sort_groups(s: Scratch, benefits: int) -> None:
     s.group_from[benefits] = count
 
 
-@compiled
+@inlined
 def limit_of(s: Scratch, group: int) -> int:
     return ((s.group_key[group] >> ITEM_BITS) & ((1 << LIMIT_BITS) - 1)) - 1
