@@ -1,23 +1,24 @@
 """A whole book decided again, part by part: what is finished is kept, and no more than a part is held."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 from engine.adjudication.decision import ENGINE_VERSION
+from engine.adjudication.replay.gates import policies_of
 from engine.adjudication.replay.whole_book import Adjudicator
 from engine.books import schema
 from engine.books.book import Book
 from engine.books.errors import BookInvalid
 from engine.books.reading import ReadPart
 from engine.books.results import Summary, UnderTerms, finished, table_of, write
+from engine.books.workers import in_processes
 from engine.terms import Terms, terms_from_document
 
-Announce = Callable[[str, Summary], None]
+Announce = Callable[[str, Summary], object]
 """Told of each part when it is decided, or found decided."""
 
 
@@ -32,41 +33,25 @@ class Job:
 
 
 def replay(
-    book: Path, terms: Sequence[Terms], out: Path, *, workers: int, announce: Announce
+    book: Path, terms: Sequence[Terms], out: Path, *, workers: int, announce: Announce, ray: str | None = None
 ) -> Summary:
-    """Decide every settlement of the book into out/<part>.parquet. Raises BookInvalid, OSError."""
-    return gather(Job(str(book), str(out), tuple(one.canonical for one in terms)), _pool(workers), announce)
+    """Decide every settlement of the book into out/<part>.parquet: by processes here, or on a Ray cluster.
 
-
-Run = Callable[[Job, Sequence[str]], Iterator[tuple[str, Summary]]]
-"""Decides parts of a job somewhere, in any order."""
-
-
-def gather(job: Job, run: Run, announce: Announce) -> Summary:
-    """What is finished from before, then the rest by `run`."""
-    out = Path(job.out)
+    Raises BookInvalid, OSError.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    total = Summary()
-    for part, summary in run(job, Book(Path(job.book)).parts):
+    job = Job(str(book), str(out), tuple(one.canonical for one in terms))
+    parts, total = Book(book).parts, Summary()
+    if ray is None:
+        decided = in_processes(decide_part, job, parts, workers)
+    else:
+        from engine.books.on_ray import on_ray
+
+        decided = on_ray(decide_part, job, parts, ray)
+    for part, summary in decided:
         total.add(summary)
         announce(part, summary)
     return total
-
-
-def _pool(workers: int) -> Run:
-    def run(job: Job, parts: Sequence[str]) -> Iterator[tuple[str, Summary]]:
-        if workers == 1:
-            yield from ((part, decide_part(job, part)) for part in parts)
-            return
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            waiting = {pool.submit(decide_part, job, part): part for part in parts}
-            try:
-                for done in as_completed(waiting):
-                    yield waiting[done], done.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    return run
 
 
 def decide_part(job: Job, part: str) -> Summary:
@@ -108,13 +93,9 @@ class Worker:
         policies = read.part.policies
         decided, known = [], policies.renewed & False
         for adjudicator in self._adjudicators:
-            terms = adjudicator.terms
-            names = (terms.product, terms.full_name)
-            product = policies.product.matching([name in names for name in policies.product.values])
-            edition = policies.edition.matching([name == terms.edition for name in policies.edition.values])
-            under = (product & edition) != 0
+            under = policies_of(adjudicator.terms, policies)
             known |= under
-            decided.append(UnderTerms(terms, *adjudicator.decide(read.part, under)))
+            decided.append(UnderTerms(adjudicator.terms, *adjudicator.decide(read.part, under)))
         if not known.all():
             row = int((~known).argmax())
             message = f"of {policies.product.at(row)} {policies.edition.at(row)}: no such product is given"
@@ -124,8 +105,6 @@ class Worker:
 
 
 def terms_of(canonical: str) -> Terms:
-    import json
-
     return terms_from_document(json.loads(canonical))
 
 

@@ -28,7 +28,7 @@ class Kinds:
         return list(self._numbers)
 
     def table(self) -> pa.Table:
-        return _table(schema.KINDS, [kind._asdict() for kind in self._numbers])
+        return table_of(schema.KINDS, [kind._asdict() for kind in self._numbers])
 
 
 def policy_row(policy_no: str, coverage: Coverage) -> dict[str, Any]:
@@ -36,18 +36,10 @@ def policy_row(policy_no: str, coverage: Coverage) -> dict[str, Any]:
     return {"policy_no": policy_no, **{name: getattr(coverage, name) for name in names}}
 
 
-def policies_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    return _table(schema.POLICIES, rows)
-
-
 def settlement_row(policy: int, settlement: Settlement) -> dict[str, Any]:
     names = [name for name in schema.SETTLEMENTS.names if name not in ("policy", "settled_at")]
     row = {name: getattr(settlement, name) for name in names}
     return {"policy": policy, "settled_at": settlement.settled_at.astimezone(UTC), **row}
-
-
-def settlements_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    return _table(schema.SETTLEMENTS, rows)
 
 
 def line_rows(number: int, settlement: Settlement, kinds: Kinds) -> Iterable[dict[str, Any]]:
@@ -57,11 +49,8 @@ def line_rows(number: int, settlement: Settlement, kinds: Kinds) -> Iterable[dic
         yield {"settlement": number, "kind": kinds.number(line), "occurred_on": line.occurred_on, **amounts}
 
 
-def lines_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    return _table(schema.LINES, rows)
-
-
-def _table(wanted: pa.Schema, rows: Sequence[dict[str, Any]]) -> pa.Table:
+def table_of(wanted: pa.Schema, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows of a table of the book, each with all its columns."""
     return pa.table(
         {one.name: pa.array([row[one.name] for row in rows], type=one.type) for one in wanted}, schema=wanted
     )

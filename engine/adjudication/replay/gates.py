@@ -49,12 +49,17 @@ class BillTerms(NamedTuple):
     cost_left: Whole
 
 
-def policies_under(terms: Terms, policies: PolicyColumns) -> PolicyTerms:
-    foreign = np.zeros(len(policies), dtype=np.int64)
+def policies_of(terms: Terms, policies: PolicyColumns) -> Flags:
+    """Which policies are of this edition of this product."""
     names = (terms.product, terms.full_name)
     product = policies.product.matching([name in names for name in policies.product.values])
     edition = policies.edition.matching([name == terms.edition for name in policies.edition.values])
-    foreign[(product & edition) == 0] |= BIT["coverage.other_terms"]
+    return (product & edition) != 0
+
+
+def policies_under(terms: Terms, policies: PolicyColumns) -> PolicyTerms:
+    foreign = np.zeros(len(policies), dtype=np.int64)
+    foreign[~policies_of(terms, policies)] |= BIT["coverage.other_terms"]
     if terms.period is not None:
         first, last = day_number(terms.period.first_day), day_number(terms.period.last_day)
         outside = (policies.effective < first) | (policies.expires > last)

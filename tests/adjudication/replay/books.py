@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.adjudication import Coverage
 from engine.adjudication.replay.columns import Kind, Part
-from engine.books import rows
+from engine.books import rows, schema
 from engine.books.reading import File, part_of
 from engine.settlement.model import Settlement
 
@@ -19,6 +19,6 @@ def part_from(claims: Claims) -> tuple[Part, list[Kind]]:
     under = [(number, bill) for number, (_, bills) in enumerate(claims) for bill in bills]
     bills = [rows.settlement_row(number, bill) for number, bill in under]
     lines = [row for number, (_, bill) in enumerate(under) for row in rows.line_rows(number, bill, kinds)]
-    tables = (rows.policies_table(policies), rows.settlements_table(bills), rows.lines_table(lines))
+    tables = (rows.table_of(schema.POLICIES, policies), rows.table_of(schema.SETTLEMENTS, bills), rows.table_of(schema.LINES, lines))
     files = (File(Path(name), table) for name, table in zip(("policies", "settlements", "lines"), tables, strict=True))
     return part_of(*files, len(kinds)).part, kinds.list()
