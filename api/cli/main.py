@@ -9,6 +9,7 @@ import typer
 
 from api.cli import products
 from api.cli.adjudicate import adjudicate
+from api.cli.books import make_book, replay, simulate
 from api.cli.demo.command import demo
 from api.cli.fsck import fsck
 from api.cli.serve import serve
@@ -29,10 +30,13 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("serve")(serve)
 app.command("adjudicate")(adjudicate)
+app.command("book")(make_book)
+app.command("replay")(replay)
 app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
 app.command("witness")(witness)
+products.app.command("simulate")(simulate)
 app.add_typer(products.app, name="products")
 
 

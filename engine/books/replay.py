@@ -14,7 +14,7 @@ from engine.books import schema
 from engine.books.book import Book
 from engine.books.errors import BookInvalid
 from engine.books.reading import ReadPart
-from engine.books.results import Summary, UnderTerms, finished, table_of, write
+from engine.books.results import Summary, UnderTerms, finished, summary_of, table_of, write
 from engine.books.workers import in_processes
 from engine.terms import Terms, terms_from_document
 
@@ -61,8 +61,9 @@ def decide_part(job: Job, part: str) -> Summary:
     mark = worker.mark(part)
     if summary := finished(path, mark):
         return summary
-    table, summary = table_of(*worker.decide(part))
-    write(path, table, summary, mark)
+    read, decided = worker.decide(part)
+    summary = summary_of(read, decided)
+    write(path, table_of(read, decided), summary, mark)
     return summary
 
 

@@ -78,7 +78,30 @@ class UnderTerms:
     decided: Decided
 
 
-def table_of(read: ReadPart, decided: Sequence[UnderTerms]) -> tuple[pa.Table, Summary]:
+def summary_of(read: ReadPart, decided: Sequence[UnderTerms]) -> Summary:
+    """Of the settlements that these terms decided."""
+    summary = Summary()
+    lines = np.diff(read.part.lines.first)
+    for one in decided:
+        rows, out = one.rows, one.decided
+        outcomes = np.bincount(out.outcome[rows], minlength=len(OUTCOMES)).tolist()
+        bits, count = np.unique(out.reasons[rows], return_counts=True)
+        pairs = ((code, int(n)) for of_bits, n in zip(bits, count, strict=True) for code in codes_of(int(of_bits)))
+        summary.add(
+            Summary(
+                settlements=len(rows),
+                lines=int(lines[rows].sum()),
+                by_scalar=int(out.left_over[rows].sum()),
+                payable_fen=int(out.payable[rows].sum()),
+                decisions={outcome.value: n for outcome, n in zip(OUTCOMES, outcomes, strict=True)},
+                reasons=_added(pairs),
+                benefits=dict(_benefit_figures(one)),
+            )
+        )
+    return summary
+
+
+def table_of(read: ReadPart, decided: Sequence[UnderTerms]) -> pa.Table:
     """Every settlement of the part is decided under exactly one of the terms."""
     bills = len(read.part.bills)
     outcome, payable = np.zeros(bills, dtype=np.int32), np.zeros(bills, dtype=np.int64)
@@ -86,30 +109,19 @@ def table_of(read: ReadPart, decided: Sequence[UnderTerms]) -> tuple[pa.Table, S
     for one in decided:
         outcome[one.rows], payable[one.rows] = one.decided.outcome[one.rows], one.decided.payable[one.rows]
         reasons[one.rows], by_scalar[one.rows] = one.decided.reasons[one.rows], one.decided.left_over[one.rows]
-    bits, place, count = np.unique(reasons, return_inverse=True, return_counts=True)
-    codes = [codes_of(int(one)) for one in bits]
-    summary = Summary(
-        settlements=bills,
-        lines=len(read.part.lines.kind),
-        by_scalar=int(by_scalar.sum()),
-        payable_fen=int(payable.sum()),
-        decisions=dict(
-            zip((one.value for one in OUTCOMES), np.bincount(outcome, minlength=len(OUTCOMES)).tolist(), strict=True)
-        ),
-        reasons=_added((code, int(n)) for of_bits, n in zip(codes, count, strict=True) for code in of_bits),
-        benefits={name: figures for one in decided for name, figures in _benefit_figures(one)},
-    )
+    bits, place = np.unique(reasons, return_inverse=True)
+    texts = [" ".join(codes_of(int(one))) for one in bits]
     columns = {
         "policy_no": pa.DictionaryArray.from_arrays(read.part.bills.policy, read.policy_no),
         "hospital_code": read.hospital_code,
         "setl_id": read.setl_id,
         "decision": pa.DictionaryArray.from_arrays(outcome, [one.value for one in OUTCOMES]),
         "payable_fen": payable,
-        "reasons": pa.DictionaryArray.from_arrays(place.astype(np.int32), [" ".join(one) for one in codes]),
+        "reasons": pa.DictionaryArray.from_arrays(place.astype(np.int32), texts),
         "benefits": _benefits(bills, decided),
         "by_scalar": by_scalar,
     }
-    return pa.table(columns, schema=DECISIONS), summary
+    return pa.table(columns, schema=DECISIONS)
 
 
 def _added(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

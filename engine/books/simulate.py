@@ -15,7 +15,7 @@ from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.books.book import Book
 from engine.books.reading import ReadPart
 from engine.books.replay import terms_of
-from engine.books.results import Summary, UnderTerms, table_of
+from engine.books.results import Summary, UnderTerms, summary_of
 from engine.books.workers import in_processes
 from engine.terms import Terms
 
@@ -143,8 +143,8 @@ class _Simulator:
         now, then = (UnderTerms(one.terms, *one.decide(read.part, under)) for one in (self._now, self._then))
         change = then.decided.payable - now.decided.payable
         comparison = Comparison(
-            now=table_of(read, [now])[1],
-            then=table_of(read, [then])[1],
+            now=summary_of(read, [now]),
+            then=summary_of(read, [then]),
             left_out=len(read.part.bills) - len(now.rows),
             gain=_banded(change),
             lose=_banded(-change),

@@ -12,12 +12,17 @@ R = TypeVar("R")
 def in_processes(
     work: Callable[[J, str], R], job: J, parts: Sequence[str], workers: int
 ) -> Iterator[tuple[str, R]]:
-    """work(job, part) for every part, as they come; with one worker in this very process."""
-    if workers == 1:
-        yield from ((part, work(job, part)) for part in parts)
+    """work(job, part) for every part, as they come.
+
+    The first is done in this very process: what is compiled at its first use is so once, and not by every
+    worker. With one worker all are.
+    """
+    here = parts if workers == 1 else parts[:1]
+    yield from ((part, work(job, part)) for part in here)
+    if len(here) == len(parts):
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(work, job, part): part for part in parts}
+        waiting = {pool.submit(work, job, part): part for part in parts[1:]}
         try:
             for done in as_completed(waiting):
                 yield waiting[done], done.result()

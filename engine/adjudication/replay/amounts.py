@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 
 from engine.adjudication.replay.arithmetic import times_over
-from engine.adjudication.replay.compiled import inlined
+from engine.adjudication.replay.columns import Whole
+from engine.adjudication.replay.compiled import compiled, inlined
 from engine.adjudication.replay.plan import NONE, PlanColumns
 from engine.adjudication.replay.scratch import ITEM_BITS, Scratch, limit_of, use_of
 
@@ -13,19 +14,19 @@ MOST_FEN: Final = 1 << 44
 """What a benefit's costs may come to in one settlement: times 10000 it stays within a machine word."""
 
 
-@inlined
-def hand_out(s: Scratch, first: int, end: int, missing: int) -> None:
+@compiled
+def hand_out(share: Whole, rest: Whole, first: int, end: int, missing: int) -> None:
     """One fen more for the largest remainders of parts first..end; of equal ones the first in order."""
     for _ in range(missing):
         best = first
         for part in range(first + 1, end):
-            if s.part_rest[part] > s.part_rest[best]:
+            if rest[part] > rest[best]:
                 best = part
-        s.part_share[best] += 1
-        s.part_rest[best] = -1
+        share[best] += 1
+        rest[best] = -1
 
 
-@inlined
+@compiled
 def keep_occasions(plan: PlanColumns, first: int, end: int, s: Scratch) -> None:
     """Leave out the days beyond a limit's count: the dearest stay, of equals the earliest."""
     group = first
@@ -99,13 +100,13 @@ def calculate(
             rest -= divisor
             whole += 1
     payable = whole + (1 if rest >= divisor - rest else 0)
-    hand_out(s, first, end, payable - floors)
+    hand_out(s.part_share, s.part_rest, first, end, payable - floors)
     for group in range(first, end):
         s.share[group] = s.part_share[group]
     return eligible, borne, payable
 
 
-@inlined
+@compiled
 def reduce_shares(plan: PlanColumns, benefit: int, before: int, now: int, s: Scratch) -> None:
     """The benefit is cut from `before` to `now`: what its limits have used shrinks in proportion.
 
@@ -123,7 +124,7 @@ def reduce_shares(plan: PlanColumns, benefit: int, before: int, now: int, s: Scr
                 floors += s.part_share[parts]
                 parts += 1
     s.part_share[0], s.part_rest[0] = times_over(free, now, before)
-    hand_out(s, 0, parts, now - floors - s.part_share[0])
+    hand_out(s.part_share, s.part_rest, 0, parts, now - floors - s.part_share[0])
     parts = 1
     for rank in range(limits):
         for group in range(first, end):

@@ -94,7 +94,7 @@ def add_to_group(
     counts[0] = count + 1
 
 
-@inlined
+@compiled
 def use_of(s: Scratch, limit: int, item: int, stay: int) -> int:
     """Place in `use_fen` of what the policy has used of an item's limit in the year, or in one stay."""
     key = (limit << ITEM_BITS) | item
@@ -132,7 +132,7 @@ def begin_policy(s: Scratch) -> None:
         s.occasions[limit] = 0
 
 
-@inlined
+@compiled
 def sort_groups(s: Scratch, benefits: int) -> None:
     """By benefit, limit and item; and where each benefit's begin."""
     count = s.counts[0]

@@ -1,6 +1,7 @@
 """One product's terms over parts of a book: by columns where they can say it, by the scalar engine where not."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from engine.adjudication.replay.reasons import BIT
 from engine.adjudication.replay.scalar import coverage_at, decide_in_order, settlements_at
 from engine.adjudication.replay.scratch import scratch
 from engine.terms.model import Terms
+
+T = TypeVar("T", bound=tuple[Any, ...])
 
 OUTCOMES = tuple(Outcome)
 """Outcome by its number in `Decided.outcome`."""
@@ -54,14 +57,11 @@ class Adjudicator:
         apart = np.isin(policy, _apart(part, order.unusual))
         out.left_over[order.rows[apart]] = True
         columns = plan.columns
+        first = np.flatnonzero(np.diff(policy[~apart], prepend=-1, append=-1))
         run(
-            columns,
-            policies_under(self.terms, part.policies),
-            bills_under(plan, part.bills),
-            part.lines,
-            order.rows[~apart],
-            np.flatnonzero(np.diff(policy[~apart], prepend=-1, append=-1)),
-            part.bills.policy,
+            *map(_sealed, (columns, policies_under(self.terms, part.policies), bills_under(plan, part.bills))),
+            _sealed(part.lines),
+            *_sealed((order.rows[~apart], first, part.bills.policy)),
             out,
             scratch(len(columns.base), len(columns.limit_paid)),
         )
@@ -86,6 +86,20 @@ class Adjudicator:
                     out.has[cell] = True
                     out.eligible[cell], out.deductible[cell] = result.eligible_fen, result.deductible_fen
                     out.paid[cell] = result.payable_fen
+
+
+def _sealed(columns: T) -> T:
+    """The same columns, all read-only and in one piece: the kernel is compiled for one kind of array."""
+
+    def seal(value: object) -> object:
+        if not isinstance(value, np.ndarray):
+            return value
+        sealed = np.ascontiguousarray(value).view()
+        sealed.flags.writeable = False
+        return sealed
+
+    values = map(seal, columns)
+    return cast(T, type(columns)(*values) if hasattr(columns, "_fields") else tuple(values))
 
 
 def _apart(part: Part, unusual: Whole) -> Small:
