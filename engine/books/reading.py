@@ -81,6 +81,16 @@ class File:
             codes, values = codes.fill_null(len(values)), [*values, None]
         return Coded(codes.to_numpy(zero_copy_only=False), values)
 
+    def lists(self, name: str) -> Coded[tuple[str, ...]]:
+        """A column of lists of words, most of which are empty or short."""
+        column = self.array(name)
+        place: dict[tuple[str, ...], int] = {(): 0}
+        codes = np.zeros(len(column), dtype=np.int32)
+        filled = np.flatnonzero(column.value_lengths().to_numpy())
+        for row, words in zip(filled, column.take(pa.array(filled)).to_pylist(), strict=True):
+            codes[row] = place.setdefault(tuple(words), len(place))
+        return Coded(codes, list(place))
+
     def hold(self, field: str, column: Coded[Any], known: frozenset[str], message: str) -> None:
         wrong = [value not in known for value in column.values]
         if any(wrong):
@@ -141,17 +151,11 @@ def _policies(file: File) -> PolicyColumns:
         edition=file.words("edition"),
         effective=effective,
         expires=expires,
-        pre_existing=_coded([tuple(one) for one in file.table.column("pre_existing").to_pylist()]),
+        pre_existing=file.lists("pre_existing"),
         continuous_years=file.count("continuous_years"),
         claim_free_years=file.count("claim_free_years"),
         renewed=cast(Flags, file.whole("renewed")),
     )
-
-
-def _coded(rows: Sequence[tuple[str, ...]]) -> Coded[tuple[str, ...]]:
-    place: dict[tuple[str, ...], int] = {}
-    codes = [place.setdefault(row, len(place)) for row in rows]
-    return Coded(np.array(codes, dtype=np.int32), list(place))
 
 
 def _bills(file: File, policies: int) -> BillColumns:
@@ -171,6 +175,7 @@ def _bills(file: File, policies: int) -> BillColumns:
         discharged_on=discharged,
         settled_at=cast(Whole, file.array("settled_at").view(pa.int64()).to_numpy()),
         **{name: file.words(name) for name in words},
+        other_diagnoses=file.lists("other_diagnoses"),
         **{name: file.fen(name) for name in schema.AMOUNTS},
     )
 

@@ -58,6 +58,7 @@ SETTLEMENTS: Final = _schema(
         "settled_at": pa.timestamp("us", tz="UTC"),
         "discharge_way": _WORD,
         "main_diagnosis": _WORD,
+        "other_diagnoses": pa.list_(pa.string()),
         **dict.fromkeys(AMOUNTS, _FEN),
     },
     nullable=("main_diagnosis",),

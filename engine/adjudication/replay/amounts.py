@@ -9,6 +9,7 @@ from engine.adjudication.replay.columns import Whole
 from engine.adjudication.replay.compiled import compiled, inlined
 from engine.adjudication.replay.plan import NONE, PlanColumns
 from engine.adjudication.replay.scratch import ITEM_BITS, Scratch, limit_of, use_of
+from engine.terms.model import BASIS
 
 MOST_FEN: Final = 1 << 44
 """What a benefit's costs may come to in one settlement: times 10000 it stays within a machine word."""
@@ -63,8 +64,9 @@ def left_of_limit(plan: PlanColumns, s: Scratch, group: int, stay: int) -> int:
 @inlined
 def calculate(
     plan: PlanColumns, benefit: int, reduced: int, year: int, stay: int, base: int, s: Scratch
-) -> tuple[int, int, int]:
-    """Eligible, deductible and payable fen before the caps; each group's share goes to `share`.
+) -> tuple[int, int, int, int]:
+    """Eligible, deductible and payable fen before the caps, and what is carried; each group's share goes to
+    `share`.
 
     `base`: the settlement's own total, or NONE where the costs are those of its groups.
     """
@@ -78,14 +80,15 @@ def calculate(
     after = eligible - borne
     if eligible > MOST_FEN:
         s.counts[2] = 1
-        return np.int64(0), np.int64(0), np.int64(0)
+        return np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     if after == 0:
-        return eligible, borne, np.int64(0)
+        return eligible, borne, np.int64(0), np.int64(0)
     factor = after * plan.ratio[benefit, reduced, 0]
     divisor = eligible * plan.ratio[benefit, reduced, 1]
     if base != NONE:
         whole, rest = times_over(eligible, factor, divisor)
-        return eligible, borne, whole + (1 if rest >= divisor - rest else 0)
+        payable, carried = rounded(plan, benefit, whole, rest, divisor, s)
+        return eligible, borne, payable, carried
     whole, rest, floors = np.int64(0), np.int64(0), np.int64(0)
     for group in range(first, end):
         fen, part = times_over(s.group_sum[group], factor, divisor)
@@ -99,11 +102,20 @@ def calculate(
         if rest >= divisor:
             rest -= divisor
             whole += 1
-    payable = whole + (1 if rest >= divisor - rest else 0)
+    payable, carried = rounded(plan, benefit, whole, rest, divisor, s)
     hand_out(s.part_share, s.part_rest, first, end, payable - floors)
     for group in range(first, end):
         s.share[group] = s.part_share[group]
-    return eligible, borne, payable
+    return eligible, borne, payable, carried
+
+
+@inlined
+def rounded(plan: PlanColumns, benefit: int, whole: int, rest: int, divisor: int, s: Scratch) -> tuple[int, int]:
+    """whole + rest / divisor fen, with what is carried, half-up; and in 1/10000 fen what this one carries on."""
+    exact = whole * BASIS + times_over(rest, BASIS, divisor)[0]
+    before = s.carried[benefit] if plan.carries else 0
+    payable = max((exact + before + BASIS // 2) // BASIS, 0)
+    return payable, exact - payable * BASIS if plan.carries else 0
 
 
 @compiled

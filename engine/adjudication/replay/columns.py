@@ -75,6 +75,7 @@ class BillColumns:
     settled_at: Whole
     discharge_way: Coded[str]
     main_diagnosis: Coded[str | None]
+    other_diagnoses: Coded[tuple[str, ...]]
     total_fen: Whole
     own_pay_fen: Whole
     over_limit_fen: Whole

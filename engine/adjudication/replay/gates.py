@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.adjudication.replay.columns import BillColumns, Flags, PolicyColumns, Small, Whole, day_number
+from engine.adjudication.eligibility import columns_of
+from engine.adjudication.replay.columns import BillColumns, Flags, Part, PolicyColumns, Small, Whole, day_number
 from engine.adjudication.replay.plan import Plan
 from engine.adjudication.replay.reasons import BIT
 from engine.terms.model import Benefit, Terms
@@ -34,7 +35,7 @@ class BillTerms(NamedTuple):
 
     concern: NDArray[np.int8]
     """N x B."""
-    gates: NDArray[np.uint8]
+    gates: NDArray[np.uint16]
     """N x B: bits of the gates that do not answer yes."""
     indicated: Flags
     """S x D: whether the set of diagnoses has that diagnosis."""
@@ -84,15 +85,14 @@ def _deductible(benefit: Benefit, policies: PolicyColumns) -> Whole:
     return np.array([deductible.for_years(int(one)) for one in different], dtype=np.int64)[place]
 
 
-def bills_under(plan: Plan, bills: BillColumns) -> BillTerms:
-    benefits = plan.terms.benefits
-    columns = {"own_pay": bills.own_pay_fen, "over_limit": bills.over_limit_fen, "pre_self_pay": bills.pre_self_pay_fen}
+def bills_under(plan: Plan, part: Part) -> BillTerms:
+    benefits, bills = plan.terms.benefits, part.bills
     borne = np.minimum(bills.total_fen - bills.fund_fen, bills.account_fen + bills.cash_fen)
     diagnoses = bills.main_diagnosis.values
     indicated = [[_begins(diagnosis, prefixes) for diagnosis in diagnoses] for prefixes in plan.indications]
     return BillTerms(
         concern=np.column_stack([_concern(benefit, bills) for benefit in benefits]),
-        gates=np.column_stack([_gates(benefit, bills) for benefit in benefits]),
+        gates=np.column_stack([_gates(benefit, part) for benefit in benefits]),
         indicated=np.array(indicated, dtype=np.bool_).reshape(len(plan.indications), len(diagnoses)),
         diagnosis=bills.main_diagnosis.codes,
         death=bills.discharge_way.matching([way == DEATH_CODE for way in bills.discharge_way.values]) != 0,
@@ -100,7 +100,7 @@ def bills_under(plan: Plan, bills: BillColumns) -> BillTerms:
         admitted_on=bills.admitted_on,
         discharged_on=bills.discharged_on,
         total=bills.total_fen,
-        base=np.column_stack([sum(columns[c] for c in benefit.base) for benefit in benefits]),
+        base=np.column_stack([_base_of_totals(benefit, bills) for benefit in benefits]),
         cost_left=np.maximum(borne - bills.other_compensation_fen, 0),
     )
 
@@ -119,9 +119,22 @@ def _concern(benefit: Benefit, bills: BillColumns) -> NDArray[np.int8]:
     return answers
 
 
-def _gates(benefit: Benefit, bills: BillColumns) -> NDArray[np.uint8]:
+def _base_of_totals(benefit: Benefit, bills: BillColumns) -> Whole:
+    """The settlement's own totals in the columns that count."""
+    paid = bills.total_fen - bills.fund_fen - bills.own_pay_fen - bills.over_limit_fen
+    columns = {
+        "own_pay": bills.own_pay_fen,
+        "over_limit": bills.over_limit_fen,
+        "pre_self_pay": bills.pre_self_pay_fen,
+        "in_scope": bills.in_scope_fen,
+        "self_pay": np.maximum(paid, 0),
+    }
+    return np.sum([columns[name] for name in columns_of(benefit.base)], axis=0, dtype=np.int64)
+
+
+def _gates(benefit: Benefit, part: Part) -> NDArray[np.uint16]:
     """Bits by settlement; the functions below answer for one value."""
-    requires = benefit.requires
+    requires, bills = benefit.requires, part.bills
     bits = np.zeros(len(bills), dtype=np.int64)
 
     def ask(column_codes: Small, answers: Sequence[str]) -> None:
@@ -139,6 +152,10 @@ def _gates(benefit: Benefit, bills: BillColumns) -> NDArray[np.uint8]:
         unclear = ward in requires.ward_types_unclear or ward in ("", "unknown")
         return "gate.ward_type_unclear" if unclear else "gate.ward_type"
 
+    if requires.waiting_days:
+        covered_on = part.policies.effective + requires.waiting_days
+        waits = (part.policies.continuous_years == 0)[bills.policy]
+        bits[waits & (bills.admitted_on < covered_on[bills.policy])] |= BIT["gate.waiting"]
     if requires.insured_areas:
         ask(bills.insured_area.codes, [of_area(area) for area in bills.insured_area.values])
     if requires.hospitals:
@@ -154,7 +171,7 @@ def _gates(benefit: Benefit, bills: BillColumns) -> NDArray[np.uint8]:
         found = bills.main_diagnosis
         unclear = ["" if _begins(one, requires.diagnoses) else "gate.diagnosis_unclear" for one in found.values]
         ask(found.codes, unclear)
-    return bits.astype(np.uint8)
+    return bits.astype(np.uint16)
 
 
 def _begins(text: str | None, prefixes: tuple[str, ...]) -> bool:

@@ -34,12 +34,13 @@ _NEVER = np.iinfo(np.int32).max
 
 R_NEGATIVE, R_ZERO = BIT["settlement.negative"], BIT["settlement.zero"]
 R_BEFORE, R_AFTER = BIT["stay.before_effective"], BIT["stay.after_expiry"]
-R_ACROSS, R_PAST, R_TAIL = BIT["stay.across_years"], BIT["stay.past_expiry"], BIT["stay.tail_undecided"]
+R_ACROSS, R_PAST, R_TAIL = BIT["stay.across_years"], BIT["stay.past_expiry"], BIT["stay.days_undecided"]
 R_EARLIER, R_VISIT = BIT["history.earlier_undecided"], BIT["gate.visit_type_unclear"]
 R_NO_LINES, R_REFUND = BIT["settlement.lines_missing"], BIT["settlement.refund_unmatched"]
 R_NOT_LISTED, R_INDICATION = BIT["benefit.list_not_public"], BIT["benefit.indication_unclear"]
 R_ESTATE, R_NONE = BIT["payee.estate"], BIT["benefit.none_applies"]
 R_NO_COST, R_BELOW = BIT["nothing.no_eligible_cost"], BIT["nothing.below_deductible"]
+R_NOT_HELD = BIT["terms.not_yet_held"]
 R_CAP, R_NO_LEFT = BIT["nothing.cap_exhausted"], BIT["nothing.no_cost_left"]
 
 
@@ -54,6 +55,8 @@ class Decided(NamedTuple):
     eligible: Whole
     deductible: Whole
     paid: Whole
+    carried: Whole
+    """1/10000 fen."""
     left_over: Flags
     """Settlements of policies that the columns could not hold."""
 
@@ -63,13 +66,11 @@ def gather(
     plan: PlanColumns, bills: BillTerms, lines: LineColumns, bill: int, covered_to: int, s: Scratch
 ) -> bool:
     """Each line in time to the first benefit that takes it, its cost to its group. True: a late refund."""
-    own, over, pre = lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen
-    benefits, late_refund = len(plan.base), False
+    own, over, pre, in_scope = lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen, lines.in_scope_fen
+    late_refund = False
     for line in range(lines.first[bill], lines.first[bill + 1]):
         if covered_to != _NEVER and lines.occurred_on[line] > covered_to:
             late_refund |= lines.amount_fen[line] < 0
-            continue
-        if not (own[line] | over[line] | pre[line]):
             continue
         kind = lines.kind[line]
         takers = plan.takers[kind]
@@ -81,8 +82,9 @@ def gather(
                 continue
             takers >>= 1
             concern = bills.concern[bill, benefit]
-            base = plan.base[benefit]
-            cost = (own[line] if base & 1 else 0) + (over[line] if base & 2 else 0) + (pre[line] if base & 4 else 0)
+            base = plan.base[kind, benefit]
+            cost = (own[line] if base & 1 else 0) + (over[line] if base & 2 else 0)
+            cost += (pre[line] if base & 4 else 0) + (in_scope[line] if base & 8 else 0)
             if concern == NOT_CONCERNED or cost == 0:
                 continue
             listed = plan.listed[kind, benefit]
@@ -141,7 +143,7 @@ def evaluate(
 ) -> tuple[int, int, bool]:
     """Reasons for review, reasons to refuse, and whether any benefit looks at the settlement."""
     reviews, refusals, concerned = np.int64(0), np.int64(0), False
-    benefits = len(plan.base)
+    benefits = len(plan.by_lines)
     for benefit in range(benefits):
         s.seen[benefit] = 0
     late_refund = gather(plan, bills, lines, bill, covered_to, s)
@@ -198,22 +200,22 @@ def settle(
 ) -> None:
     """One benefit's result, up to its own cap. `base`: the settlement's own total, or NONE for its lines."""
     reduced, year = policies.reduced[policy], policies.deductible[policy, benefit]
-    eligible, borne, payable = calculate(plan, benefit, reduced, year, stay, base, s)
+    eligible, borne, payable, carried = calculate(plan, benefit, reduced, year, stay, base, s)
     cap = plan.cap[benefit]
     if cap != NONE:
         left = max(cap - s.paid[benefit], 0)
         if payable > left:
             reduce_shares(plan, benefit, payable, left, s)
-            payable = left
+            payable, carried = left, np.int64(0)
     out.has[bill, benefit] = True
     out.eligible[bill, benefit], out.deductible[bill, benefit] = eligible, borne
-    out.paid[bill, benefit] = payable
+    out.paid[bill, benefit], out.carried[bill, benefit] = payable, carried
 
 
 @inlined
 def apply_totals(plan: PlanColumns, bills: BillTerms, bill: int, out: Decided, s: Scratch) -> int:
     """The aggregate cap of the year, then the cost left: later benefits give way first. What is payable."""
-    benefits = len(plan.base)
+    benefits = len(plan.by_lines)
     payable, before = np.int64(0), np.int64(0)
     for benefit in range(benefits):
         payable += out.paid[bill, benefit]
@@ -226,7 +228,7 @@ def apply_totals(plan: PlanColumns, bills: BillTerms, bill: int, out: Decided, s
         paid = out.paid[bill, benefit]
         if paid > rest:
             reduce_shares(plan, benefit, paid, rest, s)
-            out.paid[bill, benefit] = rest
+            out.paid[bill, benefit], out.carried[bill, benefit] = rest, 0
         rest -= out.paid[bill, benefit]
     return payable
 
@@ -266,8 +268,11 @@ def decide(
     s: Scratch,
 ) -> tuple[int, int]:
     """Outcome and reasons of one settlement; the amounts go to `out`."""
-    if policies.foreign[policy]:
-        return REVIEW, policies.foreign[policy]
+    foreign = policies.foreign[policy]
+    if bills.admitted_on[bill] < plan.holds_from:
+        foreign |= R_NOT_HELD
+    if foreign:
+        return REVIEW, foreign
     if bills.total[bill] == 0:
         return NOTHING, R_ZERO
     if bills.total[bill] < 0:
@@ -300,11 +305,12 @@ def decide(
 @inlined
 def use_up(plan: PlanColumns, bill: int, stay: int, out: Decided, s: Scratch) -> None:
     """What later settlements of the policy find used."""
-    for benefit in range(len(plan.base)):
+    for benefit in range(len(plan.by_lines)):
         if not out.has[bill, benefit]:
             continue
         s.deductible[benefit] += out.deductible[bill, benefit]
         s.paid[benefit] += out.paid[bill, benefit]
+        s.carried[benefit] += out.carried[bill, benefit]
         if not out.paid[bill, benefit]:
             continue
         for group in range(s.group_from[benefit], s.group_from[benefit + 1]):

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.adjudication.history import ALL_ITEMS
-from engine.adjudication.replay.columns import Flags, Kind, Small, Whole
+from engine.adjudication.replay.columns import Flags, Kind, Small, Whole, day_number
 from engine.terms.model import BASIS, Benefit, Limit, Terms
 
+NEVER_BEFORE = int(np.iinfo(np.int32).min)
 NONE = -1
 """Where a cap, a tail or a limit is not stated."""
 TAKEN, NOT_LISTED, BY_DIAGNOSIS = 1, 2, 3
 """What a list says of a kind: it counts; nobody can tell; it counts for some main diagnoses."""
-COLUMN_BITS = {"own_pay": 1, "over_limit": 2, "pre_self_pay": 4}
+COLUMN_BITS = {"own_pay": 1, "over_limit": 2, "pre_self_pay": 4, "in_scope": 8}
 
 
 class PlanColumns(NamedTuple):
@@ -28,8 +29,10 @@ class PlanColumns(NamedTuple):
     by_lines: Flags
     """B. False: the settlement's totals are the base."""
     any_by_totals: bool
-    base: Small
-    """B: bits of the columns that count."""
+    carries: bool
+    """What rounding gave or took is carried through the year."""
+    holds_from: int
+    """Day from which stays begin that the wording holds for."""
     ratio: Whole
     """B x 2 x 2: numerator and denominator of the standard and of the reduced ratio, in lowest terms."""
     cap: Whole
@@ -45,6 +48,8 @@ class PlanColumns(NamedTuple):
     """L: place of its id among those of its benefit."""
     takers: Whole
     """K: bit b is set where benefit b may take lines of the kind."""
+    base: NDArray[np.int8]
+    """K x B: bits of the columns of such a line that count."""
     listed: NDArray[np.int8]
     """K x B."""
     indication: NDArray[np.int16]
@@ -79,7 +84,8 @@ def compile_plan(terms: Terms, kinds: Sequence[Kind]) -> Plan:
     columns = PlanColumns(
         by_lines=np.array([benefit.lines is not None for benefit in benefits], dtype=np.bool_),
         any_by_totals=any(benefit.lines is None for benefit in benefits),
-        base=np.array([sum(COLUMN_BITS[c] for c in benefit.base) for benefit in benefits], dtype=np.int32),
+        carries=terms.rounding == "half_up_fen_year",
+        holds_from=NEVER_BEFORE if terms.version is None else day_number(terms.version.holds_from),
         ratio=np.array([_ratios(benefit) for benefit in benefits], dtype=np.int64),
         cap=_optional([benefit.cap_fen for benefit in benefits]),
         limit_from=first,
@@ -100,7 +106,7 @@ def _ratios(benefit: Benefit) -> list[tuple[int, int]]:
     """In lowest terms, so that products stay within one machine word for longer."""
     return [
         (points // gcd(points, BASIS), BASIS // gcd(points, BASIS))
-        for points in (benefit.ratio.standard_bp, benefit.ratio.pre_existing_bp)
+        for points in (benefit.ratio.rate.standard_bp, benefit.ratio.rate.pre_existing_bp)
     ]
 
 
@@ -112,6 +118,7 @@ def _kinds(
     benefits: Sequence[Benefit], first: Small, kinds: Sequence[Kind]
 ) -> tuple[dict[str, NDArray[np.generic]], tuple[tuple[str, ...], ...]]:
     shape = len(kinds), len(benefits)
+    base = np.zeros(shape, dtype=np.int8)
     listed, indication = np.zeros(shape, dtype=np.int8), np.zeros(shape, dtype=np.int16)
     limit = np.full(shape, NONE, dtype=np.int16)
     items: dict[tuple[int, int], str] = {}
@@ -121,6 +128,7 @@ def _kinds(
             selector = benefit.lines
             if selector is None or kind.category not in selector.categories or not selector.names(kind.name):
                 continue
+            base[k, b] = _base(benefit, kind.category)
             listed[k, b], diagnoses = _listed(benefit, kind)
             if diagnoses:
                 indication[k, b] = sets.setdefault(diagnoses, len(sets))
@@ -135,8 +143,14 @@ def _kinds(
     for cell, text in items.items():
         item[cell] = place[text]
     takers = ((listed != 0) * bits).sum(axis=1, dtype=np.int64)
-    columns = {"takers": takers, "listed": listed, "indication": indication, "limit": limit, "item": item}
+    columns = {"takers": takers, "base": base, "listed": listed, "indication": indication, "limit": limit, "item": item}
     return columns, tuple(sets)
+
+
+def _base(benefit: Benefit, category: str) -> int:
+    """Of parts that name a category twice the last one counts."""
+    of_category = [part for part in benefit.base if not part.categories or category in part.categories]
+    return sum(COLUMN_BITS[column] for column in of_category[-1].columns) if of_category else 0
 
 
 def _listed(benefit: Benefit, kind: Kind) -> tuple[int, tuple[str, ...]]:

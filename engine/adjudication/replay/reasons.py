@@ -5,12 +5,12 @@ from typing import Final
 from engine.adjudication import messages
 
 _GATES: Final = (
-    *("gate.insured_area", "gate.hospital", "gate.hospital_grade", "gate.ward_type"),
+    *("gate.waiting", "gate.insured_area", "gate.hospital", "gate.hospital_grade", "gate.ward_type"),
     *("gate.insured_area_unknown", "gate.hospital_grade_unknown", "gate.ward_type_unclear"),
     "gate.diagnosis_unclear",
 )
-"""A benefit's gates come first: their answers are kept in eight bits."""
-GATE_NO: Final = 0b1111
+"""A benefit's gates come first: their answers are kept in sixteen bits."""
+GATE_NO: Final = 0b11111
 """Of the gates' bits, those that say no; the others say that it is not known."""
 CODES: Final = (*_GATES, *(code for code in messages.REASONS if code not in _GATES))
 BIT: Final = {code: 1 << place for place, code in enumerate(CODES)}

@@ -31,13 +31,12 @@ def _place(terms: Terms, settlement: Settlement) -> tuple[object, ...]:
 
 
 def _past(decision: Decision) -> PastDecision:
-    results = (result for result in decision.results if result.deductible_fen or result.payable_fen)
     return PastDecision(
         product=decision.terms.product,
         edition=decision.terms.edition,
         decision=decision.outcome.value,
         settlement=decision.settlement,
-        used={result.benefit.code: result.used() for result in results},
+        used={result.benefit.code: result.used() for result in decision.results if result.used().anything},
     )
 
 
@@ -74,6 +73,7 @@ def _settlement(part: Part, kinds: Sequence[Kind], row: int) -> Settlement:
         discharge_way=bills.discharge_way.at(row),
         age_years=None,
         main_diagnosis=bills.main_diagnosis.at(row),
+        other_diagnoses=bills.other_diagnoses.at(row),
         total_fen=Fen(int(bills.total_fen[row])),
         own_pay_fen=Fen(int(bills.own_pay_fen[row])),
         over_limit_fen=Fen(int(bills.over_limit_fen[row])),
@@ -88,10 +88,11 @@ def _settlement(part: Part, kinds: Sequence[Kind], row: int) -> Settlement:
 
 
 def _line(part: Part, kinds: Sequence[Kind], line: int) -> DetailLine:
-    """Number, quantity and price of a line are not kept in a book: nothing is decided by them."""
+    """Quantity and price of a line are not kept in a book: nothing is decided by them. Nor is its number,
+    which only has to tell the lines of a settlement apart."""
     lines, kind = part.lines, kinds[part.lines.kind[line]]
     return DetailLine(
-        sn="",
+        sn=str(line),
         code=kind.code,
         name=kind.name,
         category=kind.category,

@@ -35,6 +35,8 @@ class Scratch(NamedTuple):
     deductible: Whole
     """B: used up this year."""
     paid: Whole
+    carried: Whole
+    """B: what rounding kept back, in 1/10000 fen."""
     occasions: Whole
     """L: paid for this year."""
     use_key: Whole
@@ -63,6 +65,7 @@ def scratch(benefits: int, limits: int) -> Scratch:
         part_rest=whole(MOST_GROUPS + 1),
         deductible=whole(benefits),
         paid=whole(benefits),
+        carried=whole(benefits),
         occasions=whole(limits),
         use_key=whole(MOST_USES),
         use_stay=whole(MOST_USES),
@@ -127,7 +130,7 @@ def begin_policy(s: Scratch) -> None:
         s.use_slot[s.use_place[use]] = NONE
     s.counts[1], s.counts[2] = 0, 0
     for benefit in range(len(s.paid)):
-        s.deductible[benefit], s.paid[benefit] = 0, 0
+        s.deductible[benefit], s.paid[benefit], s.carried[benefit] = 0, 0, 0
     for limit in range(len(s.occasions)):
         s.occasions[limit] = 0
 

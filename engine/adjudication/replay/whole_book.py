@@ -59,11 +59,11 @@ class Adjudicator:
         columns = plan.columns
         first = np.flatnonzero(np.diff(policy[~apart], prepend=-1, append=-1))
         run(
-            *map(_sealed, (columns, policies_under(self.terms, part.policies), bills_under(plan, part.bills))),
+            *map(_sealed, (columns, policies_under(self.terms, part.policies), bills_under(plan, part))),
             _sealed(part.lines),
             *_sealed((order.rows[~apart], first, part.bills.policy)),
             out,
-            scratch(len(columns.base), len(columns.limit_paid)),
+            scratch(len(columns.by_lines), len(columns.limit_paid)),
         )
         out.has[(out.outcome == REVIEW) | (out.outcome == REFUSE)] = False
 
@@ -107,7 +107,7 @@ def _apart(part: Part, unusual: Whole) -> Small:
     lines = part.lines
     many = np.flatnonzero(np.diff(lines.first) > _MOST_LINES)
     unusual = np.union1d(unusual, part.bills.policy[many])
-    amounts = (lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen)
+    amounts = (lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen, lines.in_scope_fen)
     if not any(len(column) and max(column.max(), -column.min()) > _MOST_LINE_FEN for column in amounts):
         return unusual.astype(np.int32)
     large = np.flatnonzero(np.maximum.reduce([np.abs(column) for column in amounts]) > _MOST_LINE_FEN)
@@ -127,5 +127,6 @@ def _undecided(bills: int, benefits: int) -> Decided:
         eligible=whole(),
         deductible=whole(),
         paid=whole(),
+        carried=whole(),
         left_over=np.zeros(bills, dtype=np.bool_),
     )

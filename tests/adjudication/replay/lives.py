@@ -15,7 +15,9 @@ from engine.money import Fen
 from engine.settlement.model import DetailLine, Settlement
 from engine.terms import Terms
 from engine.terms.model import (
+    BasePart,
     Benefit,
+    Column,
     Concern,
     Deductible,
     ItemList,
@@ -23,10 +25,12 @@ from engine.terms.model import (
     Limit,
     LineSelector,
     ListedItem,
+    Rate,
     Ratio,
     Requirements,
     Tail,
     Text,
+    Version,
 )
 from tests.adjudication.builder import MATERIAL, PRODUCTS, SERVICE, line, stay, terms
 
@@ -102,6 +106,8 @@ class Life:
             visit_type=self.some("21", "11", "28", "41", ""),
             ward_type=self.some("ordinary", "icu", "special", "unknown"),
             discharge_way=self.some("1", "5"),
+            in_scope_fen=Fen(sum(row.in_scope_fen for row in rows)),
+            other_diagnoses=self.any((), (), ("C34.100", "K70.300")),
             main_diagnosis=self.some("C83.300", "C34.900", "I25.103", None),
             total_fen=Fen(total),
             cash_fen=Fen(max(total, 0)),
@@ -111,7 +117,7 @@ class Life:
 
     def _line(self, admitted: date) -> DetailLine:
         own, over = self._cost(), self.any(0, 0, self._cost())
-        pre = self.any(0, 0, 17)
+        pre, in_scope = self.any(0, 0, 17), self.any(0, 900, self._cost())
         on = admitted + timedelta(days=self.random.randint(0, 5))
         made = line(on=on, **self.random.choice(KINDS))
         return replace(
@@ -119,7 +125,8 @@ class Life:
             own_pay_fen=Fen(own),
             over_limit_fen=Fen(over),
             pre_self_pay_fen=Fen(pre),
-            amount_fen=Fen(own + over + pre),
+            in_scope_fen=Fen(in_scope),
+            amount_fen=Fen(own + over + pre + in_scope),
         )
 
     def _cost(self) -> int:
@@ -137,6 +144,8 @@ class Life:
             order_by=self.any(tuple(keys), tuple(keys), tuple(keys), ("admitted_on",)),
             stay_belongs_to=self.any(None, "admission", "discharge"),
             tail=self.any(None, Tail(0, True), Tail(30, False), Tail(30, True)),
+            version=self.some(None, Version(1, date(2021, 9, 10), date(2022, 1, 1))),
+            rounding=self.any("half_up_fen_once", "half_up_fen_year"),
             aggregate_cap_fen=self.any(None, self._amount()),
             benefits=tuple(self._benefit(number) for number in range(self.random.randint(1, 4))),
         )
@@ -163,9 +172,11 @@ class Life:
             requires=self._requirements(),
             lines=selector,
             items=None if selector is None else self._item_list(),
-            base=self.any(("own_pay",), ("own_pay", "over_limit"), ("over_limit", "own_pay", "pre_self_pay")),
+            base=self._base(by_lines=selector is not None),
+            fixed=None,
+            stay_cap_fen=None,
             deductible=self.any(None, self._deductible()),
-            ratio=Ratio(standard, self.any(standard, standard // 2)),
+            ratio=Ratio(Rate(standard, self.any(standard, standard // 2)), (), (), "year"),
             cap_fen=self.any(None, self._amount()),
             limits=()
             if selector is None
@@ -180,12 +191,23 @@ class Life:
             insured_areas=self.some((), ("31",)),
             hospitals=self.some((), ("H3101",)),
             diagnoses=self.some((), ("C34",), ("C", "I25")),
+            waiting_days=self.some(0, 70),
         )
+
+    def _base(self, *, by_lines: bool) -> tuple[BasePart, ...]:
+        def columns() -> tuple[Column, ...]:
+            known: list[Column] = ["own_pay", "over_limit", "pre_self_pay", "in_scope"]
+            return tuple(self.random.sample(known if by_lines else [*known, "self_pay"], self.random.randint(1, 3)))
+
+        if not by_lines or self.any(True, False):
+            return (BasePart(frozenset(), columns()),)
+        return (BasePart(frozenset(("03", "08")), columns()), BasePart(frozenset(("09", "11")), columns()))
 
     def _item_list(self) -> ItemList | None:
         def item() -> ListedItem:
             codes = self.any((), ("XL01", "Z"))
-            return ListedItem(self.any("甲", "丙", "CT", "仑赛"), codes, self.some((), ("C34",), ("C",)))
+            name, diagnoses = self.any("甲", "丙", "CT", "仑赛"), self.some((), ("C34",), ("C",))
+            return ListedItem(name, codes, diagnoses, date.min, date.max)
 
         listed = ItemList(self.some(True, False), tuple(item() for _ in range(self.random.randint(0, 3))))
         return self.some(None, listed)
@@ -193,7 +215,8 @@ class Life:
     def _deductible(self) -> Deductible:
         amount = self._amount()
         steps = (LadderStep(1, Fen(amount // 2)), LadderStep(2, Fen(amount // 3)))
-        return Deductible(amount, self.any(None, "continuous_years", "claim_free_years"), self.any((), steps))
+        ladder = self.any(None, "continuous_years", "claim_free_years")
+        return Deductible(amount, ladder, self.any((), steps), "year", "", False)
 
     def _limit(self, place: int) -> Limit:
         kind = self.random.choice(LIMIT_KINDS)
