@@ -68,9 +68,9 @@ class Life:
         return self.random.choice(values)
 
     def book(self, by: Terms) -> list[tuple[Coverage, Sequence[Settlement]]]:
-        return [self._policy(by) for _ in range(self.random.randint(1, 4))]
+        return [self.policy(by) for _ in range(self.random.randint(1, 4))]
 
-    def _policy(self, by: Terms) -> tuple[Coverage, Sequence[Settlement]]:
+    def policy(self, by: Terms) -> tuple[Coverage, Sequence[Settlement]]:
         year = by.period.first_day.year if by.period else 2021
         years = self.random.randint(0, 3)
         coverage = Coverage.parse(

@@ -12,7 +12,7 @@ from engine.adjudication.replay.scalar import decide_in_order
 from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.terms import Terms
 from tests.adjudication.builder import terms
-from tests.adjudication.replay.books import Claims, part_from
+from tests.books.making import Claims, part_from
 from tests.adjudication.replay.lives import SEEDS, Life
 
 
