@@ -34,7 +34,9 @@ def replay(
     workers: Workers = CORES,
     ray: Annotated[
         str | None,
-        typer.Option("--ray", help="Address of a Ray cluster that sees the same folders; `local` starts one."),
+        typer.Option(
+            "--ray", help="Address of a Ray cluster that sees the same folders; `local` starts one."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +91,9 @@ def make_book(
         Path, typer.Option("--settlements", help='{"policy_no", "settlement"}, native or minimised (NDJSON).')
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the book; must be new or empty.")],
-    parts: Annotated[int, typer.Option("--parts", min=1, max=9999, help="About 40,000 settlements each.")] = 64,
+    parts: Annotated[
+        int, typer.Option("--parts", min=1, max=9999, help="About 40,000 settlements each.")
+    ] = 64,
     hospitals: Annotated[
         Path | None, typer.Option("--hospitals", help="Hospital register (CSV): grade and ward are its.")
     ] = None,
@@ -178,7 +182,7 @@ def _print_summary(told: dict[str, Any], console: Console) -> None:
     )
     console.print(f"payable {_yuan(told['payable_fen'])} yuan; decisions in {told['out']}")
     _print_counts(told, console)
-    _print_benefits({"": told["benefits"]}, console)
+    _print_benefits({"": told["benefits"]}, ("eligible", "deductible", "payable"), console)
 
 
 def _print_counts(told: dict[str, Any], console: Console) -> None:
@@ -191,17 +195,18 @@ def _print_counts(told: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def _print_benefits(sides: dict[str, dict[str, Any]], console: Console) -> None:
+def _print_benefits(sides: dict[str, dict[str, Any]], amounts: tuple[str, ...], console: Console) -> None:
     table = Table("benefit", title="Benefits, in yuan", title_justify="left")
+    table.columns[0].no_wrap = True
     for side in sides:
-        for heading in ("paid for", "eligible", "deductible", "payable"):
+        for heading in ("paid for", *amounts):
             table.add_column(f"{heading} {side}".strip(), justify="right")
     for name in sorted({name for benefits in sides.values() for name in benefits}):
         cells = []
         for benefits in sides.values():
             figures = benefits.get(name, {})
             cells.append(f"{figures.get('settlements', 0):,}")
-            cells += [_yuan(figures.get(f"{key}_fen", 0)) for key in ("eligible", "deductible", "payable")]
+            cells += [_yuan(figures.get(f"{key}_fen", 0)) for key in amounts]
         table.add_row(name, *cells)
     console.print(table)
 
@@ -220,14 +225,20 @@ def _print_comparison(told: dict[str, Any], console: Console) -> None:
     for move, count in told["moves"].items():
         table.add_row(f"  {move}", "", f"{count:,}", style="dim")
     console.print(table)
-    _print_benefits({"now": now["benefits"], "then": then["benefits"]}, console)
+    _print_benefits({"now": now["benefits"], "then": then["benefits"]}, ("payable",), console)
     changes = Table("change by at least (yuan)", "gain", "sum", "lose", "sum")
     for gain, lose in zip(told["gain"]["bands"], told["lose"]["bands"], strict=True):
-        cells = (cell for side in (gain, lose) for cell in (f"{side['settlements']:,}", _yuan(side["sum_fen"])))
+        cells = (
+            cell for side in (gain, lose) for cell in (f"{side['settlements']:,}", _yuan(side["sum_fen"]))
+        )
         changes.add_row(_yuan(gain["from_fen"]), *cells)
     console.print(changes)
     if told["largest"]:
-        largest = Table("policy", "settlement", "now", "then", "change", title="Largest", title_justify="left")
+        largest = Table(
+            "policy", "settlement", "now", "then", "change", title="Largest", title_justify="left"
+        )
+        for column in largest.columns[:2]:
+            column.no_wrap = True
         for one in told["largest"]:
             before, after = (f"{one[side]} {_yuan(one[f'{side}_fen'])}" for side in ("now", "then"))
             largest.add_row(one["policy_no"], one["setl_id"], before, after, _yuan(one["change_fen"]))

@@ -36,14 +36,18 @@ class Book:
         categories = file.words("category")
         file.hold("category", categories, dictionary("fee_category").codes, "is no fee category")
         columns = (file.table.column(name).to_pylist() for name in ("code", "name"))
-        return [Kind(*row) for row in zip(*columns, map(categories.at, range(len(categories.codes))), strict=True)]
+        return [
+            Kind(*row) for row in zip(*columns, map(categories.at, range(len(categories.codes))), strict=True)
+        ]
 
     def part(self, name: str, kinds: int) -> ReadPart:
         """kinds: how many kinds of lines the book has."""
         folder = self.folder / name
         return part_of(
             File(folder / schema.POLICIES_FILE, _read(folder / schema.POLICIES_FILE, schema.POLICIES)),
-            File(folder / schema.SETTLEMENTS_FILE, _read(folder / schema.SETTLEMENTS_FILE, schema.SETTLEMENTS)),
+            File(
+                folder / schema.SETTLEMENTS_FILE, _read(folder / schema.SETTLEMENTS_FILE, schema.SETTLEMENTS)
+            ),
             File(folder / schema.LINES_FILE, _read(folder / schema.LINES_FILE, schema.LINES)),
             kinds,
         )

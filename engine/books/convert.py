@@ -20,10 +20,10 @@ from engine.adjudication.coverage import Coverage
 from engine.adjudication.documents import DocumentInvalid
 from engine.books import schema
 from engine.books.rows import Kinds, line_rows, policy_row, settlement_row, table_of
+from engine.settlement.body import parse_body
 from engine.settlement.errors import BodyRefused, SettlementInvalid, Violation
 from engine.settlement.hospitals import HospitalRegister
 from engine.settlement.identity import CertificateInvalid, normalise_certificate
-from engine.settlement.body import parse_body
 from engine.settlement.model import Settlement
 
 ROOM = 100_000
@@ -224,7 +224,9 @@ def _person(document: Mapping[str, Any]) -> str | None:
         return f"{kind}|{number}"
 
 
-def _claim(raw: bytes, found: _Found, register: HospitalRegister | None) -> tuple[tuple[int, int], Settlement]:
+def _claim(
+    raw: bytes, found: _Found, register: HospitalRegister | None
+) -> tuple[tuple[int, int], Settlement]:
     document = parse_body(raw)
     policy_no, native = document.get("policy_no"), document.get("settlement")
     place = found.place(policy_no) if isinstance(policy_no, str) else None

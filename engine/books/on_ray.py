@@ -9,7 +9,9 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-def on_ray(work: Callable[[J, str], R], job: J, parts: Sequence[str], address: str) -> Iterator[tuple[str, R]]:
+def on_ray(
+    work: Callable[[J, str], R], job: J, parts: Sequence[str], address: str
+) -> Iterator[tuple[str, R]]:
     """work(job, part) for every part, as they come. address: of the cluster; "local" starts one here."""
     ray.init(address=address, include_dashboard=False, log_to_driver=False)
     try:

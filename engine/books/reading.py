@@ -1,6 +1,6 @@
 """Tables of a part as columns, held to the rules; a bad one is refused with file, row, field and rule."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -100,7 +100,6 @@ class File:
         empty = pc.equal(self.array(field), "")
         if pc.any(empty).as_py():
             self.refuse(field, "book.empty", "is empty", empty.to_numpy(zero_copy_only=False))
-
 
 
 class _Texts(Sequence[str]):

@@ -86,7 +86,9 @@ def summary_of(read: ReadPart, decided: Sequence[UnderTerms]) -> Summary:
         rows, out = one.rows, one.decided
         outcomes = np.bincount(out.outcome[rows], minlength=len(OUTCOMES)).tolist()
         bits, count = np.unique(out.reasons[rows], return_counts=True)
-        pairs = ((code, int(n)) for of_bits, n in zip(bits, count, strict=True) for code in codes_of(int(of_bits)))
+        pairs = (
+            (code, int(n)) for of_bits, n in zip(bits, count, strict=True) for code in codes_of(int(of_bits))
+        )
         summary.add(
             Summary(
                 settlements=len(rows),
@@ -108,7 +110,10 @@ def table_of(read: ReadPart, decided: Sequence[UnderTerms]) -> pa.Table:
     reasons, by_scalar = np.zeros(bills, dtype=np.int64), np.zeros(bills, dtype=np.bool_)
     for one in decided:
         outcome[one.rows], payable[one.rows] = one.decided.outcome[one.rows], one.decided.payable[one.rows]
-        reasons[one.rows], by_scalar[one.rows] = one.decided.reasons[one.rows], one.decided.left_over[one.rows]
+        reasons[one.rows], by_scalar[one.rows] = (
+            one.decided.reasons[one.rows],
+            one.decided.left_over[one.rows],
+        )
     bits, place = np.unique(reasons, return_inverse=True)
     texts = [" ".join(codes_of(int(one))) for one in bits]
     columns = {

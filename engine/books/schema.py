@@ -1,10 +1,10 @@
 """The files of a book and their columns. Names are those of `Settlement`, `DetailLine` and `Coverage`.
 
-    book.json                  format and number of parts
-    kinds.parquet              what lines are of: code, name, category; a row's number is the kind
-    part-0000/policies.parquet
-    part-0000/settlements.parquet   `policy`: row in policies.parquet of the same part
-    part-0000/lines.parquet         `settlement`: row in settlements.parquet, ascending; `kind`: row in kinds
+book.json                  format and number of parts
+kinds.parquet              what lines are of: code, name, category; a row's number is the kind
+part-0000/policies.parquet
+part-0000/settlements.parquet   `policy`: row in policies.parquet of the same part
+part-0000/lines.parquet         `settlement`: row in settlements.parquet, ascending; `kind`: row in kinds
 """
 
 from typing import Final

@@ -80,7 +80,9 @@ class Comparison:
             return {
                 "settlements": sum(band.count for band in bands),
                 "sum_fen": sum(band.sum_fen for band in bands),
-                "bands": [{"from_fen": b.from_fen, "settlements": b.count, "sum_fen": b.sum_fen} for b in bands],
+                "bands": [
+                    {"from_fen": b.from_fen, "settlements": b.count, "sum_fen": b.sum_fen} for b in bands
+                ],
             }
 
         return {

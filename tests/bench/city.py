@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from engine.adjudication.replay.columns import day_number
 from engine.books import schema
 from engine.terms import Terms
 
@@ -27,7 +26,9 @@ _MICROSECONDS_A_DAY = 86_400_000_000
 Column = NDArray[Any]
 
 
-def write_city(folder: Path, terms: Terms, settlements: int, parts: int, *, seed: int, lines_each: int) -> None:
+def write_city(
+    folder: Path, terms: Terms, settlements: int, parts: int, *, seed: int, lines_each: int
+) -> None:
     """A book of so many settlements, three for every two policies; all under the terms' edition."""
     folder.mkdir(parents=True)
     pq.write_table(_kinds(np.random.default_rng([seed, 0])), folder / schema.KINDS_FILE)
@@ -54,8 +55,13 @@ def _part(folder: Path, canonical: str, settlements: int, seed: int, lines_each:
     policies = settlements * 2 // 3
     where = folder / schema.part_name(number)
     where.mkdir()
-    days = (int((first - np.datetime64("1970-01-01")).astype(int)), int((last - np.datetime64("1970-01-01")).astype(int)))
-    pq.write_table(_policies(rng, policies, terms, days, number), where / schema.POLICIES_FILE, compression="zstd")
+    days = (
+        int((first - np.datetime64("1970-01-01")).astype(int)),
+        int((last - np.datetime64("1970-01-01")).astype(int)),
+    )
+    pq.write_table(
+        _policies(rng, policies, terms, days, number), where / schema.POLICIES_FILE, compression="zstd"
+    )
     lines = _lines(rng, settlements, lines_each, days)
     bills = _settlements(rng, settlements, policies, lines, days, number)
     if lines_each:
@@ -65,7 +71,9 @@ def _part(folder: Path, canonical: str, settlements: int, seed: int, lines_each:
     pq.write_table(_table(schema.LINES, lines), where / schema.LINES_FILE, compression="zstd")
 
 
-def _policies(rng: np.random.Generator, count: int, terms: dict[str, Any], days: tuple[int, int], part: int) -> pa.Table:
+def _policies(
+    rng: np.random.Generator, count: int, terms: dict[str, Any], days: tuple[int, int], part: int
+) -> pa.Table:
     classes = rng.random(count) < 0.15
     continuous = rng.integers(0, 5, count, dtype=np.int32)
     return _table(
@@ -131,7 +139,9 @@ def _settlements(
         "hospital_grade": (1 + (hospital % 20 > 0) + (hospital % 3 > 0)).astype(np.int32),
         "insured_area": _words((rng.random(count) < 0.02).astype(np.int32), ["310000", "320500"]),
         "visit_type": _words((rng.random(count) < 0.12).astype(np.int32), ["21", "11"]),
-        "ward_type": _words(np.where(rng.random(count) < 0.03, 1, 0).astype(np.int32), ["ordinary", "special"]),
+        "ward_type": _words(
+            np.where(rng.random(count) < 0.03, 1, 0).astype(np.int32), ["ordinary", "special"]
+        ),
         "admitted_on": admitted,
         "discharged_on": discharged,
         "settled_at": moment,

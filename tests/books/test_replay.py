@@ -30,14 +30,14 @@ PRODUCT = PRODUCTS / f"{EDITION}.yaml"
 def run(book: Path, out: Path, by: Terms | None = None, **options: object) -> tuple[Summary, list[str]]:
     told: list[str] = []
     options = {"workers": 1, "ray": None, **options}
-    summary = replay(
-        book, [by or terms(EDITION)], out, announce=lambda part, _: told.append(part), **options
-    )  # type: ignore[arg-type]
+    summary = replay(book, [by or terms(EDITION)], out, announce=lambda part, _: told.append(part), **options)  # type: ignore[arg-type]
     return summary, told
 
 
 def decisions(out: Path) -> pa.Table:
-    return pa.concat_tables(pq.read_table(path) for path in sorted(out.glob("*.parquet"))).unify_dictionaries()
+    return pa.concat_tables(
+        pq.read_table(path) for path in sorted(out.glob("*.parquet"))
+    ).unify_dictionaries()
 
 
 def test_every_settlement_gets_the_decision_of_the_scalar_engine(
@@ -207,7 +207,9 @@ def test_what_a_worker_refuses_reaches_the_caller(tmp_path: Path, claims: list[C
         run(book, tmp_path / "out", workers=2)
 
 
-@pytest.mark.parametrize("manifest", ["{", "[]", '{"format": "other/9", "parts": 1}', '{"format": "autoclaim.book/1"}'])
+@pytest.mark.parametrize(
+    "manifest", ["{", "[]", '{"format": "other/9", "parts": 1}', '{"format": "autoclaim.book/1"}']
+)
 def test_a_folder_that_is_no_book_is_refused(tmp_path: Path, manifest: str) -> None:
     (tmp_path / "book.json").write_text(manifest)
     with pytest.raises(BookInvalid):

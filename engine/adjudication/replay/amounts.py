@@ -110,7 +110,9 @@ def calculate(
 
 
 @inlined
-def rounded(plan: PlanColumns, benefit: int, whole: int, rest: int, divisor: int, s: Scratch) -> tuple[int, int]:
+def rounded(
+    plan: PlanColumns, benefit: int, whole: int, rest: int, divisor: int, s: Scratch
+) -> tuple[int, int]:
     """whole + rest / divisor fen, with what is carried, half-up; and in 1/10000 fen what this one carries on."""
     exact = whole * BASIS + times_over(rest, BASIS, divisor)[0]
     before = s.carried[benefit] if plan.carries else 0

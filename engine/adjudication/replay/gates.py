@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.adjudication.eligibility import columns_of
-from engine.adjudication.replay.columns import BillColumns, Flags, Part, PolicyColumns, Small, Whole, day_number
+from engine.adjudication.replay.columns import (
+    BillColumns,
+    Flags,
+    Part,
+    PolicyColumns,
+    Small,
+    Whole,
+    day_number,
+)
 from engine.adjudication.replay.plan import Plan
 from engine.adjudication.replay.reasons import BIT
 from engine.terms.model import Benefit, Terms
@@ -70,7 +78,9 @@ def policies_under(terms: Terms, policies: PolicyColumns) -> PolicyTerms:
         effective=policies.effective,
         expires=policies.expires,
         renewed=policies.renewed,
-        reduced=policies.pre_existing.matching([bool(v) for v in policies.pre_existing.values]).astype(np.int32),
+        reduced=policies.pre_existing.matching([bool(v) for v in policies.pre_existing.values]).astype(
+            np.int32
+        ),
         deductible=np.column_stack([_deductible(benefit, policies) for benefit in terms.benefits]),
     )
 
@@ -115,7 +125,9 @@ def _concern(benefit: Benefit, bills: BillColumns) -> NDArray[np.int8]:
 
     answers = bills.visit_type.matching([of_visit(visit) for visit in bills.visit_type.values])
     if concern.hospitals:
-        answers *= bills.hospital_code.matching([_begins(c, concern.hospitals) for c in bills.hospital_code.values])
+        answers *= bills.hospital_code.matching(
+            [_begins(c, concern.hospitals) for c in bills.hospital_code.values]
+        )
     return answers
 
 
@@ -160,7 +172,10 @@ def _gates(benefit: Benefit, part: Part) -> NDArray[np.uint16]:
         ask(bills.insured_area.codes, [of_area(area) for area in bills.insured_area.values])
     if requires.hospitals:
         hospitals = bills.hospital_code
-        ask(hospitals.codes, ["" if _begins(c, requires.hospitals) else "gate.hospital" for c in hospitals.values])
+        ask(
+            hospitals.codes,
+            ["" if _begins(c, requires.hospitals) else "gate.hospital" for c in hospitals.values],
+        )
     if requires.hospital_grade_min:
         grade = bills.hospital_grade
         bits[grade == 0] |= BIT["gate.hospital_grade_unknown"]
@@ -169,7 +184,9 @@ def _gates(benefit: Benefit, part: Part) -> NDArray[np.uint16]:
         ask(bills.ward_type.codes, [of_ward(ward) for ward in bills.ward_type.values])
     if requires.diagnoses:
         found = bills.main_diagnosis
-        unclear = ["" if _begins(one, requires.diagnoses) else "gate.diagnosis_unclear" for one in found.values]
+        unclear = [
+            "" if _begins(one, requires.diagnoses) else "gate.diagnosis_unclear" for one in found.values
+        ]
         ask(found.codes, unclear)
     return bits.astype(np.uint16)
 

@@ -66,7 +66,12 @@ def gather(
     plan: PlanColumns, bills: BillTerms, lines: LineColumns, bill: int, covered_to: int, s: Scratch
 ) -> bool:
     """Each line in time to the first benefit that takes it, its cost to its group. True: a late refund."""
-    own, over, pre, in_scope = lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen, lines.in_scope_fen
+    own, over, pre, in_scope = (
+        lines.own_pay_fen,
+        lines.over_limit_fen,
+        lines.pre_self_pay_fen,
+        lines.in_scope_fen,
+    )
     late_refund = False
     for line in range(lines.first[bill], lines.first[bill + 1]):
         if covered_to != _NEVER and lines.occurred_on[line] > covered_to:
@@ -104,7 +109,9 @@ def gather(
 
 
 @inlined
-def place(plan: PlanColumns, policies: PolicyTerms, policy: int, admitted: int, discharged: int) -> tuple[int, int]:
+def place(
+    plan: PlanColumns, policies: PolicyTerms, policy: int, admitted: int, discharged: int
+) -> tuple[int, int]:
     """Bits of why the stay is not plainly of the policy year, and the last day whose costs count."""
     effective, expires = policies.effective[policy], policies.expires[policy]
     first, last = admitted, discharged

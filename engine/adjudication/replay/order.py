@@ -62,7 +62,9 @@ def _repeated(bills: BillColumns, rows: Whole) -> np.typing.NDArray[np.bool_]:
     found = np.bincount(codes, minlength=1)[codes] > 1
     again = np.flatnonzero(found)
     if len(again):
-        keys = np.column_stack([bills.policy[rows[again]], bills.hospital_code.codes[rows[again]], codes[again]])
+        keys = np.column_stack(
+            [bills.policy[rows[again]], bills.hospital_code.codes[rows[again]], codes[again]]
+        )
         _, place, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         found[again] = count[place.reshape(-1)] > 1
     return found

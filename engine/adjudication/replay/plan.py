@@ -78,7 +78,11 @@ def compile_plan(terms: Terms, kinds: Sequence[Kind]) -> Plan:
     benefits = terms.benefits
     limits = [limit for benefit in benefits for limit in benefit.limits]
     first = np.cumsum([0, *(len(benefit.limits) for benefit in benefits)]).astype(np.int32)
-    ranks = [sorted(one.id for one in benefit.limits).index(limit.id) for benefit in benefits for limit in benefit.limits]
+    ranks = [
+        sorted(one.id for one in benefit.limits).index(limit.id)
+        for benefit in benefits
+        for limit in benefit.limits
+    ]
     kind_columns, indications = _kinds(benefits, first, kinds)
     tail = terms.tail
     columns = PlanColumns(
@@ -143,7 +147,14 @@ def _kinds(
     for cell, text in items.items():
         item[cell] = place[text]
     takers = ((listed != 0) * bits).sum(axis=1, dtype=np.int64)
-    columns = {"takers": takers, "base": base, "listed": listed, "indication": indication, "limit": limit, "item": item}
+    columns = {
+        "takers": takers,
+        "base": base,
+        "listed": listed,
+        "indication": indication,
+        "limit": limit,
+        "item": item,
+    }
     return columns, tuple(sets)
 
 

@@ -75,7 +75,9 @@ class Adjudicator:
                 continue
             coverage = coverage_at(part, int(part.bills.policy[together[0]]))
             settlements = settlements_at(part, self.kinds, together)
-            for row, decision in zip(together, decide_in_order(self.terms, coverage, settlements), strict=True):
+            for row, decision in zip(
+                together, decide_in_order(self.terms, coverage, settlements), strict=True
+            ):
                 out.outcome[row] = OUTCOMES.index(decision.outcome)
                 out.reasons[row] = sum({BIT[reason.code] for reason in decision.reasons})
                 out.payable[row] = decision.payable_fen

@@ -93,9 +93,13 @@ class Life:
         rows = [self._line(admitted) for _ in range(self.random.randint(0 if self.trouble else 1, 12))]
         if rows and self.random.random() < self.trouble:
             back = rows[0]
-            refund = replace(back, own_pay_fen=Fen(-back.own_pay_fen), over_limit_fen=Fen(-back.over_limit_fen))
+            refund = replace(
+                back, own_pay_fen=Fen(-back.own_pay_fen), over_limit_fen=Fen(-back.over_limit_fen)
+            )
             rows.append(self.some(refund, replace(refund, own_pay_fen=Fen(refund.own_pay_fen - 7))))
-        bill = stay(rows, admitted_on=admitted, discharged_on=admitted + timedelta(days=self.any(0, 5, 10, 45)))
+        bill = stay(
+            rows, admitted_on=admitted, discharged_on=admitted + timedelta(days=self.any(0, 5, 10, 45))
+        )
         total = self.some(bill.total_fen, 0, 5_000, -100)
         return replace(
             bill,
@@ -197,7 +201,9 @@ class Life:
     def _base(self, *, by_lines: bool) -> tuple[BasePart, ...]:
         def columns() -> tuple[Column, ...]:
             known: list[Column] = ["own_pay", "over_limit", "pre_self_pay", "in_scope"]
-            return tuple(self.random.sample(known if by_lines else [*known, "self_pay"], self.random.randint(1, 3)))
+            return tuple(
+                self.random.sample(known if by_lines else [*known, "self_pay"], self.random.randint(1, 3))
+            )
 
         if not by_lines or self.any(True, False):
             return (BasePart(frozenset(), columns()),)

@@ -1,6 +1,5 @@
 """Over any book, the columns decide what the scalar engine decides, to the fen."""
 
-from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import given, settings
@@ -12,8 +11,8 @@ from engine.adjudication.replay.scalar import decide_in_order
 from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.terms import Terms
 from tests.adjudication.builder import terms
-from tests.books.making import Claims, part_from
 from tests.adjudication.replay.lives import SEEDS, Life
+from tests.books.making import Claims, part_from
 
 
 def by_columns(by: Terms, book: Claims) -> tuple[list[object], int]:
