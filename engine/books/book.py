@@ -1,6 +1,7 @@
 """A book on disk: its parts, one at a time, each read whole and checked."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,18 @@ class Book:
             Kind(*row) for row in zip(*columns, map(categories.at, range(len(categories.codes))), strict=True)
         ]
 
-    def part(self, name: str, kinds: int) -> ReadPart:
-        """kinds: how many kinds of lines the book has."""
+    def part(self, name: str, kinds: int, amounts: Collection[str] = schema.LINE_AMOUNTS) -> ReadPart:
+        """kinds: how many kinds of lines the book has. amounts: the columns of lines that are wanted."""
         folder = self.folder / name
+        unread = [column for column in schema.LINE_AMOUNTS if column not in amounts]
+        lines = pa.schema([one for one in schema.LINES if one.name not in unread])
+        wanted = {
+            schema.POLICIES_FILE: schema.POLICIES,
+            schema.SETTLEMENTS_FILE: schema.SETTLEMENTS,
+            schema.LINES_FILE: lines,
+        }
         return part_of(
-            File(folder / schema.POLICIES_FILE, _read(folder / schema.POLICIES_FILE, schema.POLICIES)),
-            File(
-                folder / schema.SETTLEMENTS_FILE, _read(folder / schema.SETTLEMENTS_FILE, schema.SETTLEMENTS)
-            ),
-            File(folder / schema.LINES_FILE, _read(folder / schema.LINES_FILE, schema.LINES)),
-            kinds,
+            *(File(folder / file, _read(folder / file, one)) for file, one in wanted.items()), kinds
         )
 
 
@@ -61,7 +64,7 @@ def _read(path: Path, wanted: pa.Schema) -> pa.Table:
         missing = [name for name in wanted.names if name not in file.schema_arrow.names]
         if missing:
             raise BookInvalid(path, missing[0], "book.column", "is missing")
-        table = file.read(columns=wanted.names).select(wanted.names)
+        table = file.read(columns=wanted.names, use_threads=False).select(wanted.names)
     except (OSError, pa.ArrowException) as error:
         raise BookInvalid(path, "", "book.unreadable", str(error).splitlines()[0]) from error
     for one in wanted:

@@ -124,7 +124,7 @@ class _Writer:
         if (part, name) not in self._files:
             where = self._folder / schema.part_name(part)
             where.mkdir(exist_ok=True)
-            file = pq.ParquetWriter(where / name, _TABLES[name], compression="zstd")
+            file = pq.ParquetWriter(where / name, _TABLES[name], **schema.written(_TABLES[name]))
             self._files[part, name] = self._stack.enter_context(file)
         return self._files[part, name]
 

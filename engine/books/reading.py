@@ -26,6 +26,7 @@ from engine.books import schema
 from engine.books.errors import BookInvalid
 
 _FIRST_DAY, _LAST_DAY = day_number(date(1900, 1, 1)), day_number(date(2200, 12, 31))
+_UNREAD = np.zeros(0, dtype=np.int64)
 _MOST_FEN = 10**16
 """Precision 16,2 of the national list."""
 
@@ -181,11 +182,14 @@ def _bills(file: File, policies: int) -> BillColumns:
 
 def _lines(file: File, bills: int, kinds: int) -> LineColumns:
     settlement = file.row("settlement", bills)
-    back = np.diff(settlement, prepend=settlement[:1]) < 0
-    file.refuse("settlement", "book.order", "is not in the order of the settlements", back)
+    back = settlement[1:] < settlement[:-1]
+    file.refuse("settlement", "book.order", "is not in the order of the settlements", np.append(False, back))
     return LineColumns(
         first=np.searchsorted(settlement, np.arange(bills + 1, dtype=np.int32)).astype(np.int64),
         kind=file.row("kind", kinds),
         occurred_on=file.day("occurred_on"),
-        **{name: file.fen(name) for name in schema.LINE_AMOUNTS},
+        **{
+            name: file.fen(name) if name in file.table.schema.names else _UNREAD
+            for name in schema.LINE_AMOUNTS
+        },
     )

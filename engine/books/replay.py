@@ -90,19 +90,28 @@ class Worker:
         return hashlib.sha256(marks.encode()).hexdigest()
 
     def decide(self, part: str) -> tuple[ReadPart, list[UnderTerms]]:
-        read = self._book.part(part, len(self._kinds))
+        amounts = frozenset().union(*(one.line_columns for one in self._adjudicators))
+        read = self._book.part(part, len(self._kinds), amounts)
         policies = read.part.policies
         decided, known = [], policies.renewed & False
         for adjudicator in self._adjudicators:
             under = policies_of(adjudicator.terms, policies)
             known |= under
-            decided.append(UnderTerms(adjudicator.terms, *adjudicator.decide(read.part, under)))
+            decided.append(UnderTerms(adjudicator.terms, *adjudicator.by_columns(read.part, under)))
         if not known.all():
             row = int((~known).argmax())
             message = f"of {policies.product.at(row)} {policies.edition.at(row)}: no such product is given"
             path = self._book.folder / part / schema.POLICIES_FILE
             raise BookInvalid(path, "edition", "book.no_terms", message, row)
+        self._decide_rest(part, decided)
         return read, decided
+
+    def _decide_rest(self, part: str, decided: Sequence[UnderTerms]) -> None:
+        """What the columns could not say is read again with all there is of it."""
+        if any(one.decided.left_over.any() for one in decided):
+            whole = self._book.part(part, len(self._kinds)).part
+            for adjudicator, one in zip(self._adjudicators, decided, strict=True):
+                adjudicator.by_scalar(whole, one.decided)
 
 
 def terms_of(canonical: str) -> Terms:

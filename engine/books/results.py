@@ -14,6 +14,7 @@ from engine.adjudication.replay.columns import Whole
 from engine.adjudication.replay.kernel import Decided
 from engine.adjudication.replay.reasons import codes_of
 from engine.adjudication.replay.whole_book import OUTCOMES
+from engine.books import schema
 from engine.books.reading import ReadPart
 from engine.terms.model import Terms
 
@@ -173,7 +174,7 @@ def write(path: Path, table: pa.Table, summary: Summary, mark: str) -> None:
     """Whole or not at all: a run that dies leaves no half of a part."""
     metadata = {_MARK: mark.encode(), _SUMMARY: json.dumps(summary.document()).encode()}
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(table.replace_schema_metadata(metadata), unfinished, compression="zstd")
+    pq.write_table(table.replace_schema_metadata(metadata), unfinished, **schema.written(DECISIONS))
     unfinished.replace(path)
 
 

@@ -7,7 +7,7 @@ part-0000/settlements.parquet   `policy`: row in policies.parquet of the same pa
 part-0000/lines.parquet         `settlement`: row in settlements.parquet, ascending; `kind`: row in kinds
 """
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -67,6 +67,14 @@ LINE_AMOUNTS: Final = ("amount_fen", "own_pay_fen", "over_limit_fen", "pre_self_
 LINES: Final = _schema(
     {"settlement": _ROW, "kind": _ROW, "occurred_on": _DAY, **dict.fromkeys(LINE_AMOUNTS, _FEN)}
 )
+
+
+def written(wanted: pa.Schema) -> dict[str, Any]:
+    """How Parquet holds a table: quick to read above all; whole numbers by their differences."""
+    words = [one.name for one in wanted if not pa.types.is_primitive(one.type)]
+    numbers = [one.name for one in wanted if one.name not in words and not pa.types.is_boolean(one.type)]
+    encodings = dict.fromkeys(numbers, "DELTA_BINARY_PACKED")
+    return {"compression": "lz4", "use_dictionary": words, "column_encoding": encodings}
 
 
 def part_name(number: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from engine.adjudication.replay.columns import Whole
+from engine.adjudication.replay.columns import Flags, Whole
 from engine.adjudication.replay.gates import policies_of
 from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.books.book import Book
@@ -139,10 +139,15 @@ class _Simulator:
         self._kinds = book.kinds()
         self._now, self._then = (Adjudicator(one, self._kinds) for one in (now, then))
 
+    def _decide(self, adjudicator: Adjudicator, read: ReadPart, under: Flags) -> UnderTerms:
+        rows, decided = adjudicator.by_columns(read.part, under)
+        adjudicator.by_scalar(read.part, decided)
+        return UnderTerms(adjudicator.terms, rows, decided)
+
     def compare(self, part: str) -> Comparison:
         read = self._book.part(part, len(self._kinds))
         under = policies_of(self._now.terms, read.part.policies)
-        now, then = (UnderTerms(one.terms, *one.decide(read.part, under)) for one in (self._now, self._then))
+        now, then = (self._decide(one, read, under) for one in (self._now, self._then))
         change = then.decided.payable - now.decided.payable
         comparison = Comparison(
             now=summary_of(read, [now]),

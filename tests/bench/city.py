@@ -59,43 +59,38 @@ def _part(folder: Path, canonical: str, settlements: int, seed: int, lines_each:
         int((first - np.datetime64("1970-01-01")).astype(int)),
         int((last - np.datetime64("1970-01-01")).astype(int)),
     )
-    pq.write_table(
-        _policies(rng, policies, terms, days, number), where / schema.POLICIES_FILE, compression="zstd"
-    )
+    _write(where / schema.POLICIES_FILE, schema.POLICIES, _policies(rng, policies, terms, days, number))
     lines = _lines(rng, settlements, lines_each, days)
     bills = _settlements(rng, settlements, policies, lines, days, number)
     if lines_each:
         shift = np.repeat(bills["admitted_on"], lines_each)
         lines["occurred_on"] = lines["occurred_on"] + shift
-    pq.write_table(_table(schema.SETTLEMENTS, bills), where / schema.SETTLEMENTS_FILE, compression="zstd")
-    pq.write_table(_table(schema.LINES, lines), where / schema.LINES_FILE, compression="zstd")
+    _write(where / schema.SETTLEMENTS_FILE, schema.SETTLEMENTS, bills)
+    _write(where / schema.LINES_FILE, schema.LINES, lines)
 
 
 def _policies(
     rng: np.random.Generator, count: int, terms: dict[str, Any], days: tuple[int, int], part: int
-) -> pa.Table:
+) -> dict[str, Any]:
     classes = rng.random(count) < 0.15
     continuous = rng.integers(0, 5, count, dtype=np.int32)
-    return _table(
-        schema.POLICIES,
-        {
-            "policy_no": [f"P{part:04d}{number:08d}" for number in range(count)],
-            "product": _words(np.zeros(count, dtype=np.int32), [terms["product"]]),
-            "edition": _words(np.zeros(count, dtype=np.int32), [terms["edition"]]),
-            "effective": np.full(count, days[0], dtype=np.int32),
-            "expires": np.full(count, days[1], dtype=np.int32),
-            "pre_existing": [["tumour"] if one else [] for one in classes],
-            "continuous_years": continuous,
-            "claim_free_years": (continuous * rng.random(count)).astype(np.int32),
-            "renewed": rng.random(count) < 0.7,
-        },
-    )
+    return {
+        "policy_no": [f"P{part:04d}{number:08d}" for number in range(count)],
+        "product": _words(np.zeros(count, dtype=np.int32), [terms["product"]]),
+        "edition": _words(np.zeros(count, dtype=np.int32), [terms["edition"]]),
+        "effective": np.full(count, days[0], dtype=np.int32),
+        "expires": np.full(count, days[1], dtype=np.int32),
+        "pre_existing": [["tumour"] if one else [] for one in classes],
+        "continuous_years": continuous,
+        "claim_free_years": (continuous * rng.random(count)).astype(np.int32),
+        "renewed": rng.random(count) < 0.7,
+    }
 
 
 def _lines(rng: np.random.Generator, settlements: int, each: int, days: tuple[int, int]) -> dict[str, Column]:
     """Most lines are within the catalogue; a quarter has a part that the patient pays alone."""
     count = settlements * each
-    amount = np.minimum(rng.lognormal(8.6, 1.5, count), 5e7).astype(np.int64) + 100
+    amount = np.minimum(rng.lognormal(9.6, 1.6, count), 5e7).astype(np.int64) + 100
     own = np.where(rng.random(count) < 0.18, amount, 0)
     over = np.where((rng.random(count) < 0.08) & (own == 0), amount * 3 // 10, 0)
     pre = np.where(rng.random(count) < 0.2, (amount - own - over) // 10, 0)
@@ -150,6 +145,7 @@ def _settlements(
             rng.integers(0, _DIAGNOSES, count, dtype=np.int32),
             [f"{chr(65 + n % 26)}{n % 100:02d}.{n:04d}" for n in range(_DIAGNOSES)],
         ),
+        "other_diagnoses": pa.array([[]] * count, type=pa.list_(pa.string())),
         "total_fen": total,
         **sums,
         "fund_fen": fund,
@@ -163,11 +159,15 @@ def _words(codes: Column, values: list[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(codes, values)
 
 
+def _write(path: Path, wanted: pa.Schema, columns: dict[str, Any]) -> None:
+    pq.write_table(_table(wanted, columns), path, **schema.written(wanted))
+
+
 def _table(wanted: pa.Schema, columns: dict[str, Any]) -> pa.Table:
     arrays = []
     for one in wanted:
         column = columns[one.name]
-        if not isinstance(column, pa.DictionaryArray):
+        if not isinstance(column, pa.Array):
             plain = pa.int32() if pa.types.is_date(one.type) else pa.int64()
             plain = plain if pa.types.is_temporal(one.type) else one.type
             column = pa.array(column, type=plain).cast(one.type)

@@ -91,7 +91,10 @@ class BillColumns:
 
 
 class LineColumns(NamedTuple):
-    """Detail lines, those of a settlement together: lines first[s] to first[s + 1] are of settlement s."""
+    """Detail lines, those of a settlement together: lines first[s] to first[s + 1] are of settlement s.
+
+    A column of amounts that nobody wants may be empty.
+    """
 
     first: Whole
     kind: Small

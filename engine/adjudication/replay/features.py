@@ -36,16 +36,54 @@ MIRRORED_ENGINE: Final = "adjudication/2"
 
 FIELDS: Final[Mapping[type, frozenset[str]]] = {
     Terms: frozenset(
-        ["product", "edition", "name", "clause", "version", "period", "order_by", "stay_belongs_to", "tail", "aggregate_cap_fen", "co_insurers", "rounding", "benefits", "canonical", "digest_hex", "uncertain"]
+        [
+            "product",
+            "edition",
+            "name",
+            "clause",
+            "version",
+            "period",
+            "order_by",
+            "stay_belongs_to",
+            "tail",
+            "aggregate_cap_fen",
+            "co_insurers",
+            "rounding",
+            "benefits",
+            "canonical",
+            "digest_hex",
+            "uncertain",
+        ]
     ),
     Period: frozenset(("first_day", "last_day")),
     Tail: frozenset(("days", "unlimited_if_renewed")),
     Benefit: frozenset(
-        ["code", "name", "clause", "concerns", "requires", "lines", "items", "base", "deductible", "ratio", "cap_fen", "limits"]
+        [
+            "code",
+            "name",
+            "clause",
+            "concerns",
+            "requires",
+            "lines",
+            "items",
+            "base",
+            "deductible",
+            "ratio",
+            "cap_fen",
+            "limits",
+        ]
     ),
     Concern: frozenset(("visit_types", "visit_types_unclear", "hospitals")),
     Requirements: frozenset(
-        ["ward_types", "ward_types_unclear", "hospital_grade_min", "insured_areas", "hospitals", "diagnoses", "waiting_days"]
+        [
+            "ward_types",
+            "ward_types_unclear",
+            "hospital_grade_min",
+            "insured_areas",
+            "hospitals",
+            "diagnoses",
+            "waiting_days",
+        ]
     ),
     LineSelector: frozenset(("categories", "name_contains")),
     ItemList: frozenset(("complete", "items")),
@@ -57,7 +95,9 @@ FIELDS: Final[Mapping[type, frozenset[str]]] = {
     Rate: frozenset(("standard_bp", "pre_existing_bp")),
     Version: frozenset(("number", "holds_from", "known_from")),
     CoInsurer: frozenset(("name", "share_bp")),
-    Limit: frozenset(["id", "name", "lines", "per_item", "within", "paid_max_fen", "occasions_max", "item_code_prefix"]),
+    Limit: frozenset(
+        ["id", "name", "lines", "per_item", "within", "paid_max_fen", "occasions_max", "item_code_prefix"]
+    ),
     Text: frozenset(("zh", "en")),
 }
 

@@ -72,10 +72,13 @@ def gather(
         lines.pre_self_pay_fen,
         lines.in_scope_fen,
     )
-    late_refund = False
+    wanted, late_refund = plan.wanted, False
     for line in range(lines.first[bill], lines.first[bill + 1]):
         if covered_to != _NEVER and lines.occurred_on[line] > covered_to:
             late_refund |= lines.amount_fen[line] < 0
+            continue
+        cost = (own[line] if wanted & 1 else 0) | (over[line] if wanted & 2 else 0)
+        if cost | (pre[line] if wanted & 4 else 0) | (in_scope[line] if wanted & 8 else 0) == 0:
             continue
         kind = lines.kind[line]
         takers = plan.takers[kind]

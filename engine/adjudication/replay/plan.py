@@ -46,6 +46,8 @@ class PlanColumns(NamedTuple):
     limit_by_stay: Flags
     limit_rank: Small
     """L: place of its id among those of its benefit."""
+    wanted: int
+    """Bits of the columns of lines that count for any benefit."""
     takers: Whole
     """K: bit b is set where benefit b may take lines of the kind."""
     base: NDArray[np.int8]
@@ -97,6 +99,7 @@ def compile_plan(terms: Terms, kinds: Sequence[Kind]) -> Plan:
         limit_occasions=np.array([limit.occasions_max or 0 for limit in limits], dtype=np.int64),
         limit_by_stay=np.array([limit.within == "stay" for limit in limits], dtype=np.bool_),
         limit_rank=np.array(ranks, dtype=np.int32),
+        wanted=int(np.bitwise_or.reduce(kind_columns["base"], axis=None, initial=0)),
         **kind_columns,
         aggregate_cap=NONE if terms.aggregate_cap_fen is None else terms.aggregate_cap_fen,
         belongs_to=("", "admission", "discharge").index(terms.stay_belongs_to or ""),

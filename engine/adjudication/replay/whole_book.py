@@ -1,4 +1,4 @@
-"""One product's terms over parts of a book: by columns where they can say it, by the scalar engine where not."""
+"""One product's terms over parts of a book: by columns where they can say it, else by the scalar engine."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
@@ -11,7 +11,7 @@ from engine.adjudication.replay.features import unknown_features
 from engine.adjudication.replay.gates import bills_under, policies_under
 from engine.adjudication.replay.kernel import REFUSE, REVIEW, Decided, run
 from engine.adjudication.replay.order import in_order
-from engine.adjudication.replay.plan import Plan, compile_plan
+from engine.adjudication.replay.plan import COLUMN_BITS, Plan, compile_plan
 from engine.adjudication.replay.reasons import BIT
 from engine.adjudication.replay.scalar import coverage_at, decide_in_order, settlements_at
 from engine.adjudication.replay.scratch import scratch
@@ -37,21 +37,28 @@ class Adjudicator:
         self.unknown_features = unknown_features(terms)
         self._plan = None if self.unknown_features else compile_plan(terms, kinds)
 
-    def decide(self, part: Part, policies: Flags) -> tuple[Whole, Decided]:
+    @property
+    def line_columns(self) -> frozenset[str]:
+        """What `by_columns` reads of lines, besides their kind and day."""
+        if self._plan is None:
+            return frozenset()
+        wanted = {f"{name}_fen" for name, bit in COLUMN_BITS.items() if self._plan.columns.wanted & bit}
+        return frozenset(wanted | ({"amount_fen"} if self.terms.tail else set()))
+
+    def by_columns(self, part: Part, policies: Flags) -> tuple[Whole, Decided]:
         """Rows of the settlements under those policies, and decisions in rows of the part.
 
-        `left_over` marks what the scalar engine decided.
+        What it marks as `left_over` is for `by_scalar` to decide.
         """
         rows = np.flatnonzero(policies[part.bills.policy])
         out = _undecided(len(part.bills), len(self.terms.benefits))
         if self._plan is None:
             out.left_over[rows] = True
         elif len(rows):
-            self._by_columns(self._plan, part, rows, out)
-        self._scalar(part, rows[out.left_over[rows]], out)
+            self._run(self._plan, part, rows, out)
         return rows, out
 
-    def _by_columns(self, plan: Plan, part: Part, rows: Whole, out: Decided) -> None:
+    def _run(self, plan: Plan, part: Part, rows: Whole, out: Decided) -> None:
         order = in_order(self.terms, part.bills, rows)
         policy = part.bills.policy[order.rows]
         apart = np.isin(policy, _apart(part, order.unusual))
@@ -67,7 +74,9 @@ class Adjudicator:
         )
         out.has[(out.outcome == REVIEW) | (out.outcome == REFUSE)] = False
 
-    def _scalar(self, part: Part, rows: Whole, out: Decided) -> None:
+    def by_scalar(self, part: Part, out: Decided) -> None:
+        """Decides what is left over, from a part with all its columns."""
+        rows = np.flatnonzero(out.left_over)
         codes = {benefit.code: place for place, benefit in enumerate(self.terms.benefits)}
         by_policy = rows[np.argsort(part.bills.policy[rows], kind="stable")]
         for together in np.split(by_policy, np.flatnonzero(np.diff(part.bills.policy[by_policy])) + 1):
@@ -110,11 +119,12 @@ def _apart(part: Part, unusual: Whole) -> Small:
     many = np.flatnonzero(np.diff(lines.first) > _MOST_LINES)
     unusual = np.union1d(unusual, part.bills.policy[many])
     amounts = (lines.own_pay_fen, lines.over_limit_fen, lines.pre_self_pay_fen, lines.in_scope_fen)
-    if not any(len(column) and max(column.max(), -column.min()) > _MOST_LINE_FEN for column in amounts):
-        return unusual.astype(np.int32)
-    large = np.flatnonzero(np.maximum.reduce([np.abs(column) for column in amounts]) > _MOST_LINE_FEN)
-    bills = np.searchsorted(lines.first, large, side="right") - 1
-    return np.union1d(unusual, part.bills.policy[bills]).astype(np.int32)
+    for column in amounts:
+        if len(column) and max(column.max(), -column.min()) > _MOST_LINE_FEN:
+            large = np.flatnonzero(np.abs(column) > _MOST_LINE_FEN)
+            bills = np.searchsorted(lines.first, large, side="right") - 1
+            unusual = np.union1d(unusual, part.bills.policy[bills])
+    return unusual.astype(np.int32)
 
 
 def _undecided(bills: int, benefits: int) -> Decided:

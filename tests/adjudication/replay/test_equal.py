@@ -1,6 +1,5 @@
 """Over any book, the columns decide what the scalar engine decides, to the fen."""
 
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,8 @@ def by_columns(by: Terms, book: Claims) -> tuple[list[object], int]:
     part, kinds = part_from(book)
     adjudicator = Adjudicator(by, kinds)
     assert not adjudicator.unknown_features
-    _, out = adjudicator.decide(part, np.ones(len(part.policies), dtype=np.bool_))
+    _, out = adjudicator.by_columns(part, np.ones(len(part.policies), dtype=np.bool_))
+    adjudicator.by_scalar(part, out)
     found: list[object] = []
     for row in range(len(part.bills)):
         results = [
