@@ -83,13 +83,19 @@ class File:
         return Coded(codes.to_numpy(zero_copy_only=False), values)
 
     def lists(self, name: str) -> Coded[tuple[str, ...]]:
-        """A column of lists of words, most of which are empty or short."""
+        """A column of lists of words, most of which are empty or of one word."""
         column = self.array(name)
+        words = column.flatten().dictionary_encode()
         place: dict[tuple[str, ...], int] = {(): 0}
+        for word in words.dictionary.to_pylist():
+            place[word,] = len(place)
+        lengths = column.value_lengths().to_numpy()
+        begins = np.cumsum(lengths) - lengths
         codes = np.zeros(len(column), dtype=np.int32)
-        filled = np.flatnonzero(column.value_lengths().to_numpy())
-        for row, words in zip(filled, column.take(pa.array(filled)).to_pylist(), strict=True):
-            codes[row] = place.setdefault(tuple(words), len(place))
+        single = lengths == 1
+        codes[single] = words.indices.to_numpy()[begins[single]] + 1
+        for row in np.flatnonzero(lengths > 1):
+            codes[row] = place.setdefault(tuple(column[int(row)].as_py()), len(place))
         return Coded(codes, list(place))
 
     def hold(self, field: str, column: Coded[Any], known: frozenset[str], message: str) -> None:

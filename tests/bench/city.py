@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.adjudication.replay.columns import day_number
 from engine.books import schema
 from engine.terms import Terms
 
@@ -51,14 +53,11 @@ def _kinds(rng: np.random.Generator) -> pa.Table:
 def _part(folder: Path, canonical: str, settlements: int, seed: int, lines_each: int, number: int) -> None:
     rng = np.random.default_rng([seed, number + 1])
     terms = json.loads(canonical)
-    first, last = (np.datetime64(terms["period"][key]) for key in ("from", "to"))
     policies = settlements * 2 // 3
     where = folder / schema.part_name(number)
     where.mkdir()
-    days = (
-        int((first - np.datetime64("1970-01-01")).astype(int)),
-        int((last - np.datetime64("1970-01-01")).astype(int)),
-    )
+    period = terms.get("period", {"from": "2025-07-01", "to": "2026-06-30"})
+    days = day_number(date.fromisoformat(period["from"])), day_number(date.fromisoformat(period["to"]))
     _write(where / schema.POLICIES_FILE, schema.POLICIES, _policies(rng, policies, terms, days, number))
     lines = _lines(rng, settlements, lines_each, days)
     bills = _settlements(rng, settlements, policies, lines, days, number)
@@ -128,7 +127,7 @@ def _settlements(
     moment = discharged.astype(np.int64) * _MICROSECONDS_A_DAY + rng.integers(0, _MICROSECONDS_A_DAY, count)
     hospital = rng.integers(0, _HOSPITALS, count, dtype=np.int32)
     return {
-        "policy": rng.integers(0, policies, count, dtype=np.int32),
+        "policy": np.sort(rng.integers(0, policies, count, dtype=np.int32)),
         "setl_id": [f"310000S{part:04d}{number:08d}" for number in range(count)],
         "hospital_code": _words(hospital, [f"H3101{number:07d}" for number in range(_HOSPITALS)]),
         "hospital_grade": (1 + (hospital % 20 > 0) + (hospital % 3 > 0)).astype(np.int32),

@@ -71,7 +71,11 @@ def calculate(
     `base`: the settlement's own total, or NONE where the costs are those of its groups.
     """
     first, end = s.group_from[benefit], s.group_from[benefit + 1]
-    keep_occasions(plan, first, end, s)
+    for group in range(first, end):
+        limit = limit_of(s, group)
+        if limit >= 0 and plan.limit_occasions[limit]:
+            keep_occasions(plan, first, end, s)
+            break
     eligible = np.int64(max(base, 0))
     for group in range(first, end):
         eligible += s.group_sum[group]

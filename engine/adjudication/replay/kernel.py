@@ -157,7 +157,7 @@ def evaluate(
     for benefit in range(benefits):
         s.seen[benefit] = 0
     late_refund = gather(plan, bills, lines, bill, covered_to, s)
-    sort_groups(s, benefits)
+    sort_groups(s.group_key, s.group_sum, s.group_from, s.counts[0])
     if covered_to != _NEVER and (late_refund or plan.any_by_totals):
         reviews |= R_TAIL
     no_lines = lines.first[bill] == lines.first[bill + 1]

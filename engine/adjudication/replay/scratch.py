@@ -136,21 +136,21 @@ def begin_policy(s: Scratch) -> None:
 
 
 @compiled
-def sort_groups(s: Scratch, benefits: int) -> None:
+def sort_groups(keys: Whole, sums: Whole, begins: Small, count: int) -> None:
     """By benefit, limit and item; and where each benefit's begin."""
-    count = s.counts[0]
+    benefits = len(begins) - 1
     for end in range(1, count):
-        key, amount, at = s.group_key[end], s.group_sum[end], end
-        while at and s.group_key[at - 1] > key:
-            s.group_key[at], s.group_sum[at] = s.group_key[at - 1], s.group_sum[at - 1]
+        key, amount, at = keys[end], sums[end], end
+        while at and keys[at - 1] > key:
+            keys[at], sums[at] = keys[at - 1], sums[at - 1]
             at -= 1
-        s.group_key[at], s.group_sum[at] = key, amount
+        keys[at], sums[at] = key, amount
     group = 0
     for benefit in range(benefits):
-        s.group_from[benefit] = group
-        while group < count and s.group_key[group] >> (ITEM_BITS + LIMIT_BITS) == benefit:
+        begins[benefit] = group
+        while group < count and keys[group] >> (ITEM_BITS + LIMIT_BITS) == benefit:
             group += 1
-    s.group_from[benefits] = count
+    begins[benefits] = count
 
 
 @inlined
