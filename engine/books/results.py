@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.adjudication.replay.columns import Whole
-from engine.adjudication.replay.kernel import Decided
 from engine.adjudication.replay.reasons import codes_of
 from engine.adjudication.replay.whole_book import OUTCOMES
+from engine.adjudication.replay.work import Decided
 from engine.books import schema
 from engine.books.reading import ReadPart
 from engine.terms.model import Terms

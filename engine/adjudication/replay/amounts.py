@@ -2,13 +2,20 @@
 
 from typing import Final
 
-import numpy as np
-
 from engine.adjudication.replay.arithmetic import times_over
 from engine.adjudication.replay.columns import Whole
 from engine.adjudication.replay.compiled import compiled, inlined
 from engine.adjudication.replay.plan import NONE, PlanColumns
-from engine.adjudication.replay.scratch import ITEM_BITS, Scratch, limit_of, use_of
+from engine.adjudication.replay.scratch import (
+    AFTER,
+    DAYS,
+    DEDUCTIBLE,
+    ITEM_BITS,
+    Scratch,
+    limit_of,
+    sum_of,
+    use_of,
+)
 from engine.terms.model import BASIS
 
 MOST_FEN: Final = 1 << 44
@@ -56,19 +63,54 @@ def left_of_limit(plan: PlanColumns, s: Scratch, group: int, stay: int) -> int:
     limit = limit_of(s, group)
     if limit < 0 or plan.limit_paid[limit] == NONE:
         return NONE
+    if plan.limit_by_line[limit]:
+        return plan.limit_paid[limit]
     item = s.group_key[group] & ((1 << ITEM_BITS) - 1)
     used = s.use_fen[use_of(s, limit, item, stay if plan.limit_by_stay[limit] else NONE)]
     return max(plan.limit_paid[limit] - used, 0)
 
 
 @inlined
-def calculate(
-    plan: PlanColumns, benefit: int, reduced: int, year: int, stay: int, base: int, s: Scratch
-) -> tuple[int, int, int, int]:
-    """Eligible, deductible and payable fen before the caps, and what is carried; each group's share goes to
-    `share`.
+def borne_before(plan: PlanColumns, benefit: int, bill: int, stay: int, deductible: Whole, s: Scratch) -> int:
+    """Of the deductible, what was borne before: by this benefit, or by all that share it."""
+    borne = 0
+    for other in range(len(plan.by_lines)):
+        if (plan.sharing[benefit] >> other) & 1:
+            if plan.deductible_by_stay[benefit]:
+                borne += s.use_fen[sum_of(s, other, DEDUCTIBLE, stay)]
+            else:
+                borne += s.deductible[other]
+            if other != benefit:
+                borne += deductible[bill, other]
+    return borne
 
-    `base`: the settlement's own total, or NONE where the costs are those of its groups.
+
+@inlined
+def weighed(plan: PlanColumns, benefit: int, reduced: int, begin: int, after: int) -> int:
+    """What costs from `begin` on the tiers come to, in 1/10000 fen."""
+    end, sum_ = begin + after, 0
+    for tier in range(plan.tier_from[benefit], plan.tier_from[benefit + 1]):
+        last = tier + 1 == plan.tier_from[benefit + 1]
+        top = end if last else min(end, plan.tier_above[tier + 1])
+        sum_ += max(top - max(begin, plan.tier_above[tier]), 0) * plan.tier_rate[tier, reduced]
+    return sum_
+
+
+@inlined
+def begin_on_tiers(plan: PlanColumns, benefit: int, stay: int, s: Scratch) -> int:
+    if plan.tiers_by_stay[benefit]:
+        return s.use_fen[sum_of(s, benefit, AFTER, stay)]
+    return s.after[benefit]
+
+
+@inlined
+def calculate(
+    plan: PlanColumns, benefit: int, rate: int, reduced: int, left: int, stay: int, base: int, s: Scratch
+) -> tuple[int, int, int, int]:
+    """Eligible, deductible and payable fen before the caps, and what is carried.
+
+    left: of the deductible. base: the settlement's own total, or NONE where the costs are those of its
+    groups; each group's share goes to `share`.
     """
     first, end = s.group_from[benefit], s.group_from[benefit + 1]
     for group in range(first, end):
@@ -76,29 +118,44 @@ def calculate(
         if limit >= 0 and plan.limit_occasions[limit]:
             keep_occasions(plan, first, end, s)
             break
-    eligible = np.int64(max(base, 0))
+    eligible = max(base, 0)
     for group in range(first, end):
         eligible += s.group_sum[group]
         s.share[group] = 0
-    borne = min(eligible, max(year - s.deductible[benefit], 0))
+    borne = min(eligible, left)
     after = eligible - borne
     if eligible > MOST_FEN:
         s.counts[2] = 1
-        return np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        return 0, 0, 0, 0
     if after == 0:
-        return eligible, borne, np.int64(0), np.int64(0)
-    factor = after * plan.ratio[benefit, reduced, 0]
-    divisor = eligible * plan.ratio[benefit, reduced, 1]
+        return eligible, borne, 0, 0
+    factor, divisor = (
+        after * plan.ratio[benefit, rate, reduced, 0],
+        eligible * plan.ratio[benefit, rate, reduced, 1],
+    )
+    if plan.tier_from[benefit] < plan.tier_from[benefit + 1]:
+        begin = begin_on_tiers(plan, benefit, stay, s)
+        factor, divisor = weighed(plan, benefit, reduced, begin, after), eligible * BASIS
     if base != NONE:
         whole, rest = times_over(eligible, factor, divisor)
         payable, carried = rounded(plan, benefit, whole, rest, divisor, s)
-        return eligible, borne, payable, carried
-    whole, rest, floors = np.int64(0), np.int64(0), np.int64(0)
+    else:
+        payable, carried = share_out(plan, benefit, factor, divisor, stay, s)
+    return eligible, borne, payable, carried
+
+
+@inlined
+def share_out(
+    plan: PlanColumns, benefit: int, factor: int, divisor: int, stay: int, s: Scratch
+) -> tuple[int, int]:
+    """Payable fen and what is carried: each group's part within its limit, their sum rounded once."""
+    first, end = s.group_from[benefit], s.group_from[benefit + 1]
+    whole, rest, floors = 0, 0, 0
     for group in range(first, end):
         fen, part = times_over(s.group_sum[group], factor, divisor)
         left = left_of_limit(plan, s, group, stay)
         if left != NONE and (fen > left or (fen == left and part > 0)):
-            fen, part = left, np.int64(0)
+            fen, part = left, 0
         s.part_share[group], s.part_rest[group] = fen, part
         floors += fen
         whole += fen
@@ -110,18 +167,48 @@ def calculate(
     hand_out(s.part_share, s.part_rest, first, end, payable - floors)
     for group in range(first, end):
         s.share[group] = s.part_share[group]
-    return eligible, borne, payable, carried
+    return payable, carried
 
 
 @inlined
 def rounded(
     plan: PlanColumns, benefit: int, whole: int, rest: int, divisor: int, s: Scratch
 ) -> tuple[int, int]:
-    """whole + rest / divisor fen, with what is carried, half-up; and in 1/10000 fen what this one carries on."""
+    """whole + rest / divisor fen with what is carried, half-up; and what this one carries on (1/10000 fen)."""
     exact = whole * BASIS + times_over(rest, BASIS, divisor)[0]
     before = s.carried[benefit] if plan.carries else 0
     payable = max((exact + before + BASIS // 2) // BASIS, 0)
     return payable, exact - payable * BASIS if plan.carries else 0
+
+
+@inlined
+def calculate_fixed(
+    plan: PlanColumns, benefit: int, rate: int, reduced: int, nights: int, stay: int, s: Scratch
+) -> tuple[int, int, int]:
+    """Eligible and payable fen, and the days (or the stay) that are paid for."""
+    of_stay = max(nights - plan.fixed_after[benefit], 0) if plan.fixed_by_day[benefit] else 1
+    most = plan.fixed_max_stay[benefit]
+    counted = (min(of_stay, most) if most > 0 else of_stay) - s.use_fen[sum_of(s, benefit, DAYS, stay)]
+    if plan.fixed_max_year[benefit] != NONE:
+        counted = min(counted, plan.fixed_max_year[benefit] - s.use_fen[sum_of(s, benefit, DAYS, NONE)])
+    eligible = max(counted, 0) * plan.fixed_amount[benefit]
+    if eligible > MOST_FEN:
+        s.counts[2] = 1
+        return 0, 0, 0
+    if plan.tier_from[benefit] < plan.tier_from[benefit + 1]:
+        weight = weighed(plan, benefit, reduced, begin_on_tiers(plan, benefit, stay, s), eligible)
+        divisor = BASIS
+    else:
+        weight = eligible * plan.ratio[benefit, rate, reduced, 0]
+        divisor = plan.ratio[benefit, rate, reduced, 1]
+    payable = (2 * weight + divisor) // (2 * divisor)
+    return eligible, payable, max(counted, 0) if payable else 0
+
+
+@inlined
+def is_shared_out(plan: PlanColumns, limit: int) -> bool:
+    """Whether what is paid under the limit is remembered in fen."""
+    return limit >= 0 and not plan.limit_occasions[limit] and not plan.limit_by_line[limit]
 
 
 @compiled
@@ -132,11 +219,11 @@ def reduce_shares(plan: PlanColumns, benefit: int, before: int, now: int, s: Scr
     """
     first, end = s.group_from[benefit], s.group_from[benefit + 1]
     limits = plan.limit_from[benefit + 1] - plan.limit_from[benefit]
-    parts, floors, free = 1, np.int64(0), np.int64(before)
+    parts, floors, free = 1, 0, before
     for rank in range(limits):
         for group in range(first, end):
             limit = limit_of(s, group)
-            if limit >= 0 and plan.limit_rank[limit] == rank and not plan.limit_occasions[limit]:
+            if is_shared_out(plan, limit) and plan.limit_rank[limit] == rank:
                 free -= s.share[group]
                 s.part_share[parts], s.part_rest[parts] = times_over(s.share[group], now, before)
                 floors += s.part_share[parts]
@@ -147,6 +234,6 @@ def reduce_shares(plan: PlanColumns, benefit: int, before: int, now: int, s: Scr
     for rank in range(limits):
         for group in range(first, end):
             limit = limit_of(s, group)
-            if limit >= 0 and plan.limit_rank[limit] == rank and not plan.limit_occasions[limit]:
+            if is_shared_out(plan, limit) and plan.limit_rank[limit] == rank:
                 s.share[group] = s.part_share[parts]
                 parts += 1

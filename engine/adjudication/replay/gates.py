@@ -22,6 +22,7 @@ from engine.terms.model import Benefit, Terms
 
 DEATH_CODE = "5"
 NOT_CONCERNED, CONCERNED, UNCLEAR = 0, 1, 2
+REDUCED, CLASS_UNKNOWN, DIAGNOSIS_UNKNOWN = 1, 2, 3
 
 
 class PolicyTerms(NamedTuple):
@@ -32,8 +33,6 @@ class PolicyTerms(NamedTuple):
     effective: Small
     expires: Small
     renewed: Flags
-    reduced: Small
-    """1: the ratio of pre-existing conditions applies."""
     deductible: Whole
     """P x B: fen of the year."""
 
@@ -45,6 +44,10 @@ class BillTerms(NamedTuple):
     """N x B."""
     gates: NDArray[np.uint16]
     """N x B: bits of the gates that do not answer yes."""
+    rate: NDArray[np.int8]
+    """N x B: which of the benefit's rates applies."""
+    reduced: NDArray[np.int8]
+    """N: whether a pre-existing condition reduces it, or what keeps that from being known."""
     indicated: Flags
     """S x D: whether the set of diagnoses has that diagnosis."""
     diagnosis: Small
@@ -78,9 +81,6 @@ def policies_under(terms: Terms, policies: PolicyColumns) -> PolicyTerms:
         effective=policies.effective,
         expires=policies.expires,
         renewed=policies.renewed,
-        reduced=policies.pre_existing.matching([bool(v) for v in policies.pre_existing.values]).astype(
-            np.int32
-        ),
         deductible=np.column_stack([_deductible(benefit, policies) for benefit in terms.benefits]),
     )
 
@@ -103,6 +103,8 @@ def bills_under(plan: Plan, part: Part) -> BillTerms:
     return BillTerms(
         concern=np.column_stack([_concern(benefit, bills) for benefit in benefits]),
         gates=np.column_stack([_gates(benefit, part) for benefit in benefits]),
+        rate=np.column_stack([_rate(benefit, part) for benefit in benefits]),
+        reduced=_reduced(plan.terms, part),
         indicated=np.array(indicated, dtype=np.bool_).reshape(len(plan.indications), len(diagnoses)),
         diagnosis=bills.main_diagnosis.codes,
         death=bills.discharge_way.matching([way == DEATH_CODE for way in bills.discharge_way.values]) != 0,
@@ -141,7 +143,50 @@ def _base_of_totals(benefit: Benefit, bills: BillColumns) -> Whole:
         "in_scope": bills.in_scope_fen,
         "self_pay": np.maximum(paid, 0),
     }
-    return np.sum([columns[name] for name in columns_of(benefit.base)], axis=0, dtype=np.int64)
+    counted = [columns[name] for name in columns_of(benefit.base)]
+    return np.sum(counted, axis=0, dtype=np.int64) if counted else np.zeros(len(bills), dtype=np.int64)
+
+
+def _rate(benefit: Benefit, part: Part) -> NDArray[np.int8]:
+    """The first row of the ratio matrix that fits, or the one behind the last."""
+    bills, rows = part.bills, benefit.ratio.rows
+    found = np.full(len(bills), len(rows), dtype=np.int8)
+    for place, row in reversed(list(enumerate(rows))):
+        fits = part.policies.continuous_years[bills.policy] >= row.continuous_years_min
+        if row.hospital_grades:
+            fits &= np.isin(bills.hospital_grade, list(row.hospital_grades))
+        for column, prefixes in (
+            (bills.hospital_code, row.hospitals),
+            (bills.insured_area, row.insured_areas),
+        ):
+            if prefixes:
+                fits &= column.matching([_begins(value, prefixes) for value in column.values]) != 0
+        found[fits] = place
+    return found
+
+
+def _reduced(terms: Terms, part: Part) -> NDArray[np.int8]:
+    """Of each settlement; what a benefit makes of it is a matter of its rates."""
+    bills, classes = part.bills, part.policies.pre_existing
+    has = classes.matching([bool(one) for one in classes.values])[bills.policy]
+    if terms.reduced_by == "person":
+        return has
+    known = {condition.code: condition.diagnoses for condition in terms.conditions}
+    reduced = np.zeros(len(bills), dtype=np.int8)
+    main = bills.main_diagnosis
+    for code, names in enumerate(classes.values):
+        mine = (classes.codes[bills.policy] == code) & (has != 0)
+        if not set(names) <= set(known):
+            reduced[mine] = CLASS_UNKNOWN
+            continue
+        prefixes = tuple(prefix for name in names for prefix in known[name])
+        because = main.matching([_begins(one, prefixes) for one in main.values])
+        if terms.reduced_by == "stay":
+            others = bills.other_diagnoses
+            because |= others.matching([any(_begins(o, prefixes) for o in one) for one in others.values])
+        unknown = main.matching([one is None for one in main.values]) != 0
+        reduced[mine] = np.where(unknown, DIAGNOSIS_UNKNOWN, because)[mine]
+    return reduced
 
 
 def _gates(benefit: Benefit, part: Part) -> NDArray[np.uint16]:

@@ -6,20 +6,22 @@ Everything that needs a text is decided here once for each kind of line, so that
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.adjudication.history import ALL_ITEMS
 from engine.adjudication.replay.columns import Flags, Kind, Small, Whole, day_number
-from engine.terms.model import BASIS, Benefit, Limit, Terms
+from engine.terms.model import BASIS, Benefit, Limit, Rate, Terms
 
 NEVER_BEFORE = int(np.iinfo(np.int32).min)
 NONE = -1
 """Where a cap, a tail or a limit is not stated."""
 TAKEN, NOT_LISTED, BY_DIAGNOSIS = 1, 2, 3
 """What a list says of a kind: it counts; nobody can tell; it counts for some main diagnoses."""
+ADMISSION, DISCHARGE, EACH_DAY = 1, 2, 3
+"""To which policy year a stay belongs; 0 is not stated."""
 COLUMN_BITS = {"own_pay": 1, "over_limit": 2, "pre_self_pay": 4, "in_scope": 8}
 
 
@@ -33,8 +35,23 @@ class PlanColumns(NamedTuple):
     """What rounding gave or took is carried through the year."""
     holds_from: int
     """Day from which stays begin that the wording holds for."""
+    public: Flags
+    """B: whether it is known what is paid."""
     ratio: Whole
-    """B x 2 x 2: numerator and denominator of the standard and of the reduced ratio, in lowest terms."""
+    """B x rates x 2 x 2: numerator and denominator of the standard and of the reduced ratio, in lowest terms;
+    a benefit's rows in their order, then the rate where none fits."""
+    differs: Flags
+    """B: whether a pre-existing condition changes anything."""
+    tier_from: Small
+    """B + 1: tiers tier_from[b] to tier_from[b + 1] are of benefit b."""
+    tier_above: Whole
+    tier_rate: Whole
+    """Tiers x 2, basis points."""
+    tiers_by_stay: Flags
+    deductible_by_stay: Flags
+    sharing: Whole
+    """B: bits of the benefits that bear one deductible together, its own among them."""
+    stay_cap: Whole
     cap: Whole
     """B fen, or NONE."""
     limit_from: Small
@@ -44,6 +61,7 @@ class PlanColumns(NamedTuple):
     limit_occasions: Whole
     """L, 0 where occasions are not counted."""
     limit_by_stay: Flags
+    limit_by_line: Flags
     limit_rank: Small
     """L: place of its id among those of its benefit."""
     wanted: int
@@ -60,9 +78,22 @@ class PlanColumns(NamedTuple):
     """K x B: the limit under which such a line falls, or NONE."""
     item: Small
     """K x B: place of the item's code among all items' in order, where the limit counts items apart."""
+    fixed_amount: Whole
+    """B fen, or NONE; then the same for a day's amount, days left out, and the most of a stay and a year."""
+    fixed_by_day: Flags
+    fixed_after: Whole
+    fixed_max_stay: Whole
+    fixed_max_year: Whole
+    shared_cap: Whole
+    """C: caps that benefits share, with the bits of those benefits."""
+    shared_members: Whole
+    shared_by_stay: Flags
+    by_stay: bool
+    """Whether anything but a limit counts by stay."""
+    indemnities: int
+    """Bits of the benefits that are bound by the cost left."""
     aggregate_cap: int
     belongs_to: int
-    """0 not stated, 1 admission, 2 discharge."""
     tail_days: int
     tail_unlimited_if_renewed: bool
 
@@ -89,32 +120,110 @@ def compile_plan(terms: Terms, kinds: Sequence[Kind]) -> Plan:
     tail = terms.tail
     columns = PlanColumns(
         by_lines=np.array([benefit.lines is not None for benefit in benefits], dtype=np.bool_),
-        any_by_totals=any(benefit.lines is None for benefit in benefits),
+        any_by_totals=any(benefit.lines is None and benefit.fixed is None for benefit in benefits),
         carries=terms.rounding == "half_up_fen_year",
         holds_from=NEVER_BEFORE if terms.version is None else day_number(terms.version.holds_from),
-        ratio=np.array([_ratios(benefit) for benefit in benefits], dtype=np.int64),
+        **_rates(benefits),
+        **_borne(benefits),
+        stay_cap=_optional([benefit.stay_cap_fen for benefit in benefits]),
         cap=_optional([benefit.cap_fen for benefit in benefits]),
         limit_from=first,
         limit_paid=_optional([limit.paid_max_fen for limit in limits]),
         limit_occasions=np.array([limit.occasions_max or 0 for limit in limits], dtype=np.int64),
         limit_by_stay=np.array([limit.within == "stay" for limit in limits], dtype=np.bool_),
+        limit_by_line=np.array([limit.within == "line" for limit in limits], dtype=np.bool_),
         limit_rank=np.array(ranks, dtype=np.int32),
         wanted=int(np.bitwise_or.reduce(kind_columns["base"], axis=None, initial=0)),
         **kind_columns,
+        **_fixed(benefits),
+        **_shared(terms),
         aggregate_cap=NONE if terms.aggregate_cap_fen is None else terms.aggregate_cap_fen,
-        belongs_to=("", "admission", "discharge").index(terms.stay_belongs_to or ""),
+        belongs_to=("", "admission", "discharge", "each_day").index(terms.stay_belongs_to or ""),
         tail_days=NONE if tail is None else tail.days,
         tail_unlimited_if_renewed=tail is not None and tail.unlimited_if_renewed,
     )
     return Plan(terms, columns, indications)
 
 
-def _ratios(benefit: Benefit) -> list[tuple[int, int]]:
+def _rates(benefits: Sequence[Benefit]) -> dict[str, Any]:
     """In lowest terms, so that products stay within one machine word for longer."""
+    rates = [[*(row.rate for row in one.ratio.rows), one.ratio.rate] for one in benefits]
+    most = max(map(len, rates))
+    filled = [[*of_benefit, *[of_benefit[-1]] * (most - len(of_benefit))] for of_benefit in rates]
+    tiers = [tier for benefit in benefits for tier in benefit.ratio.tiers]
+    every = [
+        [*of_benefit, *(tier.rate for tier in one.ratio.tiers)]
+        for of_benefit, one in zip(rates, benefits, strict=True)
+    ]
+    return {
+        "public": np.array([one.ratio.public for one in benefits], dtype=np.bool_),
+        "ratio": np.array([[_lowest(rate) for rate in of_benefit] for of_benefit in filled], dtype=np.int64),
+        "differs": np.array(
+            [any(rate.standard_bp != rate.pre_existing_bp for rate in of_benefit) for of_benefit in every],
+            dtype=np.bool_,
+        ),
+        "tier_from": np.cumsum([0, *(len(one.ratio.tiers) for one in benefits)]).astype(np.int32),
+        "tier_above": np.array([tier.above_fen for tier in tiers], dtype=np.int64),
+        "tier_rate": np.array(
+            [(tier.rate.standard_bp, tier.rate.pre_existing_bp) for tier in tiers], dtype=np.int64
+        ).reshape(-1, 2),
+        "tiers_by_stay": np.array([one.ratio.tiers_within == "stay" for one in benefits], dtype=np.bool_),
+    }
+
+
+def _lowest(rate: Rate) -> list[tuple[int, int]]:
     return [
         (points // gcd(points, BASIS), BASIS // gcd(points, BASIS))
-        for points in (benefit.ratio.rate.standard_bp, benefit.ratio.rate.pre_existing_bp)
+        for points in (rate.standard_bp, rate.pre_existing_bp)
     ]
+
+
+def _borne(benefits: Sequence[Benefit]) -> dict[str, Any]:
+    """Which benefits bear a deductible together, and whether by stay."""
+
+    def sharing(place: int) -> int:
+        mine = benefits[place].deductible
+        if mine is None or not mine.shared_id:
+            return 1 << place
+        others = enumerate(one.deductible for one in benefits)
+        return sum(1 << other for other, one in others if one is not None and one.shared_id == mine.shared_id)
+
+    by_stay = [one.deductible is not None and one.deductible.within == "stay" for one in benefits]
+    return {
+        "sharing": np.array([sharing(place) for place in range(len(benefits))], dtype=np.int64),
+        "deductible_by_stay": np.array(by_stay, dtype=np.bool_),
+    }
+
+
+def _fixed(benefits: Sequence[Benefit]) -> dict[str, Any]:
+    every = [benefit.fixed for benefit in benefits]
+    bound = [one is None for one in every]
+    return {
+        "fixed_amount": _optional([None if one is None else one.amount_fen for one in every]),
+        "fixed_by_day": np.array([one is not None and one.per == "day" for one in every], dtype=np.bool_),
+        "fixed_after": np.array([0 if one is None else one.days_after for one in every], dtype=np.int64),
+        "fixed_max_stay": _optional([None if one is None else one.days_max_stay for one in every]),
+        "fixed_max_year": _optional([None if one is None else one.days_max_year for one in every]),
+        "indemnities": sum(1 << place for place, one in enumerate(bound) if one),
+    }
+
+
+def _shared(terms: Terms) -> dict[str, Any]:
+    codes = {benefit.code: place for place, benefit in enumerate(terms.benefits)}
+    deductibles = [one.deductible for one in terms.benefits if one.deductible is not None]
+    by_stay = (
+        any(cap.within == "stay" for cap in terms.caps)
+        or any(one.within == "stay" for one in deductibles)
+        or any(one.stay_cap_fen is not None or one.ratio.tiers for one in terms.benefits)
+    )
+    return {
+        "shared_cap": np.array([cap.paid_max_fen for cap in terms.caps], dtype=np.int64),
+        "shared_members": np.array(
+            [sum(1 << codes[c] for c in cap.benefits) for cap in terms.caps], dtype=np.int64
+        ),
+        "shared_by_stay": np.array([cap.within == "stay" for cap in terms.caps], dtype=np.bool_),
+        "by_stay": by_stay,
+    }
 
 
 def _optional(amounts: Sequence[int | None]) -> Whole:
@@ -123,7 +232,7 @@ def _optional(amounts: Sequence[int | None]) -> Whole:
 
 def _kinds(
     benefits: Sequence[Benefit], first: Small, kinds: Sequence[Kind]
-) -> tuple[dict[str, NDArray[np.generic]], tuple[tuple[str, ...], ...]]:
+) -> tuple[dict[str, Any], tuple[tuple[str, ...], ...]]:
     shape = len(kinds), len(benefits)
     base = np.zeros(shape, dtype=np.int8)
     listed, indication = np.zeros(shape, dtype=np.int8), np.zeros(shape, dtype=np.int16)

@@ -13,6 +13,10 @@ MOST_GROUPS: Final = 1 << 11
 MOST_USES: Final = 1 << 15
 """Items of limits that one policy may use up here."""
 ITEM_BITS, LIMIT_BITS = 40, 10
+DEDUCTIBLE, PAID, AFTER, DAYS = 0, 1, 2, 3
+"""What is summed up of a benefit besides its limits, by stay or by year."""
+_SUMS_FROM = 1 << 9
+"""Limits stay below it; above it, four numbers a benefit stand for its sums."""
 _GROUP_SLOTS, _USE_SLOTS = 2 * MOST_GROUPS, 2 * MOST_USES
 _SPREAD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 
@@ -37,6 +41,10 @@ class Scratch(NamedTuple):
     paid: Whole
     carried: Whole
     """B: what rounding kept back, in 1/10000 fen."""
+    after: Whole
+    """B: costs beyond the deductible, where the ratio has tiers."""
+    days: Whole
+    """B: of this settlement, those that a fixed amount is paid for."""
     occasions: Whole
     """L: paid for this year."""
     use_key: Whole
@@ -66,6 +74,8 @@ def scratch(benefits: int, limits: int) -> Scratch:
         deductible=whole(benefits),
         paid=whole(benefits),
         carried=whole(benefits),
+        after=whole(benefits),
+        days=whole(benefits),
         occasions=whole(limits),
         use_key=whole(MOST_USES),
         use_stay=whole(MOST_USES),
@@ -130,9 +140,15 @@ def begin_policy(s: Scratch) -> None:
         s.use_slot[s.use_place[use]] = NONE
     s.counts[1], s.counts[2] = 0, 0
     for benefit in range(len(s.paid)):
-        s.deductible[benefit], s.paid[benefit], s.carried[benefit] = 0, 0, 0
+        s.deductible[benefit], s.paid[benefit], s.carried[benefit], s.after[benefit] = 0, 0, 0, 0
     for limit in range(len(s.occasions)):
         s.occasions[limit] = 0
+
+
+@inlined
+def sum_of(s: Scratch, benefit: int, what: int, stay: int) -> int:
+    """Place in `use_fen` of a sum of the benefit, in one stay or (NONE) in the year."""
+    return use_of(s, _SUMS_FROM + 4 * benefit + what, 0, stay)
 
 
 @compiled

@@ -9,12 +9,13 @@ from engine.adjudication.decision import Outcome
 from engine.adjudication.replay.columns import Flags, Kind, Part, Small, Whole
 from engine.adjudication.replay.features import unknown_features
 from engine.adjudication.replay.gates import bills_under, policies_under
-from engine.adjudication.replay.kernel import REFUSE, REVIEW, Decided, run
+from engine.adjudication.replay.kernel import REFUSE, REVIEW, run
 from engine.adjudication.replay.order import in_order
 from engine.adjudication.replay.plan import COLUMN_BITS, Plan, compile_plan
 from engine.adjudication.replay.reasons import BIT
 from engine.adjudication.replay.scalar import coverage_at, decide_in_order, settlements_at
 from engine.adjudication.replay.scratch import scratch
+from engine.adjudication.replay.work import Decided, Work
 from engine.terms.model import Terms
 
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -43,7 +44,11 @@ class Adjudicator:
         if self._plan is None:
             return frozenset()
         wanted = {f"{name}_fen" for name, bit in COLUMN_BITS.items() if self._plan.columns.wanted & bit}
-        return frozenset(wanted | ({"amount_fen"} if self.terms.tail else set()))
+        return frozenset(wanted | ({"amount_fen"} if self._leaves_days_out else set()))
+
+    @property
+    def _leaves_days_out(self) -> bool:
+        return self.terms.tail is not None or self.terms.stay_belongs_to == "each_day"
 
     def by_columns(self, part: Part, policies: Flags) -> tuple[Whole, Decided]:
         """Rows of the settlements under those policies, and decisions in rows of the part.
@@ -65,13 +70,15 @@ class Adjudicator:
         out.left_over[order.rows[apart]] = True
         columns = plan.columns
         first = np.flatnonzero(np.diff(policy[~apart], prepend=-1, append=-1))
-        run(
-            *map(_sealed, (columns, policies_under(self.terms, part.policies), bills_under(plan, part))),
+        work = Work(
+            _sealed(columns),
+            _sealed(policies_under(self.terms, part.policies)),
+            _sealed(bills_under(plan, part)),
             _sealed(part.lines),
-            *_sealed((order.rows[~apart], first, part.bills.policy)),
             out,
             scratch(len(columns.by_lines), len(columns.limit_paid)),
         )
+        run(work, *_sealed((order.rows[~apart], first, part.bills.policy)))
         out.has[(out.outcome == REVIEW) | (out.outcome == REFUSE)] = False
 
     def by_scalar(self, part: Part, out: Decided) -> None:

@@ -11,6 +11,7 @@ from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.terms import Terms
 from tests.adjudication.builder import terms
 from tests.adjudication.replay.lives import SEEDS, Life
+from tests.adjudication.replay.wordings import Wordings
 from tests.books.making import Claims, part_from
 
 
@@ -50,7 +51,7 @@ CASES = settings(max_examples=300)
 @given(SEED, TROUBLE)
 def test_random_terms_over_random_books(seed: int, trouble: float) -> None:
     life = Life(seed, trouble)
-    by = life.terms()
+    by = Wordings(life).terms()
     book = life.book(by)
     found, _ = by_columns(by, book)
     assert found == by_scalar(by, book)
