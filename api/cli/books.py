@@ -171,7 +171,7 @@ def _parts(book: Path, doing: str) -> Iterator[Callable[[str, Any], object]]:
 
     with _progress() as progress:
         task = progress.add_task(doing, total=len(Book(book).parts))
-        yield lambda part, _: progress.advance(task)
+        yield lambda *_: progress.advance(task)
 
 
 def _print_summary(told: dict[str, Any], console: Console) -> None:

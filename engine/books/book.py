@@ -46,14 +46,15 @@ class Book:
         folder = self.folder / name
         unread = [column for column in schema.LINE_AMOUNTS if column not in amounts]
         lines = pa.schema([one for one in schema.LINES if one.name not in unread])
-        wanted = {
-            schema.POLICIES_FILE: schema.POLICIES,
-            schema.SETTLEMENTS_FILE: schema.SETTLEMENTS,
-            schema.LINES_FILE: lines,
-        }
-        return part_of(
-            *(File(folder / file, _read(folder / file, one)) for file, one in wanted.items()), kinds
+
+        def file(name: str, wanted: pa.Schema) -> File:
+            return File(folder / name, _read(folder / name, wanted))
+
+        policies, bills = (
+            file(schema.POLICIES_FILE, schema.POLICIES),
+            file(schema.SETTLEMENTS_FILE, schema.SETTLEMENTS),
         )
+        return part_of(policies, bills, file(schema.LINES_FILE, lines), kinds)
 
 
 def _read(path: Path, wanted: pa.Schema) -> pa.Table:

@@ -171,18 +171,22 @@ def _bills(file: File, policies: int) -> BillColumns:
     file.refuse("hospital_grade", "book.grade", "is none of 0 to 3", (grade < 0) | (grade > 3))
     file.not_empty("setl_id")
     file.not_empty("hospital_code")
-    words = ("insured_area", "visit_type", "ward_type", "discharge_way", "main_diagnosis")
+    amounts = {name: file.fen(name) for name in schema.AMOUNTS}
     return BillColumns(
         policy=file.row("policy", policies),
         setl_id=file.words("setl_id"),
         hospital_code=file.words("hospital_code"),
         hospital_grade=grade,
+        insured_area=file.words("insured_area"),
+        visit_type=file.words("visit_type"),
+        ward_type=file.words("ward_type"),
         admitted_on=admitted,
         discharged_on=discharged,
         settled_at=cast(Whole, file.array("settled_at").view(pa.int64()).to_numpy()),
-        **{name: file.words(name) for name in words},
+        discharge_way=file.words("discharge_way"),
+        main_diagnosis=file.words("main_diagnosis"),
         other_diagnoses=file.lists("other_diagnoses"),
-        **{name: file.fen(name) for name in schema.AMOUNTS},
+        **amounts,
     )
 
 

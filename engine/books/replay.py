@@ -45,7 +45,7 @@ def replay(
     if ray is None:
         decided = in_processes(decide_part, job, parts, workers)
     else:
-        from engine.books.on_ray import on_ray
+        from engine.books.on_ray import on_ray  # noqa: PLC0415 - Ray is an extra
 
         decided = on_ray(decide_part, job, parts, ray)
     for part, summary in decided:

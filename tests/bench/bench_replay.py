@@ -7,7 +7,6 @@ Python engine decides the same settlements in the same run, one core of it times
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from engine.adjudication.replay.scalar import coverage_at, decide_in_order, settlements_at

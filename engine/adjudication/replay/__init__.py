@@ -1,1 +1,1 @@
-"""Many settlements at once, over columns: the same decisions as engine.adjudication.adjudicate, to the fen."""
+"""Many settlements at once, over columns: the decisions of engine.adjudication.adjudicate, to the fen."""

@@ -174,7 +174,7 @@ def share_out(
 def rounded(
     plan: PlanColumns, benefit: int, whole: int, rest: int, divisor: int, s: Scratch
 ) -> tuple[int, int]:
-    """whole + rest / divisor fen with what is carried, half-up; and what this one carries on (1/10000 fen)."""
+    """whole + rest / divisor fen and what was carried, half-up; and what is carried on (1/10000 fen)."""
     exact = whole * BASIS + times_over(rest, BASIS, divisor)[0]
     before = s.carried[benefit] if plan.carries else 0
     payable = max((exact + before + BASIS // 2) // BASIS, 0)

@@ -17,7 +17,7 @@ def times_over(amount: int, factor: int, divisor: int) -> tuple[int, int]:
     low = (middle << _HALF) | (low & _LOW)
     high = (a >> _HALF) * (b >> _HALF) + (first >> _HALF) + (second >> _HALF) + (middle >> _HALF)
     if high == np.uint64(0):
-        return np.int64(low // d), np.int64(low % d)
+        return np.int64(low // d), np.int64(low % d)  # type: ignore[return-value] # a machine word
     quotient, rest = np.uint64(0), high % d
     for place in range(64):
         rest = (rest << _ONE) | ((low >> (_TOP - np.uint64(place))) & _ONE)
@@ -25,4 +25,4 @@ def times_over(amount: int, factor: int, divisor: int) -> tuple[int, int]:
         if rest >= d:
             rest -= d
             quotient |= _ONE
-    return np.int64(quotient), np.int64(rest)
+    return np.int64(quotient), np.int64(rest)  # type: ignore[return-value]

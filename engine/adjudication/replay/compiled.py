@@ -8,7 +8,7 @@ named by a digest of all sources of this package.
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -16,8 +16,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _HERE = Path(__file__).parent
 _SOURCES = sha256(b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))).hexdigest()[:16]
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(_HERE / "__pycache__" / _SOURCES)
+_CONFIG: Any = numba.config
+_JIT: Any = numba.njit
+if not _CONFIG.CACHE_DIR:
+    _CONFIG.CACHE_DIR = str(_HERE.joinpath("__pycache__", _SOURCES))
 
 
 def compiled(function: F) -> F:
@@ -25,9 +27,9 @@ def compiled(function: F) -> F:
 
     Without reference counts (`_nrt`), which cost more than all the rules: no array is made inside.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+    return cast(F, _JIT(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
 
 
 def inlined(function: F) -> F:
     """A part of a compiled function: to hand over all columns by a call costs twice the work."""
-    return cast(F, numba.njit(inline="always", error_model="numpy", _nrt=False)(function))
+    return cast(F, _JIT(inline="always", error_model="numpy", _nrt=False)(function))

@@ -40,8 +40,8 @@ MIRRORED_ENGINE: Final = "adjudication/2"
 """The version of the scalar engine that the kernel was proven equal to."""
 
 FIELDS: Final[Mapping[type, str]] = {
-    Terms: "product edition name clause version period order_by stay_belongs_to tail conditions reduced_by caps"
-    " aggregate_cap_fen co_insurers rounding benefits canonical digest_hex uncertain",
+    Terms: "product edition name clause version period order_by stay_belongs_to tail conditions reduced_by"
+    " caps aggregate_cap_fen co_insurers rounding benefits canonical digest_hex uncertain",
     Version: "number holds_from known_from",
     Period: "first_day last_day",
     Tail: "days unlimited_if_renewed",

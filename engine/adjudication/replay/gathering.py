@@ -13,7 +13,7 @@ _DAY_ZERO = 1 << 32
 
 @inlined
 def gather(w: Work, bill: int, covered_from: int, covered_to: int) -> bool:
-    """Each line in time to the first benefit that takes it, its cost to its group. True: a refund left out."""
+    """Each line in time to the first benefit that takes it, its cost to its group. True: a late refund."""
     plan, bills, lines, s = w.plan, w.bills, w.lines, w.s
     own, over, pre, in_scope = (
         lines.own_pay_fen,

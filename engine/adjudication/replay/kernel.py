@@ -55,7 +55,7 @@ R_RATIO = BIT["benefit.ratio_not_public"]
 
 @inlined
 def place(w: Work, policy: int, bill: int) -> tuple[int, int, int]:
-    """Bits of why the stay is not plainly of the policy year; the first and the last day whose costs count."""
+    """Bits of why the stay is not plainly of the policy year; first and last day whose costs count."""
     plan = w.plan
     effective, expires = w.policies.effective[policy], w.policies.expires[policy]
     admitted, discharged = w.bills.admitted_on[bill], w.bills.discharged_on[bill]
@@ -309,7 +309,7 @@ def use_limits(plan: PlanColumns, benefit: int, stay: int, s: Scratch) -> None:
 
 @compiled
 def run(w: Work, order: Whole, first: Whole, policy_of: Small) -> None:
-    """Settlements order[first[i]] to order[first[i + 1]] are those of one policy, in the order of the terms."""
+    """Settlements order[first[i]] to order[first[i + 1]] are one policy's, in the order of the terms."""
     bills, out, s = w.bills, w.out, w.s
     for one in range(len(first) - 1):
         begin_policy(s)

@@ -1,4 +1,4 @@
-"""The scalar engine over a policy's settlements in order: what the columns are held to, and what they cannot say."""
+"""The scalar engine over a policy's settlements in order: what the columns are held to."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal

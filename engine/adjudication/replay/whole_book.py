@@ -1,6 +1,6 @@
 """One product's terms over parts of a book: by columns where they can say it, else by the scalar engine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -116,8 +116,8 @@ def _sealed(columns: T) -> T:
         sealed.flags.writeable = False
         return sealed
 
-    values = map(seal, columns)
-    return cast(T, type(columns)(*values) if hasattr(columns, "_fields") else tuple(values))
+    make: Callable[..., object] = getattr(columns, "_make", tuple)
+    return cast(T, make([seal(column) for column in columns]))
 
 
 def _apart(part: Part, unusual: Whole) -> Small:

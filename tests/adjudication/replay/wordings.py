@@ -54,7 +54,7 @@ class Wordings:
         keys.insert(self.random.randint(0, len(keys)), "setl_id")
         return replace(
             terms("huhuibao-2021"),
-            order_by=self.any(tuple(keys), tuple(keys), tuple(keys), ("admitted_on",)),
+            order_by=self.some(tuple(keys), ("admitted_on",)),
             stay_belongs_to=self.any(None, "admission", "discharge", "each_day"),
             tail=self.any(None, Tail(0, True), Tail(30, False), Tail(30, True)),
             version=self.some(None, Version(1, date(2021, 9, 10), date(2022, 1, 1))),
