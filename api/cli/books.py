@@ -135,14 +135,14 @@ def make_book(
 @contextmanager
 def _telling() -> Iterator[None]:
     """Input that cannot be used is one line a problem, and exit 2."""
-    from engine.books.errors import BookInvalid
+    from engine.errors import AutoclaimError
     from engine.terms import TermsInvalid
 
     try:
         yield
     except TermsInvalid as error:
         _cannot(*map(str, error.problems))
-    except BookInvalid as error:
+    except AutoclaimError as error:
         _cannot(f"{error.message} [{error.code}]")
     except (OSError, ValueError) as error:
         _cannot(str(error))

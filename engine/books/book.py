@@ -1,7 +1,7 @@
 """A book on disk: its parts, one at a time, each read whole and checked."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.adjudication.replay.columns import Kind
+from engine.adjudication.replay.whole_book import Adjudicator
 from engine.books import schema
-from engine.books.errors import BookInvalid
+from engine.books.errors import BookInvalid, NotInABook
 from engine.books.reading import File, ReadPart, part_of
 from engine.settlement.dictionaries import dictionary
+from engine.terms.model import Terms
 
 
 class Book:
@@ -55,6 +57,13 @@ class Book:
             file(schema.SETTLEMENTS_FILE, schema.SETTLEMENTS),
         )
         return part_of(policies, bills, file(schema.LINES_FILE, lines), kinds)
+
+
+def adjudicator_of(terms: Terms, kinds: Sequence[Kind]) -> Adjudicator:
+    """For terms that a book can be decided by. Raises NotInABook."""
+    if any(benefit.deductible and benefit.deductible.family for benefit in terms.benefits):
+        raise NotInABook(terms.full_name)
+    return Adjudicator(terms, kinds)
 
 
 def _read(path: Path, wanted: pa.Schema) -> pa.Table:

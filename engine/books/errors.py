@@ -5,6 +5,18 @@ from pathlib import Path
 from engine.errors import AutoclaimError
 
 
+class NotInABook(AutoclaimError):
+    """The terms ask for what no book says."""
+
+    def __init__(self, terms: str) -> None:
+        message = f"{terms}: a deductible is borne by the family, and a book does not say who is of one"
+        super().__init__(message, code="book.family_unknown")
+        self._terms = terms
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return NotInABook, (self._terms,)
+
+
 class BookInvalid(AutoclaimError):
     """A file of a book that cannot be used. `row` counts from 0; None where it is not about one row."""
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from engine.adjudication.decision import ENGINE_VERSION
 from engine.adjudication.replay.gates import policies_of
-from engine.adjudication.replay.whole_book import Adjudicator
 from engine.books import schema
-from engine.books.book import Book
+from engine.books.book import Book, adjudicator_of
 from engine.books.errors import BookInvalid
 from engine.books.reading import ReadPart
 from engine.books.results import Summary, UnderTerms, finished, summary_of, table_of, write
@@ -78,7 +77,7 @@ class Worker:
     def __init__(self, book: Path, terms: Iterable[Terms]) -> None:
         self._book = Book(book)
         self._kinds = self._book.kinds()
-        self._adjudicators = [Adjudicator(one, self._kinds) for one in terms]
+        self._adjudicators = [adjudicator_of(one, self._kinds) for one in terms]
         digests = sorted(one.terms.digest_hex for one in self._adjudicators)
         self._inputs = "\n".join([ENGINE_VERSION, *digests, _digest(book / schema.KINDS_FILE)])
 

@@ -12,7 +12,7 @@ import numpy as np
 from engine.adjudication.replay.columns import Flags, Whole
 from engine.adjudication.replay.gates import policies_of
 from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
-from engine.books.book import Book
+from engine.books.book import Book, adjudicator_of
 from engine.books.reading import ReadPart
 from engine.books.replay import terms_of
 from engine.books.results import Summary, UnderTerms, summary_of
@@ -137,7 +137,7 @@ class _Simulator:
     def __init__(self, book: Book, now: Terms, then: Terms) -> None:
         self._book = book
         self._kinds = book.kinds()
-        self._now, self._then = (Adjudicator(one, self._kinds) for one in (now, then))
+        self._now, self._then = (adjudicator_of(one, self._kinds) for one in (now, then))
 
     def _decide(self, adjudicator: Adjudicator, read: ReadPart, under: Flags) -> UnderTerms:
         rows, decided = adjudicator.by_columns(read.part, under)

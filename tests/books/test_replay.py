@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ import pytest
 
 from engine.adjudication.replay.scalar import decide_in_order
 from engine.books import schema
-from engine.books.errors import BookInvalid
+from engine.books.book import adjudicator_of
+from engine.books.errors import BookInvalid, NotInABook
 from engine.books.replay import replay
 from engine.books.results import Summary
-from engine.terms import Terms
-from tests.adjudication.builder import PRODUCTS, stay, terms
+from engine.terms import Terms, terms_from_document
+from tests.adjudication.builder import PRODUCTS, line, policy, stay, terms
 from tests.books.conftest import EDITION, PARTS
 from tests.books.making import Claims, write_book
 from tests.support.process import REPOSITORY
@@ -124,8 +126,6 @@ def test_other_terms_decide_all_parts_again(book: Path, tmp_path: Path) -> None:
 
 
 def _as_of_2023(other: Terms) -> Terms:
-    from engine.terms import terms_from_document
-
     mine = terms(EDITION).document
     return terms_from_document({**other.document, **{key: mine[key] for key in ("edition", "period")}})
 
@@ -218,8 +218,6 @@ def test_a_folder_that_is_no_book_is_refused(tmp_path: Path, manifest: str) -> N
 
 def test_amounts_beyond_measure_go_to_the_scalar_engine(tmp_path: Path) -> None:
     """And come out the same: the columns never guess."""
-    from tests.adjudication.builder import line, policy
-
     huge = stay([line("9999999999999.99"), line("20000.01")], year=2023)
     coverage = policy("2023")
     book = write_book(tmp_path / "book", [[(coverage, [huge])]])
@@ -234,3 +232,13 @@ def test_a_book_of_no_settlements_is_decided_too(tmp_path: Path) -> None:
     assert summary.settlements == 0
     assert json.loads(json.dumps(summary.document()))["decisions"]["pay"] == 0
     assert np.sum(decisions(tmp_path / "out")["payable_fen"].to_numpy()) == 0
+
+
+def test_terms_that_ask_for_a_family_are_refused() -> None:
+    """A book does not say who is of one, and a deductible borne twice would pay too little."""
+    by = terms(EDITION)
+    (first,) = (one for one in by.benefits if one.deductible)
+    assert first.deductible
+    family = replace(first, deductible=replace(first.deductible, shared_id="home", family=True))
+    with pytest.raises(NotInABook, match="family"):
+        adjudicator_of(replace(by, benefits=(family,)), [])
