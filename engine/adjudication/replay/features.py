@@ -6,10 +6,10 @@ kernel on it and named it here: slower, and never another amount.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import date
 from typing import Any, Final
 
 from engine.adjudication.decision import ENGINE_VERSION
+from engine.adjudication.replay.plan import eras_of
 from engine.terms.model import (
     BasePart,
     Benefit,
@@ -55,7 +55,7 @@ FIELDS: Final[Mapping[type, str]] = {
     " waiting_days",
     LineSelector: "categories name_contains",
     ItemList: "complete items",
-    ListedItem: "name codes diagnoses",
+    ListedItem: "name codes diagnoses first_day last_day",
     BasePart: "categories columns",
     Fixed: "amount_fen per days_after days_max_stay days_max_year",
     Deductible: "amount_fen ladder_by steps within shared_id family",
@@ -83,13 +83,7 @@ WORDS: Final[Mapping[tuple[type, str], frozenset[str | None]]] = {
 }
 """Fields that hold words of a fixed list, and the words that are known."""
 
-UNUSED: Final[Mapping[tuple[type, str], object]] = {
-    (ListedItem, "first_day"): date.min,
-    (ListedItem, "last_day"): date.max,
-}
-"""Fields that the columns do not know, and the value by which terms leave them out."""
-
-_MOST_BENEFITS = 60
+_MOST_BENEFITS, _MOST_ERAS = 60, 64
 _MOST_LIMITS = 500
 
 
@@ -102,6 +96,8 @@ def unknown_features(terms: Terms) -> list[str]:
         found.append(f"{len(terms.benefits)} benefits")
     if sum(len(benefit.limits) for benefit in terms.benefits) > _MOST_LIMITS:
         found.append("limits beyond five hundred")
+    if len(eras_of(terms.benefits)) > _MOST_ERAS:
+        found.append(f"drug lists of more than {_MOST_ERAS} times")
     return found
 
 
@@ -111,10 +107,7 @@ def _unknown(node: Any) -> Iterator[str]:
         known = FIELDS.get(kind, "").split()
         for one in (one for one in fields(node) if one.init):
             value, word = getattr(node, one.name), WORDS.get((kind, one.name))
-            if (kind, one.name) in UNUSED:
-                if value != UNUSED[kind, one.name]:
-                    yield f"{kind.__name__}.{one.name}"
-            elif one.name not in known:
+            if one.name not in known:
                 yield f"{kind.__name__}.{one.name}"
             elif word is not None:
                 given = value if isinstance(value, tuple) else (value,)

@@ -45,9 +45,14 @@ def gather(w: Work, bill: int, covered_from: int, covered_to: int) -> bool:
             cost += (pre[line] if base & 4 else 0) + (in_scope[line] if base & 8 else 0)
             if cost == 0:
                 continue
-            listed = plan.listed[kind, benefit]
+            era = 0
+            while era < len(plan.eras) and plan.eras[era] <= day:
+                era += 1
+            listed = plan.listed[era, kind, benefit]
+            if listed == 0:
+                continue
             if listed == BY_DIAGNOSIS:
-                indicated = bills.indicated[plan.indication[kind, benefit], bills.diagnosis[bill]]
+                indicated = bills.indicated[plan.indication[era, kind, benefit], bills.diagnosis[bill]]
                 listed = TAKEN if indicated else BY_DIAGNOSIS
             s.seen[benefit] |= 1 << (listed - 1)
             if concern == CONCERNED and not bills.gates[bill, benefit] & GATE_NO:

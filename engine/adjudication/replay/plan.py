@@ -5,6 +5,7 @@ Everything that needs a text is decided here once for each kind of line, so that
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -70,10 +71,12 @@ class PlanColumns(NamedTuple):
     """K: bit b is set where benefit b may take lines of the kind."""
     base: NDArray[np.int8]
     """K x B: bits of the columns of such a line that count."""
+    eras: Small
+    """First days of the times, after the first, in which drug lists hold the same entries."""
     listed: NDArray[np.int8]
-    """K x B."""
+    """Eras x K x B."""
     indication: NDArray[np.int16]
-    """K x B: which set of diagnoses, where `listed` depends on it."""
+    """Eras x K x B: which set of diagnoses, where `listed` depends on it."""
     limit: NDArray[np.int16]
     """K x B: the limit under which such a line falls, or NONE."""
     item: Small
@@ -235,7 +238,9 @@ def _kinds(
 ) -> tuple[dict[str, Any], tuple[tuple[str, ...], ...]]:
     shape = len(kinds), len(benefits)
     base = np.zeros(shape, dtype=np.int8)
-    listed, indication = np.zeros(shape, dtype=np.int8), np.zeros(shape, dtype=np.int16)
+    days = eras_of(benefits)
+    listed = np.zeros((len(days), *shape), dtype=np.int8)
+    indication = np.zeros((len(days), *shape), dtype=np.int16)
     limit = np.full(shape, NONE, dtype=np.int16)
     items: dict[tuple[int, int], str] = {}
     sets: dict[tuple[str, ...], int] = {}
@@ -245,9 +250,10 @@ def _kinds(
             if selector is None or kind.category not in selector.categories or not selector.names(kind.name):
                 continue
             base[k, b] = _base(benefit, kind.category)
-            listed[k, b], diagnoses = _listed(benefit, kind)
-            if diagnoses:
-                indication[k, b] = sets.setdefault(diagnoses, len(sets))
+            for era, day in enumerate(days):
+                listed[era, k, b], diagnoses = _listed(benefit, kind, day)
+                if diagnoses:
+                    indication[era, k, b] = sets.setdefault(diagnoses, len(sets))
             under = _limit_of(benefit, kind)
             if under is not None:
                 number, one = under
@@ -258,8 +264,9 @@ def _kinds(
     item = np.zeros(shape, dtype=np.int32)
     for cell, text in items.items():
         item[cell] = place[text]
-    takers = ((listed != 0) * bits).sum(axis=1, dtype=np.int64)
+    takers = (listed.any(axis=0) * bits).sum(axis=1, dtype=np.int64)
     columns = {
+        "eras": np.array([day_number(day) for day in days[1:]], dtype=np.int32),
         "takers": takers,
         "base": base,
         "listed": listed,
@@ -276,12 +283,18 @@ def _base(benefit: Benefit, category: str) -> int:
     return sum(COLUMN_BITS[column] for column in of_category[-1].columns) if of_category else 0
 
 
-def _listed(benefit: Benefit, kind: Kind) -> tuple[int, tuple[str, ...]]:
+def eras_of(benefits: Sequence[Benefit]) -> list[date]:
+    """The first days of the times in which the lists hold the same entries; the first is the first of all."""
+    items = [item for benefit in benefits if benefit.items for item in benefit.items.items]
+    ends = [item.last_day + timedelta(days=1) for item in items if item.last_day < date.max]
+    return sorted({date.min, *(item.first_day for item in items), *ends})
+
+
+def _listed(benefit: Benefit, kind: Kind, day: date) -> tuple[int, tuple[str, ...]]:
     if benefit.items is None:
         return TAKEN, ()
-    item = next(
-        (one for one in benefit.items.items if one.name in kind.name or kind.code.startswith(one.codes)), None
-    )
+    of_day = (one for one in benefit.items.items if one.first_day <= day <= one.last_day)
+    item = next((one for one in of_day if one.name in kind.name or kind.code.startswith(one.codes)), None)
     if item is None:
         return (0 if benefit.items.complete else NOT_LISTED), ()
     return (BY_DIAGNOSIS if item.diagnoses else TAKEN), item.diagnoses

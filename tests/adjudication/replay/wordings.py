@@ -125,7 +125,9 @@ class Wordings:
         def item() -> ListedItem:
             codes = self.any((), ("XL01", "Z"))
             name, diagnoses = self.any("甲", "丙", "CT", "仑赛"), self.some((), ("C34",), ("C",))
-            return ListedItem(name, codes, diagnoses, date.min, date.max)
+            first = self.any(date.min, date.min, date(2021, 9, 3))
+            last = self.any(date.max, date.max, date(2021, 9, 4), date(2021, 9, 22))
+            return ListedItem(name, codes, diagnoses, first, last)
 
         listed = ItemList(self.some(True, False), tuple(item() for _ in range(self.random.randint(0, 3))))
         return self.some(None, listed)
