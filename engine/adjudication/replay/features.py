@@ -45,7 +45,7 @@ FIELDS: Final[Mapping[type, str]] = {
     Version: "number holds_from known_from",
     Period: "first_day last_day",
     Tail: "days unlimited_if_renewed",
-    Condition: "code name diagnoses",
+    Condition: "code name diagnoses reduced_by",
     SharedCap: "id name benefits paid_max_fen within",
     CoInsurer: "name share_bp",
     Benefit: "code name clause concerns requires lines items base fixed deductible ratio cap_fen stay_cap_fen"
@@ -72,6 +72,7 @@ WORDS: Final[Mapping[tuple[type, str], frozenset[str | None]]] = {
     (Terms, "rounding"): frozenset(("half_up_fen_once", "half_up_fen_year")),
     (Terms, "stay_belongs_to"): frozenset((None, "admission", "discharge", "each_day")),
     (Terms, "reduced_by"): frozenset(("person", "cause", "stay")),
+    (Condition, "reduced_by"): frozenset(("person", "cause", "stay")),
     (Terms, "order_by"): frozenset(("settled_at", "discharged_on", "admitted_on", "setl_id")),
     (Deductible, "ladder_by"): frozenset((None, "continuous_years", "claim_free_years")),
     (Limit, "within"): frozenset(("line", "stay", "year")),

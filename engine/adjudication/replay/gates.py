@@ -168,25 +168,30 @@ def _rate(benefit: Benefit, part: Part) -> NDArray[np.int8]:
 def _reduced(terms: Terms, part: Part) -> NDArray[np.int8]:
     """Of each settlement; what a benefit makes of it is a matter of its rates."""
     bills, classes = part.bills, part.policies.pre_existing
-    has = classes.matching([bool(one) for one in classes.values])[bills.policy]
-    if terms.reduced_by == "person":
-        return has
-    known = {condition.code: condition.diagnoses for condition in terms.conditions}
-    reduced = np.zeros(len(bills), dtype=np.int8)
-    main = bills.main_diagnosis
+    reduced, of_policy = np.zeros(len(bills), dtype=np.int8), classes.codes[bills.policy]
     for code, names in enumerate(classes.values):
-        mine = (classes.codes[bills.policy] == code) & (has != 0)
-        if not set(names) <= set(known):
-            reduced[mine] = CLASS_UNKNOWN
-            continue
-        prefixes = tuple(prefix for name in names for prefix in known[name])
-        because = main.matching([_begins(one, prefixes) for one in main.values])
-        if terms.reduced_by == "stay":
-            others = bills.other_diagnoses
-            because |= others.matching([any(_begins(o, prefixes) for o in one) for one in others.values])
-        unknown = main.matching([one is None for one in main.values]) != 0
-        reduced[mine] = np.where(unknown, DIAGNOSIS_UNKNOWN, because)[mine]
+        if names:
+            mine = of_policy == code
+            reduced[mine] = _reduced_for(terms, names, bills)[mine]
     return reduced
+
+
+def _reduced_for(terms: Terms, names: tuple[str, ...], bills: BillColumns) -> NDArray[np.int8]:
+    """As if all settlements were of somebody with these classes of conditions."""
+    known = {condition.code: condition for condition in terms.conditions}
+    reduced_by = {name: known[name].reduced_by if name in known else terms.reduced_by for name in names}
+    if "person" in reduced_by.values():
+        return np.full(len(bills), REDUCED, dtype=np.int8)
+    if not set(names) <= set(known):
+        return np.full(len(bills), CLASS_UNKNOWN, dtype=np.int8)
+    main, others = bills.main_diagnosis, bills.other_diagnoses
+    because = tuple(prefix for name in names for prefix in known[name].diagnoses)
+    beside = tuple(p for name in names if reduced_by[name] == "stay" for p in known[name].diagnoses)
+    answers = main.matching(
+        [DIAGNOSIS_UNKNOWN if one is None else _begins(one, because) for one in main.values]
+    )
+    treated = others.matching([any(_begins(other, beside) for other in one) for one in others.values])
+    return np.where(answers == DIAGNOSIS_UNKNOWN, answers, answers | treated).astype(np.int8)
 
 
 def _gates(benefit: Benefit, part: Part) -> NDArray[np.uint16]:

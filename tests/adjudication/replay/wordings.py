@@ -21,6 +21,7 @@ from engine.terms.model import (
     Rate,
     Ratio,
     RatioRow,
+    ReducedBy,
     Requirements,
     SharedCap,
     Tail,
@@ -35,11 +36,7 @@ CATEGORIES = sorted({kind["category"] for kind in KINDS})
 NAME = Text("名", "name")
 ORDER_KEYS = ("settled_at", "discharged_on", "admitted_on", "setl_id")
 LIMIT_KINDS = ("item", "shared", "days", "lines")
-CONDITIONS = (
-    Condition("tumour", NAME, ("C83",)),
-    Condition("lung", NAME, ("C34",)),
-    Condition("liver", NAME, ("K7",)),
-)
+CONDITIONS = {"tumour": "C83", "lung": "C34", "liver": "K7"}
 
 
 class Wordings:
@@ -60,11 +57,17 @@ class Wordings:
             version=self.some(None, Version(1, date(2021, 9, 10), date(2022, 1, 1))),
             rounding=self.any("half_up_fen_once", "half_up_fen_year"),
             aggregate_cap_fen=self.any(None, self._amount()),
-            conditions=CONDITIONS,
-            reduced_by=self.any("person", "person", "cause", "stay"),
+            conditions=tuple(
+                Condition(code, NAME, (prefix,), self._reduced_by()) for code, prefix in CONDITIONS.items()
+            ),
+            reduced_by=self._reduced_by(),
             caps=tuple(self._cap(place, benefits) for place in range(self.any(0, 0, 1, 2))),
             benefits=benefits,
         )
+
+    def _reduced_by(self) -> ReducedBy:
+        by: tuple[ReducedBy, ...] = ("person", "cause", "cause", "stay")
+        return self.any(*by)
 
     def _amount(self) -> Fen:
         return Fen(self.any(1, 99, 10_000, 333_333, 2_000_000, 10_000_001, 100_000_000, 1_000_000_000))
