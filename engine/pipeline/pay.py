@@ -128,7 +128,6 @@ def _may_be_paid(
     paid = claims.paid_fen(session, stored(claim.id)) > 0
     state = ClaimState.REVIEW if paid else ClaimState.NO_CONSENT
     move_claim(session, claim, state, actor=ACTOR, reason=code, clock=ctx.clock)
-    touch(ctx, session, claim)
     return False
 
 
@@ -250,7 +249,6 @@ def _claim_refused_by_bank(ctx: Context, session: Session, claim: tables.Claim, 
         }
     ]
     move_claim(session, claim, ClaimState.REVIEW, actor="bank", reason=f"refused: {reason}", clock=ctx.clock)
-    touch(ctx, session, claim)
 
 
 def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:

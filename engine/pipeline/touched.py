@@ -1,4 +1,8 @@
-"""What touches a policy's decisions has them looked at again: asked for in the transaction that does it."""
+"""What touches a policy's decisions has them looked at again: asked for in the transaction that does it.
+
+A claim that loses its consent touches nothing yet, since nothing may be processed: the next consent does. One
+that goes to a person holds up those behind it: the person's word touches.
+"""
 
 from sqlmodel import Session
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,7 @@ Change = Callable[[dict[str, Any]], Any]
 FORGERIES: dict[str, Change] = {
     "less to recover": lambda payment: payment.update(to_recover_fen=1),
     "more paid before": lambda payment: payment.update(previously_paid_fen=PAID_FEN + 1),
+    "a fen more now": lambda payment: payment.update(amount_fen=1),
     "something paid now": lambda payment: payment.update(amount_fen=1, previously_paid_fen=PAID_FEN - 1),
     "another payee": lambda payment: payment.update(payee_commitment="0x" + "11" * 32),
     "another version": lambda payment: payment.update(version=1),
@@ -103,6 +105,12 @@ def test_a_payment_that_was_made_cannot_be_kept_quiet(world: World) -> None:
         "payee_commitment": payment["payee_commitment"],
     }
     assert failed(resealed(body), world) == ["payment", "standing"]
+
+
+def test_what_no_earlier_version_paid_was_not_paid_before(world: World) -> None:
+    unpaid = replace(world.record(settlement(LARGE_FEN, "S-UNPAID")), payment={"amount_fen": PAID_FEN})
+    raw = world.bundle(world.cover(settlement(SMALL_FEN, "S-UNPAID"), unpaid))
+    assert failed(raw, world) == ["payment"]
 
 
 def test_a_first_version_is_never_covered(world: World) -> None:

@@ -244,7 +244,7 @@ class World:
 
         forge and forge_payment: what a dishonest pool puts on chain in place of the truth.
         """
-        recorded = self._recorded(stay, before, forge)
+        recorded = self.record(stay, before, forge)
         self.mine(blocks_between)
         payment = forge_payment(self._payment(recorded.documents, before))
         on_chain = recorded.on_chain
@@ -257,7 +257,7 @@ class World:
 
     def cover(self, stay: Settlement, before: Paid) -> Paid:
         """A version that pays nothing after `before`."""
-        recorded = self._recorded(stay, before, lambda documents: documents)
+        recorded = self.record(stay, before)
         documents = recorded.documents
         payment = covered_document(
             recorded.on_chain.version,
@@ -267,12 +267,13 @@ class World:
         )
         return replace(recorded, payment=payment)
 
-    def _recorded(
+    def record(
         self,
         stay: Settlement | None,
-        before: Paid | None,
-        forge: Callable[[manifest.Documents], manifest.Documents],
+        before: Paid | None = None,
+        forge: Callable[[manifest.Documents], manifest.Documents] = lambda documents: documents,
     ) -> Paid:
+        """Decide and record; nothing is paid yet."""
         stay = settlement() if stay is None else stay
         salts = before.salts.for_next_version(self.rng) if before else ClaimSalts.generate(self.rng)
         documents = forge(self.documents(stay, salts))

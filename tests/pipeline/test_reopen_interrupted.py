@@ -6,17 +6,20 @@ import pytest
 
 from engine.chain.contracts import PayoutState as OnChain
 from engine.payout.port import TransferStatus
-from engine.pipeline import feed, pay, record, reopen, reversal
+from engine.pipeline import audit, feed, pay, record, reopen, reversal
 from tests.pipeline.reopening import (
+    AUGUST,
     large,
     late_earlier_stay,
+    paid_on,
     reopened,
     ruled_and_paid,
     settled_fen,
     small,
     versions_on_chain,
 )
-from tests.pipeline.world import World
+from tests.pipeline.test_decide import eligible_fen
+from tests.pipeline.world import World, payable_fen
 
 
 @pytest.mark.parametrize("step", ["decided", "recorded", "covered", "review"])
@@ -46,6 +49,31 @@ def test_a_re_opened_claim_that_is_taken_back_has_everything_recovered(world: Wo
     assert key is not None
     results = world.ctx.chain.results
     assert results.payout_state_of(key, results.version_of(key)) is OnChain.REVERSED
+
+
+def test_a_stay_that_lost_its_consent_before_it_was_recorded_counts_no_more(world: World) -> None:
+    earlier = large(world, AUGUST)
+    batch = world.decided(earlier)
+    world.revoke(0)
+    world.consent_again(0)
+    later = large(world)
+    world.decided(later)
+    record.record_batch(world.ctx, batch)
+    assert world.state(earlier) == "no_consent"
+    record.record_batch(world.ctx, world.batch(later))
+    feed.read_events(world.ctx)
+    paid_on(world, later)
+    reopened(world, later)
+    due = payable_fen(eligible_fen(world, later))
+    assert (world.state(later), world.claim(later).payable_fen) == ("covered", due)
+
+
+def test_an_event_of_an_earlier_version_names_that_versions_payout(world: World) -> None:
+    _, later = late_earlier_stay(world)
+    first = world.payout(later)
+    reopened(world, later)
+    handled = audit.trigger_event(world.ctx, first.trigger_tx, first.trigger_log_index)
+    assert handled["payout"]["payout_id"] == first.payout_id != world.payout(later).payout_id
 
 
 def test_a_payment_that_comes_back_after_its_version_was_superseded_is_due_again(world: World) -> None:
