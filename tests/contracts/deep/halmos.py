@@ -21,6 +21,9 @@ COMMAND = [str(PYTHON), "-P", str(Path(__file__).with_name("halmos_sha256.py"))]
 AT_ONCE = 2
 _LOOP_BOUND = "8"  # longer than any loop of a spec; a loop that would go on is a failure, not a proof
 _ASSERTION_TIMEOUT = "10m"
+# By default a branch that the solver does not rule out in a millisecond is followed: on a busy machine into
+# loops that never are.
+_BRANCHING_TIMEOUT = "1s"
 _TIMEOUT_S = 4 * 3600
 
 
@@ -49,7 +52,8 @@ def _prove(spec: str, env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="halmos-") as folder:
         told = Path(folder) / "told.json"
         command = [*COMMAND, "--root", str(CONTRACTS), "--contract", spec, "--json-output", str(told)]
-        bounds = ["--loop", _LOOP_BOUND, "--solver-timeout-assertion", _ASSERTION_TIMEOUT, "--no-status"]
+        bounds = ["--loop", _LOOP_BOUND, "--solver-timeout-assertion", _ASSERTION_TIMEOUT]
+        bounds += ["--solver-timeout-branching", _BRANCHING_TIMEOUT, "--no-status"]
         done = subprocess.run(
             [*command, *bounds], env=env, timeout=_TIMEOUT_S, capture_output=True, text=True, check=False
         )
