@@ -19,7 +19,7 @@ PYTHON = REPOSITORY / "build" / "env" / "halmos" / "bin" / "python"
 # Not from its own folder (-P): this module would be taken for halmos.
 COMMAND = [str(PYTHON), "-P", str(Path(__file__).with_name("halmos_sha256.py"))]
 AT_ONCE = 2
-_LOOP_BOUND = "8"  # longer than any loop of a spec; a loop that would go on is a failure, not a proof
+_LOOP_BOUND = "16"  # longer than any loop of a spec; a loop that would go on is a failure, not a proof
 _ASSERTION_TIMEOUT = "10m"
 # By default a branch that the solver does not rule out in a millisecond is followed: on a busy machine into
 # loops that never are.
