@@ -67,7 +67,13 @@ def _repeated_in(node: Any, path: Path) -> Iterator[Finding]:
 def _caps(authored: Mapping[str, Any]) -> Iterator[Finding]:
     aggregate = authored.get("aggregate_cap_yuan")
     codes = [benefit["code"] for benefit in authored["benefits"]]
+    earlier: list[set[str]] = []
     for index, cap in enumerate(authored.get("caps", ())):
+        over = set(cap["over"])
+        if any(over & before and not before <= over for before in earlier):
+            message = "crosses a cap before it: it takes in all of an earlier one's benefits, or none"
+            yield Finding(("caps", index, "over"), "cap.crossing", message)
+        earlier.append(over)
         for place, code in enumerate(cap["over"]):
             if code not in codes:
                 yield Finding(

@@ -104,7 +104,7 @@ def products(draw: st.DrawFn) -> Terms:
         "deductibles": [{"id": "annual", "amount_yuan": deductible}],
         "caps": [
             {"id": within, "name": TEXT, "over": over, "paid_max_yuan": draw(whole), "within": within}
-            for within, over in (("stay", ["B1", "B2"]), ("year", ["B2", "B3"]))
+            for within, over in (("stay", ["B1", "B2"]), ("year", ["B1", "B2", "B3"]))
         ],
         "aggregate_cap_yuan": aggregate,
         "benefits": [{"name": TEXT, "clause": TEXT, **benefit} for benefit in benefits],
