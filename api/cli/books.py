@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from engine.money import format_yuan
+from engine.adjudication.messages import grouped_yuan
 
 if TYPE_CHECKING:
     from engine.terms import Terms
@@ -180,7 +180,7 @@ def _print_summary(told: dict[str, Any], console: Console) -> None:
         f"{told['settlements']:,} settlements, {told['lines']:,} lines in {told['seconds']:.1f} s"
         f" ({rate:,.0f} settlements/s); {told['by_scalar']:,} by the scalar engine"
     )
-    console.print(f"payable {_yuan(told['payable_fen'])} yuan; decisions in {told['out']}")
+    console.print(f"payable {grouped_yuan(told['payable_fen'])} yuan; decisions in {told['out']}")
     _print_counts(told, console)
     _print_benefits({"": told["benefits"]}, ("eligible", "deductible", "payable"), console)
 
@@ -206,7 +206,7 @@ def _print_benefits(sides: dict[str, dict[str, Any]], amounts: tuple[str, ...], 
         for benefits in sides.values():
             figures = benefits.get(name, {})
             cells.append(f"{figures.get('settlements', 0):,}")
-            cells += [_yuan(figures.get(f"{key}_fen", 0)) for key in amounts]
+            cells += [grouped_yuan(figures.get(f"{key}_fen", 0)) for key in amounts]
         table.add_row(name, *cells)
     console.print(table)
 
@@ -214,8 +214,8 @@ def _print_benefits(sides: dict[str, dict[str, Any]], amounts: tuple[str, ...], 
 def _print_comparison(told: dict[str, Any], console: Console) -> None:
     now, then = told["now"], told["then"]
     console.print(
-        f"{now['settlements']:,} settlements: {_yuan(now['payable_fen'])} yuan now,"
-        f" {_yuan(then['payable_fen'])} then, difference {_yuan(told['difference_fen'])}"
+        f"{now['settlements']:,} settlements: {grouped_yuan(now['payable_fen'])} yuan now,"
+        f" {grouped_yuan(then['payable_fen'])} then, difference {grouped_yuan(told['difference_fen'])}"
     )
     if told["left_out"]:
         console.print(f"{told['left_out']:,} settlements left out: their policies are of other terms")
@@ -229,9 +229,11 @@ def _print_comparison(told: dict[str, Any], console: Console) -> None:
     changes = Table("change by at least (yuan)", "gain", "sum", "lose", "sum")
     for gain, lose in zip(told["gain"]["bands"], told["lose"]["bands"], strict=True):
         cells = (
-            cell for side in (gain, lose) for cell in (f"{side['settlements']:,}", _yuan(side["sum_fen"]))
+            cell
+            for side in (gain, lose)
+            for cell in (f"{side['settlements']:,}", grouped_yuan(side["sum_fen"]))
         )
-        changes.add_row(_yuan(gain["from_fen"]), *cells)
+        changes.add_row(grouped_yuan(gain["from_fen"]), *cells)
     console.print(changes)
     if told["largest"]:
         largest = Table(
@@ -240,11 +242,6 @@ def _print_comparison(told: dict[str, Any], console: Console) -> None:
         for column in largest.columns[:2]:
             column.no_wrap = True
         for one in told["largest"]:
-            before, after = (f"{one[side]} {_yuan(one[f'{side}_fen'])}" for side in ("now", "then"))
-            largest.add_row(one["policy_no"], one["setl_id"], before, after, _yuan(one["change_fen"]))
+            before, after = (f"{one[side]} {grouped_yuan(one[f'{side}_fen'])}" for side in ("now", "then"))
+            largest.add_row(one["policy_no"], one["setl_id"], before, after, grouped_yuan(one["change_fen"]))
         console.print(largest)
-
-
-def _yuan(fen: int) -> str:
-    whole, _, rest = format_yuan(fen).partition(".")
-    return f"{int(whole):,}.{rest}" if not whole.startswith("-0") else f"-0.{rest}"

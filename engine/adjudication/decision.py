@@ -149,4 +149,10 @@ class Decision:
 
 def used_document(results: tuple[BenefitResult, ...]) -> dict[str, Any]:
     """Benefit code -> what was used up of it; a benefit of which nothing was is left out."""
-    return {result.benefit.code: result.used().document() for result in results if result.used().anything}
+    return {code: used.document() for code, used in used_by(results).items()}
+
+
+def used_by(results: tuple[BenefitResult, ...]) -> dict[str, Used]:
+    """Benefit code -> what was used up of it, where anything was."""
+    every = {result.benefit.code: result.used() for result in results}
+    return {code: used for code, used in every.items() if used.anything}

@@ -59,10 +59,11 @@ def concerned(benefit: Benefit, settlement: Settlement) -> Answer:
 def obstacles(benefit: Benefit, coverage: Coverage, settlement: Settlement) -> Iterator[Obstacle]:
     """The gates that do not answer yes."""
     requires = benefit.requires
-    covered_on = coverage.effective + timedelta(days=requires.waiting_days)
-    if requires.waiting_days and not coverage.continuous_years and settlement.admitted_on < covered_on:
-        facts = {"waiting_days": requires.waiting_days, "covered_on": covered_on}
-        yield Obstacle("gate.waiting", Answer.NO, facts)
+    if requires.waiting_days and not coverage.continuous_years:
+        covered_on = coverage.effective + timedelta(days=requires.waiting_days)
+        if settlement.admitted_on < covered_on:
+            facts = {"waiting_days": requires.waiting_days, "covered_on": covered_on}
+            yield Obstacle("gate.waiting", Answer.NO, facts)
     ward, area, diagnosis = settlement.ward_type, settlement.insured_area, settlement.main_diagnosis
     if requires.insured_areas and not area:
         yield Obstacle("gate.insured_area_unknown", Answer.UNCLEAR, {})
@@ -120,6 +121,7 @@ def cost_of(base: tuple[BasePart, ...]) -> _Cost:
     return lambda line: readers[line.category](line) if line.category in readers else 0
 
 
+@cache
 def _sum_of(columns: tuple[Column, ...]) -> _Cost:
     names = [f"{column}_fen" for column in columns]
     read: Callable[[Any], Any] = attrgetter(*names)

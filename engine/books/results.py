@@ -39,6 +39,13 @@ DECISIONS: Final = pa.schema(
 not say it, and the scalar engine decided."""
 
 
+def add_counts(sums: dict[str, int], counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Each count added to its sum; the sums."""
+    for key, count in counts:
+        sums[key] = sums.get(key, 0) + count
+    return sums
+
+
 @dataclass(slots=True)
 class Summary:
     """What was decided of a book or of a part of it; fen, and counts of settlements."""
@@ -57,13 +64,10 @@ class Summary:
         self.lines += other.lines
         self.by_scalar += other.by_scalar
         self.payable_fen += other.payable_fen
-        for mine, theirs in ((self.decisions, other.decisions), (self.reasons, other.reasons)):
-            for key, count in theirs.items():
-                mine[key] = mine.get(key, 0) + count
+        add_counts(self.decisions, other.decisions.items())
+        add_counts(self.reasons, other.reasons.items())
         for name, figures in other.benefits.items():
-            of_benefit = self.benefits.setdefault(name, {})
-            for key, figure in figures.items():
-                of_benefit[key] = of_benefit.get(key, 0) + figure
+            add_counts(self.benefits.setdefault(name, {}), figures.items())
 
     def document(self) -> dict[str, Any]:
         ordered = {name: dict(sorted(getattr(self, name).items())) for name in ("reasons", "benefits")}
@@ -97,7 +101,7 @@ def summary_of(read: ReadPart, decided: Sequence[UnderTerms]) -> Summary:
                 by_scalar=int(out.left_over[rows].sum()),
                 payable_fen=int(out.payable[rows].sum()),
                 decisions={outcome.value: n for outcome, n in zip(OUTCOMES, outcomes, strict=True)},
-                reasons=_added(pairs),
+                reasons=add_counts({}, pairs),
                 benefits=dict(_benefit_figures(one)),
             )
         )
@@ -128,13 +132,6 @@ def table_of(read: ReadPart, decided: Sequence[UnderTerms]) -> pa.Table:
         "by_scalar": by_scalar,
     }
     return pa.table(columns, schema=DECISIONS)
-
-
-def _added(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
-    sums: dict[str, int] = {}
-    for key, count in pairs:
-        sums[key] = sums.get(key, 0) + count
-    return sums
 
 
 def _benefit_figures(one: UnderTerms) -> Iterable[tuple[str, dict[str, int]]]:

@@ -15,7 +15,7 @@ from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.books.book import Book, adjudicator_of
 from engine.books.reading import ReadPart
 from engine.books.replay import terms_of
-from engine.books.results import Summary, UnderTerms, summary_of
+from engine.books.results import Summary, UnderTerms, add_counts, summary_of
 from engine.books.workers import in_processes
 from engine.terms import Terms
 
@@ -71,8 +71,7 @@ class Comparison:
             for band, more in zip(mine, theirs, strict=True):
                 band.count += more.count
                 band.sum_fen += more.sum_fen
-        for move, count in other.moves.items():
-            self.moves[move] = self.moves.get(move, 0) + count
+        add_counts(self.moves, other.moves.items())
         self.largest = _largest([*self.largest, *other.largest])
 
     def document(self) -> dict[str, Any]:

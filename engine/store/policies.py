@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, func, select
 
@@ -84,16 +85,17 @@ def authorization_for(
 
 def with_claims(session: Session, product_name: str, edition: str) -> Sequence[int]:
     """The policies of an edition that have claims."""
-    query = select(Claim.policy_id).join(Policy, col(Policy.id) == col(Claim.policy_id)).distinct()
-    query = query.where(Policy.product == product_name, Policy.edition == edition)
-    return [policy_id for policy_id in session.exec(query).all() if policy_id is not None]
+    return _with_claims(session, Policy.product == product_name, Policy.edition == edition)
 
 
 def with_claims_of(session: Session, pseudonyms: Iterable[str]) -> Sequence[int]:
     """These people's policies that have claims."""
+    return _with_claims(session, col(Policy.pseudonym).in_(list(pseudonyms)))
+
+
+def _with_claims(session: Session, *which: ColumnElement[bool] | bool) -> Sequence[int]:
     query = select(Claim.policy_id).join(Policy, col(Policy.id) == col(Claim.policy_id)).distinct()
-    found = session.exec(query.where(col(Policy.pseudonym).in_(list(pseudonyms)))).all()
-    return [policy_id for policy_id in found if policy_id is not None]
+    return [policy_id for policy_id in session.exec(query.where(*which)).all() if policy_id is not None]
 
 
 def ask_to_reopen(session: Session, policy_ids: Sequence[int], at: datetime) -> None:

@@ -47,14 +47,12 @@ def processor_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class ProcessorTime:
-    """What a process spends over time, looked at ten times a second."""
+class _Sampled:
+    """A look at something, ten times a second for as long as it is open."""
 
     _EVERY_S = 0.1
 
-    def __init__(self, pid: int | None) -> None:
-        self._pid = pid
-        self._samples = [(datetime.now(UTC), processor_s(pid))]
+    def __init__(self) -> None:
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
@@ -65,6 +63,22 @@ class ProcessorTime:
     def __exit__(self, *_: object) -> None:
         self._leaving.set()
         self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._leaving.wait(self._EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        raise NotImplementedError
+
+
+class ProcessorTime(_Sampled):
+    """What a process spends over time."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__()
+        self._pid = pid
+        self._samples = [(datetime.now(UTC), processor_s(pid))]
 
     def spent_s(self, since: datetime, until: datetime) -> float:
         """Seconds of processor between two moments of the time looked at."""
@@ -73,36 +87,23 @@ class ProcessorTime:
         last = min(bisect_left(moments, until), len(moments) - 1)
         return self._samples[last][1] - self._samples[first][1]
 
-    def _sample(self) -> None:
-        while not self._leaving.wait(self._EVERY_S):
-            self._samples.append((datetime.now(UTC), processor_s(self._pid)))
+    def _look(self) -> None:
+        self._samples.append((datetime.now(UTC), processor_s(self._pid)))
 
 
-class Memory:
-    """The most that a process and all its descendants held at once, looked at ten times a second: bytes.
+class Memory(_Sampled):
+    """The most that a process and all its descendants held at once: bytes.
 
     Pages that they share count once for each: the figure is no lower than what was taken.
     """
 
-    _EVERY_S = 0.1
-
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self.most = 0
         self._pid = pid
-        self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leaving.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._leaving.wait(self._EVERY_S):
-            self.most = max(self.most, sum(_resident(pid) for pid in _descendants(self._pid)))
+    def _look(self) -> None:
+        self.most = max(self.most, sum(_resident(pid) for pid in _descendants(self._pid)))
 
 
 def _descendants(pid: int) -> set[int]:

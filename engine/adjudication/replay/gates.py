@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.adjudication.adjudicate import DEATH
 from engine.adjudication.eligibility import columns_of
 from engine.adjudication.replay.columns import (
     BillColumns,
@@ -20,7 +21,6 @@ from engine.adjudication.replay.plan import Plan
 from engine.adjudication.replay.reasons import BIT
 from engine.terms.model import Benefit, Terms
 
-DEATH_CODE = "5"
 NOT_CONCERNED, CONCERNED, UNCLEAR = 0, 1, 2
 REDUCED, CLASS_UNKNOWN, DIAGNOSIS_UNKNOWN = 1, 2, 3
 
@@ -107,7 +107,7 @@ def bills_under(plan: Plan, part: Part) -> BillTerms:
         reduced=_reduced(plan.terms, part),
         indicated=np.array(indicated, dtype=np.bool_).reshape(len(plan.indications), len(diagnoses)),
         diagnosis=bills.main_diagnosis.codes,
-        death=bills.discharge_way.matching([way == DEATH_CODE for way in bills.discharge_way.values]) != 0,
+        death=bills.discharge_way.matching([way == DEATH for way in bills.discharge_way.values]) != 0,
         hospital=bills.hospital_code.codes,
         admitted_on=bills.admitted_on,
         discharged_on=bills.discharged_on,

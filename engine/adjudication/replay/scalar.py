@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from engine.adjudication.adjudicate import adjudicate
 from engine.adjudication.coverage import Coverage
-from engine.adjudication.decision import Decision
+from engine.adjudication.decision import Decision, used_by
 from engine.adjudication.history import History, PastDecision, SettlementRef
 from engine.adjudication.replay.columns import Kind, Part, day_of, instant_of
 from engine.money import Fen
@@ -36,7 +36,7 @@ def _past(decision: Decision) -> PastDecision:
         edition=decision.terms.edition,
         decision=decision.outcome.value,
         settlement=decision.settlement,
-        used={result.benefit.code: result.used() for result in decision.results if result.used().anything},
+        used=used_by(decision.results),
     )
 
 

@@ -167,7 +167,7 @@ class MatchResultStore(Contract):
         return LogHead(int(size), bytes(root))
 
     def hand_over(self, successor: str) -> TxRef:
-        """By the governor: new claims go to the successor from now on."""
+        """By the governor, to a holder of SUCCESSOR_ROLE: new claims go to the successor from now on."""
         return self._send(GOVERNOR, "handOver", successor)
 
     def commitment_of(self, claim_key: Bytes32, version: int = 1) -> bytes:
