@@ -1,30 +1,23 @@
 """(terms, coverage, history, settlement) -> decision. Pure and total: what the inputs parse to, it decides.
 
 The way of a settlement: the policy (is this its stay, its turn?), the benefits in the order of the
-terms (whose lines, behind which gates, how much), the totals (shared caps, the year's, cost left), the
+terms (whose lines, behind which gates, how much), the totals (shared caps, cost left, the year's), the
 outcome. What the terms cannot decide leaves a reason for review and never an amount.
 """
 
 from engine.adjudication.calculation import (
-    FREE,
     Basis,
-    RefundUnmatched,
     calculate,
     calculate_fixed,
-    grouped,
     reduced_to,
 )
 from engine.adjudication.case import Case
 from engine.adjudication.coverage import Coverage
-from engine.adjudication.decision import BenefitResult, Decision, Outcome, Reason, Step, used_document
+from engine.adjudication.decision import BenefitResult, Decision, Outcome, Reason, Step, Trace, used_document
 from engine.adjudication.eligibility import (
     Answer,
-    Counted,
-    base_fen,
-    columns_of,
     concerned,
     obstacles,
-    select,
 )
 from engine.adjudication.history import Accumulated, History, SettlementRef
 from engine.adjudication.placement import (
@@ -35,6 +28,7 @@ from engine.adjudication.placement import (
     place_in_policy,
 )
 from engine.adjudication.rates import scale_of
+from engine.adjudication.selection import FREE, Group, Selection, base_fen, select
 from engine.adjudication.totals import apply_totals, cost_left_fen
 from engine.money import ZERO, Fen
 from engine.settlement.model import Settlement
@@ -44,9 +38,14 @@ DEATH = "5"
 """dscg_way of the national list."""
 
 
-def adjudicate(terms: Terms, coverage: Coverage, history: History, settlement: Settlement) -> Decision:
-    """Decide one settlement. The same inputs give the same decision, byte for byte; nothing is raised."""
-    case = Case(terms, coverage, settlement, history.standing(terms, settlement))
+def adjudicate(
+    terms: Terms, coverage: Coverage, history: History, settlement: Settlement, *, trace: bool = True
+) -> Decision:
+    """Decide one settlement. The same inputs give the same decision, byte for byte; nothing is raised.
+
+    trace: keep what each step found. Without it everything else of the decision is the same, for less.
+    """
+    case = Case(terms, coverage, settlement, history.standing(terms, settlement), Trace(trace))
     if not is_of_these_terms(case):
         return _conclude(case, Outcome.REVIEW)
     if settlement.total_fen == 0:
@@ -76,8 +75,8 @@ def _evaluate_benefits(case: Case) -> bool:
         any_concerned = True
         selection = select(benefit, bill, free)
         unclear = [*selection.not_listed, *selection.not_indicated]
-        missing = benefit.lines is not None and not bill.lines and base_fen(bill, benefit.base) > 0
-        whole = benefit.lines is None and (benefit.fixed is not None or base_fen(bill, benefit.base) > 0)
+        missing = benefit.lines is not None and not bill.lines and base_fen(bill, benefit) > 0
+        whole = benefit.lines is None and (benefit.fixed is not None or base_fen(bill, benefit) > 0)
         if not (selection.taken or unclear or missing or whole):
             continue
         if answer is Answer.UNCLEAR:
@@ -93,8 +92,8 @@ def _evaluate_benefits(case: Case) -> bool:
             facts = {"main_diagnosis": bill.main_diagnosis or "", "lines": len(selection.not_indicated)}
             case.review("benefit.indication_unclear", benefit, **facts)
         if selection.taken or whole:
-            _calculate(case, benefit, selection.taken)
-        if benefit is not last and (claimed := {id(line) for line, _ in (*selection.taken, *unclear)}):
+            _calculate(case, benefit, selection)
+        if benefit is not last and (claimed := {id(line) for line in (*selection.taken, *unclear)}):
             free = [line for line in free if id(line) not in claimed]
     return any_concerned
 
@@ -110,44 +109,46 @@ def _passes_gates(case: Case, benefit: Benefit) -> bool:
     return all(obstacle.answer is Answer.UNCLEAR for obstacle in found)
 
 
-def _calculate(case: Case, benefit: Benefit, lines: list[Counted]) -> None:
+def _calculate(case: Case, benefit: Benefit, selection: Selection) -> None:
     before = case.standing.of(benefit.code)
     scale = scale_of(case, benefit, before)
     if scale is None:
         return
     deductible = benefit.deductible
     basis = Basis(
-        benefit=benefit,
-        deductible_fen=_deductible_fen(deductible, case.coverage) if deductible else ZERO,
-        borne_before_fen=_borne_before_fen(case, benefit, before) if deductible else ZERO,
-        scale=scale,
-        carries=case.terms.rounding == "half_up_fen_year",
-        before=before,
+        benefit,
+        _deductible_fen(deductible, case.coverage) if deductible else ZERO,
+        _borne_before_fen(case, benefit, before) if deductible else ZERO,
+        scale,
+        case.terms.rounding == "half_up_fen_year",
+        before,
     )
     if benefit.fixed is not None:
         result = calculate_fixed(basis, benefit.fixed, days_in_hospital(case), case.steps)
     else:
-        try:
-            groups = _groups(case, benefit, lines)
-        except RefundUnmatched:
+        groups = _groups(case, benefit, selection)
+        if groups is None:
             case.review("settlement.refund_unmatched", benefit)
             return
         result = calculate(basis, groups, case.steps)
     case.results.append(_within_caps(case, result, before))
 
 
-def _groups(case: Case, benefit: Benefit, lines: list[Counted]) -> dict[tuple[int, str], int]:
-    """Eligible fen by what limits tell apart, with their step. Raises RefundUnmatched."""
-    columns = columns_of(benefit.base)
+def _groups(case: Case, benefit: Benefit, selection: Selection) -> dict[Group, int] | None:
+    """Eligible fen by what limits tell apart, with their step. None: refunds of a group exceed its charges,
+    and no amount can be told."""
     if benefit.lines is None:
-        groups = {FREE: base_fen(case.settlement, benefit.base)}
+        groups = {FREE: base_fen(case.settlement, benefit)}
         found = {"eligible_fen": groups[FREE]}
-        case.steps.append(Step("benefit.eligible_total", benefit, {"base": columns}, found))
+        case.steps.append(Step("benefit.eligible_total", benefit, {"base": benefit.columns}, found))
         return groups
-    groups = grouped(benefit, lines)
-    found = {"lines": len(lines), "eligible_fen": sum(groups.values())}
-    given = {"base": columns, "categories": frozenset([line.category for line, _ in lines])}
-    case.steps.append(Step("benefit.eligible", benefit, given, found))
+    groups, lines = selection.eligible_fen, selection.taken
+    if groups and min(groups.values()) < 0:
+        return None
+    if case.steps.wanted:
+        found = {"lines": len(lines), "eligible_fen": sum(groups.values())}
+        given = {"base": benefit.columns, "categories": frozenset([line.category for line in lines])}
+        case.steps.append(Step("benefit.eligible", benefit, given, found))
     return groups
 
 
@@ -182,18 +183,17 @@ def _within_caps(case: Case, result: BenefitResult, before: Accumulated) -> Bene
         ("benefit.stay_cap", benefit.stay_cap_fen, before.stay_paid_fen),
         ("benefit.cap", benefit.cap_fen, before.paid_fen),
     ):
-        if cap is None:
+        if cap is None or result.payable_fen <= cap - used:
             continue
         left = max(cap - used, 0)
-        if result.payable_fen > left:
-            result = reduced_to(result, left)
-            given = {"cap_fen": cap, "used_before_fen": used}
-            case.steps.append(Step(code, benefit, given, {"payable_fen": left}))
+        result = reduced_to(result, left)
+        given = {"cap_fen": cap, "used_before_fen": used}
+        case.steps.append(Step(code, benefit, given, {"payable_fen": left}))
     return result
 
 
 def _outcome(case: Case, any_concerned: bool) -> Decision:
-    payable = sum(result.payable_fen for result in case.results)
+    payable = sum([result.payable_fen for result in case.results])
     if payable and case.settlement.discharge_way == DEATH:
         case.review("payee.estate")
     if case.reviews:
@@ -221,7 +221,7 @@ def _why_nothing(case: Case) -> str:
 
 def _conclude(case: Case, outcome: Outcome, *reasons: Reason) -> Decision:
     results = tuple(case.results) if outcome in (Outcome.PAY, Outcome.NOTHING) else ()
-    payable = Fen(sum(result.payable_fen for result in results))
+    payable = Fen(sum([result.payable_fen for result in results]))
     if outcome is Outcome.REVIEW:
         proposed = tuple(case.results)
         found = {
@@ -233,13 +233,8 @@ def _conclude(case: Case, outcome: Outcome, *reasons: Reason) -> Decision:
         reasons = tuple(case.reviews)
     elif outcome is Outcome.REFUSE:
         reasons = tuple(case.refusals)
-    case.steps.append(Step("decision", None, {}, {"decision": outcome.value, "payable_fen": payable}))
-    return Decision(
-        outcome=outcome,
-        payable_fen=payable,
-        results=results,
-        reasons=reasons,
-        steps=tuple(case.steps),
-        terms=case.terms,
-        settlement=SettlementRef.of(case.settlement),
-    )
+    steps: tuple[Step, ...] = ()
+    if case.steps.wanted:
+        case.steps.append(Step("decision", None, {}, {"decision": outcome.value, "payable_fen": payable}))
+        steps = tuple(case.steps)
+    return Decision(outcome, payable, results, reasons, steps, case.terms, SettlementRef.of(case.settlement))

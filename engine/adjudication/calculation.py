@@ -12,22 +12,17 @@ result independent of the order of lines, and makes more cost never pay less. Wh
 rounded, a settlement carries what rounding gave or took, in 1/10000 fen, to the next.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
-from engine.adjudication.decision import BenefitResult, Step
-from engine.adjudication.eligibility import Counted
+from engine.adjudication.decision import BenefitResult, Step, Trace
 from engine.adjudication.history import ALL_ITEMS, FIXED_DAYS, Accumulated
 from engine.adjudication.rates import Scale
+from engine.adjudication.selection import Group
 from engine.money import Fen, portion
-from engine.settlement.model import DetailLine
-from engine.terms.model import BASIS, Benefit, Fixed, Limit
+from engine.terms.model import BASIS, Benefit, Fixed
 
-Group = tuple[int, str]
-"""Index of a limit, and the item, line or calendar day that it counts apart."""
-FREE: Group = (-1, "")
-"""What no limit selects."""
 _Key = TypeVar("_Key", bound=tuple[object, str])
 
 
@@ -45,43 +40,14 @@ class Basis:
     before: Accumulated
 
 
-class RefundUnmatched(Exception):
-    """Refund lines of a group exceed its charges: no amount can be told."""
-
-
-def grouped(benefit: Benefit, lines: Sequence[Counted]) -> dict[Group, int]:
-    """Eligible fen by group, in an order that does not depend on the lines'.
-
-    A line falls under the first limit that selects it. Raises RefundUnmatched.
-    """
-    limits_of = benefit.limits_of
-    groups: dict[Group, int] = {}
-    for line, fen in lines:
-        key = FREE
-        for index, limit in limits_of.get(line.category, ()):
-            if not limit.lines.name_contains or limit.lines.names(line.name):
-                key = (index, _item(limit, line))
-                break
-        groups[key] = groups.get(key, 0) + fen
-    if groups and min(groups.values()) < 0:
-        raise RefundUnmatched
-    return dict(sorted(groups.items()))
-
-
-def _item(limit: Limit, line: DetailLine) -> str:
-    if limit.occasions_max:
-        return line.occurred_on.isoformat()
-    return line.sn if limit.within == "line" else limit.item(line.code) or ALL_ITEMS
-
-
-def calculate(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> BenefitResult:
+def calculate(basis: Basis, groups: dict[Group, int], steps: Trace) -> BenefitResult:
     """What the benefit comes to before the caps of the year and of the cost; appends its trace."""
     benefit, before = basis.benefit, basis.before
     _keep_occasions(basis, groups, steps)
     eligible = sum(groups.values())
     borne = min(eligible, max(basis.deductible_fen - basis.borne_before_fen, 0))
     after = eligible - borne
-    if benefit.deductible is not None:
+    if benefit.deductible is not None and steps.wanted:
         given = {
             "within": benefit.deductible.within,
             "deductible_whole_fen": basis.deductible_fen,
@@ -89,27 +55,29 @@ def calculate(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> Bene
         }
         found = {"deductible_fen": borne, "after_fen": after}
         steps.append(Step("benefit.deductible", benefit, given, found))
-    numerators, payable, carried = dict.fromkeys(groups, 0), Fen(0), 0
+    numerators: dict[Group, int] = {}
+    payable, carried = Fen(0), 0
     if after:
         weighted = _weigh(basis, after, steps)
         numerators = _limited(basis, groups, weighted, eligible * BASIS, steps)
         exact = sum(numerators.values())
         payable = _rounded(exact, eligible, before.carried if basis.carries else 0)
         carried = exact // eligible - payable * BASIS if basis.carries else 0
-        steps.append(_rounding(basis, payable))
+        if steps.wanted:
+            steps.append(_rounding(basis, payable))
     return BenefitResult(
-        benefit=benefit,
-        eligible_fen=Fen(eligible),
-        deductible_fen=Fen(borne),
-        ratio_bp=basis.scale.effective_bp(after),
-        payable_fen=payable,
-        limits=_LimitUse(benefit, numerators, eligible * BASIS, payable),
-        after_fen=after if benefit.ratio.tiers else 0,
-        carried=carried,
+        benefit,
+        Fen(eligible),
+        Fen(borne),
+        basis.scale.effective_bp(after),
+        payable,
+        _LimitUse(benefit, numerators, eligible * BASIS, payable),
+        after if benefit.ratio.tiers else 0,
+        carried,
     )
 
 
-def calculate_fixed(basis: Basis, fixed: Fixed, days: int, steps: list[Step]) -> BenefitResult:
+def calculate_fixed(basis: Basis, fixed: Fixed, days: int, steps: Trace) -> BenefitResult:
     """An amount for each stay, or for each day beyond those that the terms leave out, up to their most.
 
     days: of the whole stay so far; what an earlier settlement of it was paid for is not paid again.
@@ -129,17 +97,19 @@ def calculate_fixed(basis: Basis, fixed: Fixed, days: int, steps: list[Step]) ->
     return BenefitResult(benefit, Fen(eligible), Fen(0), ratio_bp, payable, use)
 
 
-def _weigh(basis: Basis, after: int, steps: list[Step]) -> int:
+def _weigh(basis: Basis, after: int, steps: Trace) -> int:
     """What the costs beyond the deductible come to, in 1/10000 fen; with its step, or one a tier."""
     scale, benefit = basis.scale, basis.benefit
-    status = {"status": "pre_existing" if scale.reduced else "standard"}
+    weighted = scale.weigh(after)
+    if not steps.wanted:
+        return weighted
+    status = "pre_existing" if scale.reduced else "standard"
     for tier, fen in scale.bands(after) if scale.tiers else ():
         rate = tier.rate.bp(scale.reduced)
-        given = {"above_fen": tier.above_fen, "part_fen": fen, "ratio": rate, **status}
+        given = {"above_fen": tier.above_fen, "part_fen": fen, "ratio": rate, "status": status}
         steps.append(Step("benefit.tier", benefit, given, {"calculated_yuan": (fen * rate, BASIS)}))
-    weighted = scale.weigh(after)
     if not scale.tiers:
-        given = {"after_fen": after, "ratio": scale.ratio_bp, **status}
+        given = {"after_fen": after, "ratio": scale.ratio_bp, "status": status}
         found = {"calculated_yuan": (weighted, BASIS)}
         steps.append(Step("benefit.ratio", benefit, given, found))
     return weighted
@@ -175,10 +145,10 @@ def reduced_to(result: BenefitResult, payable: int) -> BenefitResult:
     for (limit_id, item), share in shares.items():
         if limit_id and share:
             use.setdefault(limit_id, {})[item] = share
-    return replace(result, payable_fen=Fen(payable), limits=use, carried=0)
+    return result._replace(payable_fen=Fen(payable), limits=use, carried=0)
 
 
-def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: list[Step]) -> None:
+def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: Trace) -> None:
     """Leave out the calendar days beyond a limit's count. The dearest stay (Insurance Law 30: what the
     wording leaves open is read for the insured); of equals, the earliest."""
     for index, limit in enumerate(basis.benefit.limits):
@@ -197,27 +167,31 @@ def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: list[Step]) -
 
 
 def _limited(
-    basis: Basis, groups: Mapping[Group, int], factor: int, denominator: int, steps: list[Step]
+    basis: Basis, groups: Mapping[Group, int], factor: int, denominator: int, steps: Trace
 ) -> dict[Group, int]:
     """Numerators over the denominator, each cut to what its limit leaves."""
-    numerators: dict[Group, int] = {}
-    for (index, item), eligible in groups.items():
-        numerator = eligible * factor
-        limit = basis.benefit.limits[index] if index >= 0 else None
-        if limit is not None and limit.paid_max_fen is not None:
-            used = basis.before.of_limit(limit.id, item, limit.within)
-            left = max(limit.paid_max_fen - used, 0)
-            if numerator > left * denominator:
-                given = {
-                    "item": item,
-                    "paid_max_fen": limit.paid_max_fen,
-                    "used_before_fen": used,
-                    "calculated_yuan": (numerator, denominator),
-                }
-                found = {"limited_fen": left}
-                steps.append(Step("benefit.limit", basis.benefit, given, found, limit.name))
-                numerator = left * denominator
-        numerators[index, item] = numerator
+    limits, before = basis.benefit.limits, basis.before
+    numerators = {group: eligible * factor for group, eligible in groups.items()}
+    least = basis.benefit.least_limit_fen
+    if least is None or not (before.year or before.stay or max(numerators.values()) > least * denominator):
+        return numerators  # none binds, as mostly
+    for group in sorted(numerators):
+        index, item = group
+        limit = limits[index] if index >= 0 else None
+        if limit is None or limit.paid_max_fen is None:
+            continue
+        used = before.of_limit(limit.id, item, limit.within)
+        left = max(limit.paid_max_fen - used, 0)
+        if numerators[group] > left * denominator:
+            given = {
+                "item": item,
+                "paid_max_fen": limit.paid_max_fen,
+                "used_before_fen": used,
+                "calculated_yuan": (numerators[group], denominator),
+            }
+            found = {"limited_fen": left}
+            steps.append(Step("benefit.limit", basis.benefit, given, found, limit.name))
+            numerators[group] = left * denominator
     return numerators
 
 

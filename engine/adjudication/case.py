@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from engine.adjudication.coverage import Coverage
-from engine.adjudication.decision import BenefitResult, Reason, Step
+from engine.adjudication.decision import BenefitResult, Reason, Step, Trace
 from engine.adjudication.history import Standing
 from engine.settlement.model import Settlement
 from engine.terms.model import Benefit, Terms
@@ -17,9 +17,9 @@ class Case:
     coverage: Coverage
     settlement: Settlement
     standing: Standing
+    steps: Trace
     reviews: list[Reason] = field(default_factory=list)
     refusals: list[Reason] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
     results: list[BenefitResult] = field(default_factory=list)
     covered_from: date | None = None
     """First day whose costs count, where the stay began before it."""

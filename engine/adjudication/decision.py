@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engine.adjudication.history import SettlementRef, Used
 from engine.adjudication.messages import REASONS, STEPS, fill, format_ratio, told
@@ -63,8 +63,17 @@ class Step:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class BenefitResult:
+class Trace(list[Step]):
+    """What was found, step by step. Where it is not wanted, the steps of every settlement are not even made:
+    they are a tenth of what a decision costs."""
+
+    __slots__ = ("wanted",)
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+
+
+class BenefitResult(NamedTuple):
     """What one benefit comes to. payable_fen <= eligible_fen - deductible_fen, both >= 0."""
 
     benefit: Benefit
@@ -95,14 +104,14 @@ class BenefitResult:
         return Used(self.deductible_fen, self.payable_fen, self.limits, self.after_fen, self.carried)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     outcome: Outcome
     payable_fen: Fen
     """0 unless the outcome is pay."""
     results: tuple[BenefitResult, ...]
     reasons: tuple[Reason, ...]
     steps: tuple[Step, ...]
+    """Empty where no trace was wanted."""
     terms: Terms
     settlement: SettlementRef
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.adjudication.documents import DocumentInvalid, Reader
 from engine.settlement.model import Settlement
@@ -16,8 +16,7 @@ FIXED_DAYS = "fixed-days"
 """The limit under which the days of a fixed benefit are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettlementRef:
+class SettlementRef(NamedTuple):
     """Which settlement a decision was about, and when it happened: enough to order and to recognise it."""
 
     hospital_code: str

@@ -41,9 +41,10 @@ def place_in_policy(case: Case) -> None:
     elif terms.stay_belongs_to != "each_day" and (first < policy.effective or last > policy.expires):
         case.review("stay.across_years")
     else:
-        days = {"effective": policy.effective, "expires": policy.expires}
-        stay = {"admitted_on": bill.admitted_on, "discharged_on": bill.discharged_on}
-        case.steps.append(Step("policy.period", None, {**days, **stay}, {}))
+        if case.steps.wanted:
+            days = {"effective": policy.effective, "expires": policy.expires}
+            stay = {"admitted_on": bill.admitted_on, "discharged_on": bill.discharged_on}
+            case.steps.append(Step("policy.period", None, {**days, **stay}, {}))
         if terms.stay_belongs_to == "each_day":
             _own_days(case)
         elif bill.discharged_on > policy.expires:

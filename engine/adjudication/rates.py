@@ -49,9 +49,8 @@ def scale_of(case: Case, benefit: Benefit, before: Accumulated) -> Scale | None:
     if not ratio.public:
         case.review("benefit.ratio_not_public", benefit)
         return None
-    rates = [ratio.rate, *(row.rate for row in ratio.rows), *(tier.rate for tier in ratio.tiers)]
     reduced = False
-    if case.coverage.pre_existing and any(rate.standard_bp != rate.pre_existing_bp for rate in rates):
+    if case.coverage.pre_existing and ratio.reduces:
         answer = _is_reduced(case, benefit)
         if answer is None:
             return None
@@ -63,7 +62,10 @@ def scale_of(case: Case, benefit: Benefit, before: Accumulated) -> Scale | None:
 
 
 def _rate(case: Case, benefit: Benefit) -> Rate:
-    return next((row.rate for row in benefit.ratio.rows if _fits(row, case)), benefit.ratio.rate)
+    for row in benefit.ratio.rows:
+        if _fits(row, case):
+            return row.rate
+    return benefit.ratio.rate
 
 
 def _fits(row: RatioRow, case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""What all benefits of a settlement may come to: caps that they share, the year's, and the cost left."""
+"""What all benefits of a settlement may come to: caps that they share, the cost left, and the year's."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ from engine.adjudication.case import Case
 from engine.adjudication.decision import Step
 from engine.money import Fen
 from engine.settlement.model import Settlement
+from engine.terms.model import SharedCap
 
 
 def cost_left_fen(bill: Settlement) -> Fen:
@@ -20,7 +21,7 @@ def cost_left_fen(bill: Settlement) -> Fen:
 
 
 def apply_totals(case: Case) -> None:
-    """Shared caps, the aggregate cap of the year, then the cost left: later benefits give way first."""
+    """Shared caps, the cost left and the aggregate cap of the year: later benefits give way first."""
     cap, used, left = case.terms.aggregate_cap_fen, case.standing.paid_fen, cost_left_fen(case.settlement)
     payable = sum([result.payable_fen for result in case.results])
     within = cap is None or payable <= cap - used
@@ -30,24 +31,34 @@ def apply_totals(case: Case) -> None:
 
 
 def _apply(case: Case, left: Fen) -> None:
+    """What is over fewer benefits comes first: shared caps of indemnity, the cost left, which bounds all of
+    indemnity and nothing fixed, shared caps with a fixed benefit, and the aggregate cap."""
     every = frozenset(result.benefit.code for result in case.results)
+    indemnity = frozenset(benefit.code for benefit in case.terms.benefits if benefit.fixed is None)
     for cap in case.terms.caps:
-        sums = [case.standing.of(code) for code in cap.benefits]
-        used = sum(one.stay_paid_fen if cap.within == "stay" else one.paid_fen for one in sums)
-        given = {"cap_fen": cap.paid_max_fen, "used_before_fen": used}
-        step = Step("total.shared_cap", None, given, {}, cap.name)
-        _keep_within(case, cap.paid_max_fen - used, step, cap.benefits)
-    aggregate, used = case.terms.aggregate_cap_fen, case.standing.paid_fen
-    if aggregate is not None:
-        given = {"cap_fen": aggregate, "used_before_fen": used}
-        _keep_within(case, aggregate - used, Step("total.aggregate_cap", None, given, {}), every)
+        if cap.benefits <= indemnity:
+            _share(case, cap)
     elsewhere = case.standing.paid_elsewhere_fen
     if elsewhere:
         given = {"cost_left_fen": left, "elsewhere_fen": elsewhere}
         case.steps.append(Step("total.elsewhere", None, given, {}))
         left = Fen(max(left - elsewhere, 0))
-    fixed = frozenset(result.benefit.code for result in case.results if result.benefit.fixed is not None)
-    _keep_within(case, left, Step("total.indemnity", None, {"cost_left_fen": left}, {}), every - fixed)
+    _keep_within(case, left, Step("total.indemnity", None, {"cost_left_fen": left}, {}), indemnity)
+    for cap in case.terms.caps:
+        if not cap.benefits <= indemnity:
+            _share(case, cap)
+    aggregate, used = case.terms.aggregate_cap_fen, case.standing.paid_fen
+    if aggregate is not None:
+        given = {"cap_fen": aggregate, "used_before_fen": used}
+        _keep_within(case, aggregate - used, Step("total.aggregate_cap", None, given, {}), every)
+
+
+def _share(case: Case, cap: SharedCap) -> None:
+    sums = [case.standing.of(code) for code in cap.benefits]
+    used = sum(one.stay_paid_fen if cap.within == "stay" else one.paid_fen for one in sums)
+    given = {"cap_fen": cap.paid_max_fen, "used_before_fen": used}
+    step = Step("total.shared_cap", None, given, {}, cap.name)
+    _keep_within(case, cap.paid_max_fen - used, step, cap.benefits)
 
 
 def _keep_within(case: Case, most: int, step: Step, codes: frozenset[str]) -> None:

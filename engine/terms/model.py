@@ -19,6 +19,7 @@ OrderKey = Literal["settled_at", "discharged_on", "admitted_on", "setl_id"]
 LadderBasis = Literal["continuous_years", "claim_free_years"]
 Column = Literal["own_pay", "over_limit", "pre_self_pay", "in_scope", "self_pay"]
 Within = Literal["stay", "year"]
+Apart = Literal["nothing", "item", "line", "day"]
 ReducedBy = Literal["person", "cause", "stay"]
 """What a pre-existing condition reduces: all that the person has, stays because of it (by main diagnosis), or
 stays at which it was treated too (by any diagnosis)."""
@@ -188,6 +189,12 @@ class Ratio:
     public: bool = True
     """False: no public source says what is paid, and a person has to decide."""
 
+    @property
+    def reduces(self) -> bool:
+        """Whether a pre-existing condition can make a difference."""
+        rates = [self.rate, *[row.rate for row in self.rows], *[tier.rate for tier in self.tiers]]
+        return any(rate.standard_bp != rate.pre_existing_bp for rate in rates)
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -207,10 +214,14 @@ class Limit:
     item_code_prefix: dict[str, int]
     """First letter of the code -> how many characters name the item; otherwise the whole code does."""
 
-    def item(self, code: str) -> str:
-        if not self.per_item:
-            return ""
-        return code[: self.item_code_prefix.get(code[:1], len(code))]
+    apart: Apart = field(init=False, compare=False, repr=False)
+    """What it counts for itself, each with the whole limit or as one occasion."""
+
+    def __post_init__(self) -> None:
+        apart: Apart = "item" if self.per_item else "nothing"
+        if self.within == "line":
+            apart = "line"
+        object.__setattr__(self, "apart", "day" if self.occasions_max else apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,15 +305,23 @@ class Benefit:
     stay_cap_fen: Fen | None
     limits: tuple[Limit, ...]
     limits_of: Mapping[str, tuple[tuple[int, Limit], ...]] = field(init=False, compare=False, repr=False)
-    """Fee category -> the limits that may select its lines, with their index: most lines meet few."""
+    """Fee category that the benefit takes -> the limits that may select its lines, with their index."""
+    columns: frozenset[Column] = field(init=False, compare=False, repr=False)
+    """Every column that counts for some line."""
+    least_limit_fen: Fen | None = field(init=False, compare=False, repr=False)
+    """The lowest of what limits pay at most; None where none says an amount."""
 
     def __post_init__(self) -> None:
-        categories = sorted({category for limit in self.limits for category in limit.lines.categories})
+        categories = sorted(self.lines.categories) if self.lines else []
         limits = {
             category: tuple((i, one) for i, one in enumerate(self.limits) if category in one.lines.categories)
             for category in categories
         }
         object.__setattr__(self, "limits_of", limits)
+        columns = frozenset(column for part in self.base for column in part.columns)
+        object.__setattr__(self, "columns", columns)
+        amounts = [one.paid_max_fen for one in self.limits if one.paid_max_fen is not None]
+        object.__setattr__(self, "least_limit_fen", min(amounts, default=None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,16 @@ def _repeated_in(node: Any, path: Path) -> Iterator[Finding]:
 def _caps(authored: Mapping[str, Any]) -> Iterator[Finding]:
     aggregate = authored.get("aggregate_cap_yuan")
     codes = [benefit["code"] for benefit in authored["benefits"]]
+    fixed = {benefit["code"] for benefit in authored["benefits"] if "fixed" in benefit}
+    indemnity = set(codes) - fixed
     earlier: list[set[str]] = []
     for index, cap in enumerate(authored.get("caps", ())):
         over = set(cap["over"])
         if any(over & before and not before <= over for before in earlier):
             message = "crosses a cap before it: it takes in all of an earlier one's benefits, or none"
+            yield Finding(("caps", index, "over"), "cap.crossing", message)
+        if over & fixed and over & indemnity and not indemnity <= over:
+            message = "crosses the cost left: with a fixed benefit it takes in all others, or none"
             yield Finding(("caps", index, "over"), "cap.crossing", message)
         earlier.append(over)
         for place, code in enumerate(cap["over"]):

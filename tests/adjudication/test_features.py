@@ -41,6 +41,10 @@ def tiers(draw: st.DrawFn, *, rising: bool = True) -> dict[str, Any]:
     return {"tiers": {"within": draw(st.sampled_from(["stay", "year"])), "steps": steps}}
 
 
+OVER = st.sampled_from([["B1", "B2", "B3"], ["B1", "B2", "B3", "H1"]])
+"""What the second shared cap is over: all of indemnity, without or with the fixed benefit."""
+
+
 @st.composite
 def products(draw: st.DrawFn) -> Terms:
     """One product with every feature that changes an amount; its numbers are drawn."""
@@ -104,7 +108,7 @@ def products(draw: st.DrawFn) -> Terms:
         "deductibles": [{"id": "annual", "amount_yuan": deductible}],
         "caps": [
             {"id": within, "name": TEXT, "over": over, "paid_max_yuan": draw(whole), "within": within}
-            for within, over in (("stay", ["B1", "B2"]), ("year", ["B1", "B2", "B3"]))
+            for within, over in (("stay", ["B1", "B2"]), ("year", draw(OVER)))
         ],
         "aggregate_cap_yuan": aggregate,
         "benefits": [{"name": TEXT, "clause": TEXT, **benefit} for benefit in benefits],
@@ -124,9 +128,12 @@ STATUS = st.sampled_from([[], ["tumour"]])
 def decide(
     terms: Terms, bill: Settlement, status: list[str], earlier: Sequence[Mapping[str, Any]] = ()
 ) -> Decision:
+    return adjudicate(terms, coverage_of(status), History.of(earlier), bill)
+
+
+def coverage_of(status: list[str]) -> Coverage:
     policy = {"effective": "2021-07-01", "expires": "2022-06-30", "pre_existing": status}
-    coverage = Coverage.parse({"product": "drawn", "edition": "1", **policy})
-    return adjudicate(terms, coverage, History.of(earlier), bill)
+    return Coverage.parse({"product": "drawn", "edition": "1", **policy})
 
 
 def total(results: Any, codes: Sequence[str]) -> int:
@@ -182,6 +189,18 @@ def test_the_order_of_lines_is_of_no_account(
     first = decide(terms, bill, status).document()
     second = decide(terms, replace(bill, lines=tuple(shuffled)), status).document()
     assert rfc8785.dumps(first) == rfc8785.dumps(second)
+
+
+@CASES
+@given(products(), bill_lines(), STATUS)
+def test_without_a_trace_all_else_is_the_same(
+    terms: Terms, lines: list[DetailLine], status: list[str]
+) -> None:
+    inputs = (terms, coverage_of(status), History.of([]), stay(lines))
+    traced, bare = adjudicate(*inputs), adjudicate(*inputs, trace=False)
+    assert traced.steps
+    assert not bare.steps
+    assert bare.document() == traced._replace(steps=()).document()
 
 
 @CASES

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.adjudication.adjudicate import DEATH
-from engine.adjudication.eligibility import columns_of
 from engine.adjudication.replay.columns import (
     BillColumns,
     Flags,
@@ -143,7 +142,7 @@ def _base_of_totals(benefit: Benefit, bills: BillColumns) -> Whole:
         "in_scope": bills.in_scope_fen,
         "self_pay": np.maximum(paid, 0),
     }
-    counted = [columns[name] for name in columns_of(benefit.base)]
+    counted = [columns[name] for name in benefit.columns]
     return np.sum(counted, axis=0, dtype=np.int64) if counted else np.zeros(len(bills), dtype=np.int64)
 
 

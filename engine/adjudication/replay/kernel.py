@@ -195,22 +195,32 @@ def keep_within(w: Work, bill: int, most: int, members: int) -> None:
 
 
 @inlined
-def apply_totals(w: Work, bill: int, stay: int) -> int:
-    """Shared caps, the aggregate cap of the year, then the cost left. What is payable."""
+def keep_shared(w: Work, bill: int, stay: int, with_fixed: bool) -> None:
+    """The shared caps that are over a fixed benefit too, or those that are not."""
     plan, s = w.plan, w.s
     for cap in range(len(plan.shared_cap)):
+        if ((plan.shared_members[cap] & ~plan.indemnities) != 0) != with_fixed:
+            continue
         used = 0
         for benefit in range(len(plan.by_lines)):
             if (plan.shared_members[cap] >> benefit) & 1:
                 by_stay = plan.shared_by_stay[cap]
                 used += s.use_fen[sum_of(s, benefit, PAID, stay)] if by_stay else s.paid[benefit]
         keep_within(w, bill, plan.shared_cap[cap] - used, plan.shared_members[cap])
+
+
+@inlined
+def apply_totals(w: Work, bill: int, stay: int) -> int:
+    """Shared caps, the cost left, the aggregate cap: over fewer benefits first. What is payable."""
+    plan, s = w.plan, w.s
+    keep_shared(w, bill, stay, False)
+    keep_within(w, bill, w.bills.cost_left[bill], plan.indemnities)
+    keep_shared(w, bill, stay, True)
     if plan.aggregate_cap != NONE:
         used = 0
         for benefit in range(len(plan.by_lines)):
             used += s.paid[benefit]
         keep_within(w, bill, plan.aggregate_cap - used, -1)
-    keep_within(w, bill, w.bills.cost_left[bill], plan.indemnities)
     payable = 0
     for benefit in range(len(plan.by_lines)):
         payable += w.out.paid[bill, benefit]

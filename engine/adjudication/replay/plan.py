@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.adjudication.history import ALL_ITEMS
 from engine.adjudication.replay.columns import Flags, Kind, Small, Whole, day_number
+from engine.adjudication.selection import item_of_code
 from engine.terms.model import BASIS, Benefit, Limit, Rate, Terms
 
 NEVER_BEFORE = int(np.iinfo(np.int32).min)
@@ -258,7 +259,7 @@ def _kinds(
             if under is not None:
                 number, one = under
                 limit[k, b] = first[b] + number
-                items[k, b] = one.item(kind.code) or ALL_ITEMS
+                items[k, b] = item_of_code(one, kind.code) if one.per_item else ALL_ITEMS
     bits = np.left_shift(np.int64(1), np.arange(len(benefits), dtype=np.int64))
     place = {text: number for number, text in enumerate(sorted(set(items.values())))}
     item = np.zeros(shape, dtype=np.int32)

@@ -14,11 +14,11 @@ from engine.terms.model import Terms
 
 
 def decide_in_order(terms: Terms, coverage: Coverage, settlements: Sequence[Settlement]) -> list[Decision]:
-    """Each settlement of one policy with the decisions before it as its history; in the order given."""
+    """Each settlement of one policy with the decisions before it as its history. In the order given."""
     past: list[PastDecision] = []
     decisions: dict[int, Decision] = {}
     for place in sorted(range(len(settlements)), key=lambda one: _place(terms, settlements[one])):
-        decision = adjudicate(terms, coverage, History(tuple(past)), settlements[place])
+        decision = adjudicate(terms, coverage, History(tuple(past)), settlements[place], trace=False)
         past.append(_past(decision))
         decisions[place] = decision
     return [decisions[place] for place in range(len(settlements))]

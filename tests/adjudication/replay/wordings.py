@@ -78,7 +78,7 @@ class Wordings:
 
     def _benefit(self, number: int) -> Benefit:
         selector = self.any(None, *[self._selector() for _ in range(4)])
-        fixed = self.some(None, self._fixed()) if selector is None else None
+        fixed = self.any(None, self._fixed()) if selector is None else None
         return Benefit(
             code=f"B{number}",
             name=NAME,
