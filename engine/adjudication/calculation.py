@@ -12,8 +12,9 @@ result independent of the order of lines, and makes more cost never pay less. Wh
 rounded, a settlement carries what rounding gave or took, in 1/10000 fen, to the next.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from engine.adjudication.decision import BenefitResult, Step, Trace
@@ -71,7 +72,7 @@ def calculate(basis: Basis, groups: dict[Group, int], steps: Trace) -> BenefitRe
         Fen(borne),
         basis.scale.effective_bp(after),
         payable,
-        _LimitUse(benefit, numerators, eligible * BASIS, payable),
+        _WhenAsked(partial(_limit_use, benefit, numerators, eligible * BASIS, payable)),
         after if benefit.ratio.tiers else 0,
         carried,
     )
@@ -129,6 +130,11 @@ def _rounded(numerator: int, eligible: int, carried: int) -> Fen:
 
 def reduced_to(result: BenefitResult, payable: int) -> BenefitResult:
     """The result cut to a lower amount by a cap: what its limits have used shrinks in proportion."""
+    use = _WhenAsked(partial(_reduced_use, result, payable))
+    return result._replace(payable_fen=Fen(payable), limits=use, carried=0)
+
+
+def _reduced_use(result: BenefitResult, payable: int) -> dict[str, dict[str, int]]:
     counts = {limit.id for limit in result.benefit.limits if limit.occasions_max is not None} | {FIXED_DAYS}
     weights = {
         (limit_id, item): amount
@@ -145,7 +151,7 @@ def reduced_to(result: BenefitResult, payable: int) -> BenefitResult:
     for (limit_id, item), share in shares.items():
         if limit_id and share:
             use.setdefault(limit_id, {})[item] = share
-    return result._replace(payable_fen=Fen(payable), limits=use, carried=0)
+    return use
 
 
 def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: Trace) -> None:
@@ -210,19 +216,19 @@ def _shares(numerators: Mapping[_Key, int], denominator: int, payable: int) -> d
     return shares
 
 
-class _LimitUse(Mapping[str, Mapping[str, int]]):
+class _WhenAsked(Mapping[str, Mapping[str, int]]):
     """Per limit and item: fen paid under it, or occasions. Worked out when somebody asks: later decisions
     and documents do, the decision itself does not."""
 
-    __slots__ = ("_benefit", "_shared", "_use")
+    __slots__ = ("_use", "_work_out")
 
-    def __init__(self, benefit: Benefit, numerators: Mapping[Group, int], denominator: int, payable: int):
-        self._benefit, self._shared = benefit, (numerators, denominator, payable)
+    def __init__(self, work_out: Callable[[], dict[str, dict[str, int]]]):
+        self._work_out = work_out
         self._use: dict[str, dict[str, int]] | None = None
 
     def _told(self) -> dict[str, dict[str, int]]:
         if self._use is None:
-            self._use = _limit_use(self._benefit, _shares(*self._shared))
+            self._use = self._work_out()
         return self._use
 
     def __getitem__(self, limit: str) -> Mapping[str, int]:
@@ -235,9 +241,11 @@ class _LimitUse(Mapping[str, Mapping[str, int]]):
         return len(self._told())
 
 
-def _limit_use(benefit: Benefit, shares: Mapping[Group, int]) -> dict[str, dict[str, int]]:
+def _limit_use(
+    benefit: Benefit, numerators: Mapping[Group, int], denominator: int, payable: int
+) -> dict[str, dict[str, int]]:
     use: dict[str, dict[str, int]] = {}
-    for (index, item), share in sorted(shares.items()):
+    for (index, item), share in sorted(_shares(numerators, denominator, payable).items()):
         if index < 0 or not share:
             continue
         limit = benefit.limits[index]

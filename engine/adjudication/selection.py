@@ -42,11 +42,12 @@ def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]
     if selector is None:
         return selection
     taken, groups, limits_of = selection.taken, selection.eligible_fen, benefit.limits_of
+    named = bool(selector.name_contains)
     for line, fen in zip(lines, _costs(benefit.base, lines), strict=True):
         limits = limits_of.get(line.category)
         if limits is None or not fen:
             continue
-        if selector.name_contains and not selector.names(line.name):
+        if named and not selector.names(line.name):
             continue
         if items is not None:
             entry = entry_of(line, items.items)
@@ -59,8 +60,8 @@ def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]
                 continue
         taken.append(line)
         group = FREE
-        for index, limit in limits:
-            if not limit.lines.name_contains or limit.lines.names(line.name):
+        for index, limit, by_name in limits:
+            if not by_name or limit.lines.names(line.name):
                 apart = limit.apart
                 group = index, item_of_code(limit, line.code) if apart == "item" else _APART[apart](line)
                 break

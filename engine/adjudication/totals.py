@@ -1,13 +1,11 @@
 """What all benefits of a settlement may come to: caps that they share, the cost left, and the year's."""
 
-from dataclasses import replace
-
 from engine.adjudication.calculation import reduced_to
 from engine.adjudication.case import Case
 from engine.adjudication.decision import Step
 from engine.money import Fen
 from engine.settlement.model import Settlement
-from engine.terms.model import SharedCap
+from engine.terms.model import SharedCap, Text
 
 
 def cost_left_fen(bill: Settlement) -> Fen:
@@ -43,30 +41,31 @@ def _apply(case: Case, left: Fen) -> None:
         given = {"cost_left_fen": left, "elsewhere_fen": elsewhere}
         case.steps.append(Step("total.elsewhere", None, given, {}))
         left = Fen(max(left - elsewhere, 0))
-    _keep_within(case, left, Step("total.indemnity", None, {"cost_left_fen": left}, {}), indemnity)
+    _keep_within(case, left, indemnity, "total.indemnity", {"cost_left_fen": left})
     for cap in case.terms.caps:
         if not cap.benefits <= indemnity:
             _share(case, cap)
     aggregate, used = case.terms.aggregate_cap_fen, case.standing.paid_fen
     if aggregate is not None:
         given = {"cap_fen": aggregate, "used_before_fen": used}
-        _keep_within(case, aggregate - used, Step("total.aggregate_cap", None, given, {}), every)
+        _keep_within(case, aggregate - used, every, "total.aggregate_cap", given)
 
 
 def _share(case: Case, cap: SharedCap) -> None:
     sums = [case.standing.of(code) for code in cap.benefits]
     used = sum(one.stay_paid_fen if cap.within == "stay" else one.paid_fen for one in sums)
     given = {"cap_fen": cap.paid_max_fen, "used_before_fen": used}
-    step = Step("total.shared_cap", None, given, {}, cap.name)
-    _keep_within(case, cap.paid_max_fen - used, step, cap.benefits)
+    _keep_within(case, cap.paid_max_fen - used, cap.benefits, "total.shared_cap", given, cap.name)
 
 
-def _keep_within(case: Case, most: int, step: Step, codes: frozenset[str]) -> None:
-    """Cut the results of these benefits to `most` together, the last ones first; the step says so."""
+def _keep_within(
+    case: Case, most: int, codes: frozenset[str], step: str, given: dict[str, int], name: Text | None = None
+) -> None:
+    """Cut the results of these benefits to `most` together, the last ones first, with a step that says so."""
     payable = max(most, 0)
-    if sum(result.payable_fen for result in case.results if result.benefit.code in codes) <= payable:
+    if sum([result.payable_fen for result in case.results if result.benefit.code in codes]) <= payable:
         return
-    case.steps.append(replace(step, found={"payable_fen": payable}))
+    case.steps.append(Step(step, None, given, {"payable_fen": payable}, name))
     for index, result in enumerate(case.results):
         if result.benefit.code not in codes:
             continue

@@ -304,8 +304,11 @@ class Benefit:
     """On what is paid in the policy year."""
     stay_cap_fen: Fen | None
     limits: tuple[Limit, ...]
-    limits_of: Mapping[str, tuple[tuple[int, Limit], ...]] = field(init=False, compare=False, repr=False)
-    """Fee category that the benefit takes -> the limits that may select its lines, with their index."""
+    limits_of: Mapping[str, tuple[tuple[int, Limit, bool], ...]] = field(
+        init=False, compare=False, repr=False
+    )
+    """Fee category that the benefit takes -> the limits that may select its lines, with their index, and
+    whether it depends on the line's name."""
     columns: frozenset[Column] = field(init=False, compare=False, repr=False)
     """Every column that counts for some line."""
     least_limit_fen: Fen | None = field(init=False, compare=False, repr=False)
@@ -314,7 +317,11 @@ class Benefit:
     def __post_init__(self) -> None:
         categories = sorted(self.lines.categories) if self.lines else []
         limits = {
-            category: tuple((i, one) for i, one in enumerate(self.limits) if category in one.lines.categories)
+            category: tuple(
+                (i, one, bool(one.lines.name_contains))
+                for i, one in enumerate(self.limits)
+                if category in one.lines.categories
+            )
             for category in categories
         }
         object.__setattr__(self, "limits_of", limits)
