@@ -57,7 +57,7 @@ class Record:
 
 
 class SourceRefused(SettlementError):
-    """The delivery as a whole cannot be read (not the format it claims, a bomb, too large); nothing is kept of
+    """Of what the purpose does not list ("node/name"), how many values were dropped."""
     it but its digest and these violations."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
