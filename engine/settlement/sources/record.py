@@ -57,8 +57,8 @@ class Record:
 
 
 class SourceRefused(SettlementError):
-    """Of what the purpose does not list ("node/name"), how many values were dropped."""
-    it but its digest and these violations."""
+    """The delivery as a whole cannot be read (not what it claims, a bomb, too large). Nothing is kept of it
+    but its digest and these violations."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         self.violations: tuple[Violation, ...] = tuple(violations)
