@@ -18,7 +18,7 @@ from api.http.signatures import Signed, SignedBatch, SignedBody
 from engine.errors import AutoclaimError, Refused, TooLarge
 from engine.pipeline import intake, reversal
 from engine.pipeline.context import Context
-from engine.pipeline.intake import Accepted
+from engine.pipeline.keeping import Accepted
 
 router = APIRouter(prefix="/v1", tags=["hospitals"])
 

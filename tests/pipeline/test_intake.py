@@ -9,6 +9,7 @@ from sqlmodel import Session, select
 
 from engine.errors import Conflict, NotAllowed, NotFound, Refused
 from engine.pipeline import claims, intake
+from engine.pipeline.keeping import Accepted
 from engine.store import tables
 from tests.pipeline.world import OURS, THEIRS, World
 
@@ -147,6 +148,18 @@ def test_one_bad_item_of_a_batch_takes_no_other_with_it(world: World) -> None:
     kinds = [type(outcome).__name__ for outcome in outcomes]
     assert kinds == ["Accepted", "Refused", "NotAllowed", "Accepted", "Accepted"]
     assert len(rows(world, tables.Claim)) == 2
+
+
+def test_a_settlement_twice_in_one_batch_is_kept_once_and_with_other_content_is_refused(world: World) -> None:
+    first, other = world.native(0), world.native(0)
+    other["diseinfo"][0]["diag_name"] = "another name"
+    raws = [json.dumps(native).encode() for native in (first, other, first)]
+    kept, clash, again = intake.accept_batch(world.ctx, OURS, raws)
+    assert isinstance(clash, Conflict)
+    assert isinstance(kept, Accepted)
+    assert isinstance(again, Accepted)
+    assert (kept.created, again.created, again.claim_id) == (True, False, kept.claim_id)
+    assert len(rows(world, tables.Claim)) == 1
 
 
 def test_pages_go_on_where_they_ended(world: World) -> None:
