@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -151,7 +152,8 @@ def test_one_bad_item_of_a_batch_takes_no_other_with_it(world: World) -> None:
 
 
 def test_a_settlement_twice_in_one_batch_is_kept_once_and_with_other_content_is_refused(world: World) -> None:
-    first, other = world.native(0), world.native(0)
+    first = world.native(0)
+    other = deepcopy(first)
     other["diseinfo"][0]["diag_name"] = "another name"
     raws = [json.dumps(native).encode() for native in (first, other, first)]
     kept, clash, again = intake.accept_batch(world.ctx, OURS, raws)
