@@ -59,18 +59,32 @@ def _check_claim(claim: Claim, payouts: Sequence[Payout], findings: Findings) ->
     anywhere = beliefs.OF_ANY_VERSION.get(claim.state)
     if not (any(payout.state in anywhere for payout in payouts) if anywhere else present):
         findings.differ(Code.PAYOUT_MISSING, claim.claim_id, f"it is {claim.state} and has no payout")
-    before = sum(p.amount_fen for p in payouts if p.version < claim.version and p.state in beliefs.KEPT)
+    earlier = [payout for payout in payouts if payout.version < claim.version]
+    before = sum(payout.amount_fen for payout in earlier if payout.state in beliefs.KEPT)
     for payout in present:
-        if payout.amount_fen != claim.payable_fen - before:
+        if claim.payable_fen - payout.amount_fen not in _paid_by_then(before, earlier):
             detail = f"{payout.amount_fen} fen, where {claim.payable_fen} are payable and {before} were paid"
             findings.differ(Code.PAYOUT_AMOUNT, payout.payout_id, detail)
 
 
+def _paid_by_then(kept: int, earlier: Sequence[Payout]) -> set[int]:
+    """What may have been paid when a payout was made: what came back may have come back since."""
+    sums = {kept}
+    for payout in earlier:
+        if payout.state == "returned":
+            sums |= {fen + payout.amount_fen for fen in sums}
+    return sums
+
+
 def _check_sum(claim: Claim, payouts: Sequence[Payout], findings: Findings) -> None:
-    """What was paid over all versions is what the present one pays, and what is to be recovered."""
+    """What was paid over all versions is what the present one pays, and what is to be recovered.
+
+    One that is paid and not confirmed may be short of an earlier payment that came back: it is due again then.
+    """
     paid = sum(payout.amount_fen for payout in payouts if payout.state in beliefs.KEPT)
     due = 0 if claim.state == "recovery_due" else claim.payable_fen
-    if claim.state in ("covered", "recovery_due"):
+    came_back = any(payout.state == "returned" for payout in payouts)
+    if claim.state in ("covered", "recovery_due") or (claim.state == "confirmed" and came_back):
         agrees = paid == due + claim.recovery_fen
     else:  # what a payment of the present version comes to is held by its amount
         agrees = claim.recovery_fen == 0 or claim.state not in ("paid", "confirmed")

@@ -177,7 +177,7 @@ def _rule(
 
 def _begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
     payout = claims.payout_of(session, stored(claim.id), claim.version)
-    if payout is not None and payout.state in _PAID:
+    if payout is not None and payout.state in _PAID and claim.state != ClaimState.RETURNED:
         raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
     begin_version(ctx, session, claim)
 

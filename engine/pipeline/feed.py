@@ -207,6 +207,11 @@ def _confirmed(ctx: Context, session: Session, event: ChainEvent) -> None:
             reason=f"PayoutConfirmed in {event.tx_hash}",
             clock=ctx.clock,
         )
+        still_due = claim.payable_fen - claims.paid_fen(session, stored(claim.id))
+        if still_due > 0:
+            # While this version was with the bank, the payment of an earlier one came back.
+            reason = f"an earlier version's payment came back: {still_due} fen are due again"
+            move_claim(session, claim, ClaimState.RETURNED, actor=ACTOR, reason=reason, clock=ctx.clock)
 
 
 def _to_review(ctx: Context, session: Session, claim: tables.Claim, code: str) -> None:

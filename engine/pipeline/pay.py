@@ -201,7 +201,7 @@ def _apply(ctx: Context, result: TransferResult, session: Session) -> None:
     if state is PayoutState.REFUSED:
         _claim_refused_by_bank(ctx, session, claim, result.reason)
     elif state is PayoutState.RETURNED:
-        _claim_returned(ctx, session, claim, result.reason or "returned")
+        _claim_returned(ctx, session, claim, payout.version, result.reason or "returned")
 
 
 def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:
@@ -221,16 +221,19 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
         touch(ctx, session, claim)
 
 
-def _claim_returned(ctx: Context, session: Session, claim: tables.Claim, reason: str) -> None:
+def _claim_returned(ctx: Context, session: Session, claim: tables.Claim, version: int, reason: str) -> None:
     """The payment of some version came back: there is less to recover, or again something to pay.
 
-    While a later version is on its way nothing moves: what that one pays is counted when the chain has it.
+    While a later version is on its way nothing moves. One that the chain does not have yet will pay what is
+    due by then; the amount of one that it has stands, and the rest is due again once that is confirmed.
     """
     paid = claims.paid_fen(session, stored(claim.id))
     if claim.state == ClaimState.RECOVERY_DUE:
         claim.recovery_fen = paid
         if not paid:
             move_claim(session, claim, ClaimState.REVERSED, actor="bank", reason=reason, clock=ctx.clock)
+    elif claim.state == ClaimState.PAID and version < claim.version:
+        pass  # a superseded version cannot be confirmed any more, so this one is confirmed first
     elif ClaimState.RETURNED in CLAIM_MOVES[ClaimState(claim.state)]:
         claim.recovery_fen = max(paid - claim.payable_fen, 0)
         move_claim(session, claim, ClaimState.RETURNED, actor="bank", reason=reason, clock=ctx.clock)

@@ -134,6 +134,10 @@ BREAKS: dict[str, tuple[str, set[tuple[str, str]]]] = {
         claim("payable_fen = payable_fen + 1", 10),
         {("payout.sum", "clm_covered")},
     ),
+    "confirmed, and short of what came back": (
+        "UPDATE payout SET state = 'returned' WHERE payout_id = 'po_topped_1'",
+        {("payout.sum", "clm_topped"), ("bank.return_missing", "po_topped_1"), SUM},
+    ),
     "another amount than was decided": (claim("payable_fen = payable_fen + 1"), {("payout.amount", PAYOUT)}),
     "another amount than was paid": (
         payout("amount_fen = amount_fen + 1"),
