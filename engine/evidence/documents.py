@@ -5,11 +5,12 @@ open one (a court, the insured) gets the value and its salt from the insurer and
 gives neither. The engine adjudicates on these same forms, so that a verifier's re-run sees what it saw.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.adjudication.ruling import payable_of, ruling_of
 from engine.evidence.canonical import commitment
 from engine.evidence.errors import DocumentInvalid
 from engine.evidence.manifest import Document, hex32, scope_document
@@ -54,7 +55,8 @@ class SignedGrant:
 def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: bytes) -> Document:
     """A coverage as loaded -> its evidence form; subject is the authorization's, 32 bytes.
 
-    Everything but the policy number, the person and the payee is kept. The payee may be missing.
+    Everything but the policy number, the person and the payee is kept, and whose family it is: what counts
+    of that stands in the history. The payee may be missing.
     Raises DocumentInvalid when the policy number or the person is missing, or a commitment is there already.
     """
     for name in ("policy_no", "person"):
@@ -63,7 +65,7 @@ def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: 
     for name in COVERAGE_COMMITMENTS:
         if name in coverage:
             raise DocumentInvalid(f"coverage: {name} is set by the evidence, not by the coverage")
-    kept = {name: value for name, value in coverage.items() if name not in COVERAGE_SECRETS}
+    kept = {name: value for name, value in coverage.items() if name not in (*COVERAGE_SECRETS, "family")}
     return {
         **kept,
         "policy_commitment": hex32(commitment(salts.policy, coverage["policy_no"])),
@@ -114,6 +116,42 @@ def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
         "deadline": signed.deadline_s,
         "signature": signed.signature.lower(),
     }
+
+
+def decision_elsewhere(decision: Mapping[str, Any], fixed: Collection[str] = ()) -> Document:
+    """Another policy's decision on the same settlement, for a history: what of the cost it pays, and nothing
+    of how. fixed: benefits that pay a fixed amount, whatever the cost; those leave no less of it.
+    """
+    paid = payable_of(decision)
+    if ruling_of(decision) is None:
+        paid -= sum(one["payable_fen"] for one in decision["benefits"] if one["code"] in fixed)
+    return {
+        "terms": decision["terms"],
+        "decision": "pay" if paid else "nothing",
+        "settlement": decision["settlement"],
+        "used": {"all": _used(0, paid)} if paid else {},
+    }
+
+
+def decision_of_family(decision: Mapping[str, Any]) -> Document:
+    """A decision of a family's other policy, for a history: what it bore of each deductible, and when.
+
+    Where the other person was treated is nobody's business here.
+    """
+    return {
+        "terms": decision["terms"],
+        "decision": decision["decision"],
+        "settlement": {**decision["settlement"], "fixmedins_code": "withheld"},
+        "used": {
+            code: _used(used["deductible_fen"], 0)
+            for code, used in decision["used"].items()
+            if used["deductible_fen"]
+        },
+    }
+
+
+def _used(deductible_fen: int, paid_fen: int) -> Document:
+    return {"deductible_fen": deductible_fen, "paid_fen": paid_fen, "limits": {}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def check_claims(records: Records, findings: Findings) -> None:
 
 
 def _one_claim_each(records: Records, findings: Findings) -> None:
-    claims_of = Counter(claim.settlement_id for claim in records.claims)
+    claims_of = Counter(claim.settlement_id for claim in records.claims if claim.beside is None)
     for settlement in records.settlements:
         count = claims_of.pop(settlement.id, 0)
         subject = f"settlement {settlement.id}"
@@ -28,16 +28,34 @@ def _one_claim_each(records: Records, findings: Findings) -> None:
             findings.differ(Code.CLAIM_MISSING, subject, f"{named} was accepted and has no claim")
         elif count > 1:
             findings.differ(Code.CLAIM_TWICE, subject, f"{named} has {count} claims")
+    known = {settlement.id for settlement in records.settlements}
     for claim in records.claims:
-        if claim.settlement_id in claims_of:
+        if claim.settlement_id not in known:
             findings.differ(
                 Code.CLAIM_ORPHAN, claim.claim_id, f"its settlement {claim.settlement_id} is not there"
             )
+        elif claim.beside is not None:
+            _check_further(claim, records, findings)
     for row in records.transitions.keys() - records.claim_of_row.keys():
         if records.transitions[row]:
             findings.differ(
                 Code.CLAIM_ORPHAN, f"claim row {row}", "moves are kept of a claim that is not there"
             )
+
+
+def _check_further(claim: Claim, records: Records, findings: Findings) -> None:
+    """A further policy's claim stands beside the one that its settlement was accepted as, once a policy."""
+    first = next((one for one in records.claims if one.claim_id == claim.beside), None)
+    if first is None or first.beside is not None or first.settlement_id != claim.settlement_id:
+        findings.differ(Code.CLAIM_ORPHAN, claim.claim_id, f"{claim.beside} is no claim of its settlement")
+    same = [
+        one
+        for one in records.claims
+        if (one.settlement_id, one.policy_id) == (claim.settlement_id, claim.policy_id)
+    ]
+    if claim.policy_id is None or len(same) > 1:
+        detail = f"{len(same)} claims of settlement {claim.settlement_id} are for policy {claim.policy_id}"
+        findings.differ(Code.CLAIM_TWICE, claim.claim_id, detail)
 
 
 def _check_way(claim: Claim, moves: Sequence[Transition], findings: Findings) -> None:

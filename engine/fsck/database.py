@@ -31,6 +31,7 @@ class Claim:
     claim_id: str
     claim_key: str | None
     settlement_id: int
+    beside: str | None
     policy_id: int | None
     authorization_id: str | None
     state: str

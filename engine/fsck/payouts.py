@@ -79,7 +79,7 @@ def _paid_by_then(kept: int, earlier: Sequence[Payout]) -> set[int]:
 def _check_sum(claim: Claim, payouts: Sequence[Payout], findings: Findings) -> None:
     """What was paid over all versions is what the present one pays, and what is to be recovered.
 
-    One that is paid and not confirmed may be short of an earlier payment that came back: it is due again then.
+    One that is paid and not confirmed may be short of an earlier payment that came back since.
     """
     paid = sum(payout.amount_fen for payout in payouts if payout.state in beliefs.KEPT)
     due = 0 if claim.state == "recovery_due" else claim.payable_fen

@@ -7,7 +7,7 @@ from sqlmodel import Session
 from engine.adjudication.ruling import RulingInvalid, with_ruling
 from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline.context import Context
-from engine.pipeline.decide import begin_version, decide, settle_decision
+from engine.pipeline.decide import begin_version, claim_policy_id, decide, settle_decision
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import decision, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
@@ -145,6 +145,7 @@ def _readjudicate(ctx: Context, session: Session, claim: tables.Claim, reason: s
         return
     # Whose it is was settled when its earlier version was paid.
     move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
+    policies.hold_people(session, [claim_policy_id(claim)])
     decide(ctx, session, claim, session.get_one(tables.Settlement, claim.settlement_id))
 
 

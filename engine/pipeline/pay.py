@@ -30,7 +30,7 @@ from engine.pipeline.states import (
     move_claim,
     move_payout,
 )
-from engine.pipeline.touched import touch
+from engine.pipeline.touched import touch, touch_others
 from engine.pipeline.values import raw, stored
 from engine.store import claims, settlements, tables
 
@@ -128,6 +128,7 @@ def _may_be_paid(
     paid = claims.paid_fen(session, stored(claim.id)) > 0
     state = ClaimState.REVIEW if paid else ClaimState.NO_CONSENT
     move_claim(session, claim, state, actor=ACTOR, reason=code, clock=ctx.clock)
+    touch_others(ctx, session, claim)
     return False
 
 

@@ -16,6 +16,7 @@ from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
+from engine.pipeline.touched import touch_others
 from engine.pipeline.values import raw, stored
 from engine.store import claims, tables
 
@@ -158,6 +159,7 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
         paid = claims.paid_fen(session, stored(claim.id)) > 0
         state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS and not paid else ClaimState.REVIEW
         move_claim(session, claim, state, actor="contract MatchResultStore", reason=code, clock=ctx.clock)
+        touch_others(ctx, session, claim)
 
 
 def _keep_tx(ctx: Context, items: Sequence[_Item], task_id: str, tx_hash: str) -> None:

@@ -93,7 +93,8 @@ def _reverse(
             received_at=now,
         )
     )
-    _stop(ctx, session, claim, f"hospital {hospital_code}")
+    for one in claims.of_settlement(session, claim.settlement_id, lock=True):
+        _stop(ctx, session, one, f"hospital {hospital_code}")
     return Reversed(setl_id, claim.claim_id, claim.state, now, created=True)
 
 

@@ -80,6 +80,8 @@ UNDECIDED = (_C.ACCEPTED, _C.MATCHED, _C.REVIEW)
 """An earlier claim in one of these leaves the year's deductible open."""
 COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.COVERED, _C.RETURNED)
 """Decisions that a later decision's history holds."""
+LOOKED_AT = (*COUNTED, _C.REFUSED, _C.REVIEW)
+"""Decided, or waiting for a person: what they stand on may change."""
 ON_THE_WAY = (_C.ACCEPTED, _C.MATCHED, _C.DECIDED, _C.RECORDED, _C.PAID)
 """Moved on by the engine itself; no decision of the policy is re-opened before that."""
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     LargeBinary,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
@@ -156,7 +157,10 @@ class Policy(SQLModel, table=True):
     """One insured person under one edition."""
 
     __tablename__ = "policy"
-    __table_args__ = (Index("policy_by_person", "pseudonym", "effective", "expires"),)
+    __table_args__ = (
+        Index("policy_by_person", "pseudonym", "effective", "expires"),
+        Index("policy_by_family", "family"),
+    )
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
     policy_no: str = Field(unique=True)
     product: str
@@ -164,10 +168,17 @@ class Policy(SQLModel, table=True):
     effective: date
     expires: date
     pseudonym: str
+    family: str | None = None
+    """A pseudonym too: the same for all policies of one edition that the roll puts into one family."""
     coverage_digest: str
     coverage_sealed: bytes = Field(sa_type=LargeBinary)
     salts_sealed: bytes = Field(sa_type=LargeBinary)
     loaded_at: datetime = Field(sa_type=_Utc)
+
+    @property
+    def order(self) -> tuple[date, str]:
+        """In which the policies of one person pay for a settlement."""
+        return self.effective, self.coverage_digest
 
 
 class ConsentText(SQLModel, table=True):
@@ -252,17 +263,31 @@ class Reversal(SQLModel, table=True):
 
 
 class Claim(SQLModel, table=True):
-    """The life of one settlement after acceptance; `state` moves only along pipeline's table.
+    """The life of one settlement under one policy; `state` moves only along pipeline's table.
 
-    `claim_id` names it from acceptance on; `claim_key`, its name on chain, from the match on.
+    `claim_id` names it from acceptance on; `claim_key`, its name on chain, from the match on. A settlement
+    has one claim from its acceptance, and one more for each further policy that answers for it.
     """
 
     __tablename__ = "claim"
-    __table_args__ = (Index("claim_by_state", "state", "id"), Index("claim_by_batch", "batch_id"))
+    __table_args__ = (
+        UniqueConstraint("settlement_id", "policy_id"),
+        Index(
+            "claim_first",
+            "settlement_id",
+            unique=True,
+            sqlite_where=text("beside IS NULL"),
+            postgresql_where=text("beside IS NULL"),
+        ),
+        Index("claim_by_state", "state", "id"),
+        Index("claim_by_batch", "batch_id"),
+    )
     id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
     claim_id: str = Field(unique=True)
     claim_key: str | None = Field(default=None, unique=True)
-    settlement_id: int = Field(foreign_key="settlement.id", unique=True)
+    settlement_id: int = Field(foreign_key="settlement.id")
+    beside: str | None = Field(default=None, foreign_key="claim.claim_id")
+    """Of a further policy's claim: the claim that the settlement was accepted as."""
     hospital_code: str
     state: str
     batch_id: str | None = None

@@ -7,7 +7,6 @@ from engine.pipeline import feed, pay, record, reopen
 from tests.payout.bank_process import eventually
 from tests.pipeline.reopening import OCTOBER, settled_fen, small
 from tests.pipeline.test_audit import verified
-from tests.pipeline.test_reopen_checked import alone as alone  # the fixture
 from tests.pipeline.test_reopen_checked import fsck, run
 from tests.pipeline.world import World, policy
 
