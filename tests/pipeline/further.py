@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
-from engine.pipeline import claims, consent, enrolment
+from engine.pipeline import claims, consent, enrolment, feed, record, reopen
 from engine.pipeline.sealed import settlement_document
 from engine.settlement import Settlement
 from engine.store import claims as store
 from engine.store import tables
+from tests.pipeline.reopening import paid_on
 from tests.pipeline.world import World, policy, signed, wallet, wording
 
 PRODUCT = "yihaibao"
@@ -81,3 +82,49 @@ def cost_fen(world: World, claim: str) -> int:
     document = settlement_document(world.ctx.vault, world.settlement(claim), world.claim(claim))
     bill = Settlement.parse(document)
     return min(bill.total_fen - bill.fund_fen, bill.account_fen + bill.cash_fen)
+
+
+HOUSEHOLD = "jiahubao"
+_OWN_DEDUCTIBLE = """    deductible:
+      amount_yuan: 12000
+      ladder:
+        by: claim_free_years
+        steps:
+          - {at_least: 2, amount_yuan: 11000}
+          - {at_least: 3, amount_yuan: 10000}
+"""
+_SHARED = "deductibles:\n  - {id: household, amount_yuan: 12000, family: true}\nbenefits:\n"
+
+
+def household(world: World, *indexes: int, family: str = "F-1") -> None:
+    """These people, of nobody else's roll, as one family under a product whose deductible it bears once."""
+    changes = {
+        "\nproduct: huhuibao\n": f"\nproduct: {HOUSEHOLD}\n",
+        _OWN_DEDUCTIBLE: "    deductible: {shared: household}\n",
+        "\nbenefits:\n": "\n" + _SHARED,
+    }
+    enrolment.load_product(world.ctx, wording(1, changes=changes), "jiahubao-2024.yaml")
+    for index in indexes:
+        document = policy(index, product=HOUSEHOLD, policy_no=f"JHB-{index}", family=family)
+        report = enrolment.load_policies(world.ctx, [json.dumps(document).encode()], "ndjson")
+        assert (report.loaded, report.refused) == (1, [])
+        prepared = consent.prepare_authorization(world.ctx, f"JHB-{index}", wallet(index).address)
+        signature = signed(index, prepared["typed_data"])
+        consent.grant_authorizations(world.ctx, [(prepared["authorization_id"], signature)])
+
+
+def run_to_rest(world: World, *some: str) -> None:
+    """Re-opened, recorded, paid and confirmed until nothing moves."""
+    for _ in range(10):
+        busy = reopen.reopen_touched(world.ctx, 10)
+        for claim in some:
+            if world.state(claim) == "decided":
+                record.record_batch(world.ctx, world.batch(claim))
+                feed.read_events(world.ctx)
+                busy += 1
+            if world.state(claim) == "recorded":
+                paid_on(world, claim)
+                busy += 1
+        if not busy:
+            return
+    raise AssertionError("it does not come to rest")

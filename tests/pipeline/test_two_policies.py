@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.evidence.report import Outcome
-from engine.pipeline import audit, claims, decide, enrolment, feed, intake, record, reopen
+from engine.pipeline import audit, claims, decide, enrolment, intake
 from engine.pipeline.sealed import history
 from tests.pipeline.further import (
     AFTER,
@@ -23,6 +23,7 @@ from tests.pipeline.further import (
     insured,
     loaded,
     product_of,
+    run_to_rest,
     withdrawn,
 )
 from tests.pipeline.reopening import AUGUST, OCTOBER, large, paid_on, reopened, small
@@ -156,29 +157,11 @@ def test_a_late_stay_of_the_first_policy_re_opens_the_second(world: World) -> No
     late_first, late_second = in_order(world, late)
     world.confirmed(late_first)
     assert world.state(late_second) == "nothing"
-    assert reopen.reopen_touched(world.ctx, 10) == 2
     run_to_rest(world, first, second)
     after = world.claim(first).payable_fen, world.claim(second).payable_fen
     assert after[0] > before[0]
     assert after == (of_the_second(eligible_fen(world, first), 0), cost_fen(world, first) - after[0])
     assert world.claim(second).recovery_fen == before[1] - after[1] > 0
-
-
-def run_to_rest(world: World, *some: str) -> None:
-    """Re-opened, recorded, paid and confirmed until nothing moves."""
-    for _ in range(10):
-        busy = reopen.reopen_touched(world.ctx, 10)
-        for claim in some:
-            if world.state(claim) == "decided":
-                record.record_batch(world.ctx, world.batch(claim))
-                feed.read_events(world.ctx)
-                busy += 1
-            if world.state(claim) == "recorded":
-                paid_on(world, claim)
-                busy += 1
-        if not busy:
-            return
-    raise AssertionError("it does not come to rest")
 
 
 def test_when_the_first_is_taken_back_so_is_the_second(world: World) -> None:
