@@ -11,6 +11,7 @@ from engine.fsck.report import Code, Findings
 
 def check_claims(records: Records, findings: Findings) -> None:
     _one_claim_each(records, findings)
+    _further_claims(records, findings)
     for claim in records.claims:
         _check_way(claim, records.transitions[claim.id], findings)
         _check_reversal(claim, records, findings)
@@ -34,8 +35,6 @@ def _one_claim_each(records: Records, findings: Findings) -> None:
             findings.differ(
                 Code.CLAIM_ORPHAN, claim.claim_id, f"its settlement {claim.settlement_id} is not there"
             )
-        elif claim.beside is not None:
-            _check_further(claim, records, findings)
     for row in records.transitions.keys() - records.claim_of_row.keys():
         if records.transitions[row]:
             findings.differ(
@@ -43,19 +42,21 @@ def _one_claim_each(records: Records, findings: Findings) -> None:
             )
 
 
-def _check_further(claim: Claim, records: Records, findings: Findings) -> None:
+def _further_claims(records: Records, findings: Findings) -> None:
     """A further policy's claim stands beside the one that its settlement was accepted as, once a policy."""
-    first = next((one for one in records.claims if one.claim_id == claim.beside), None)
-    if first is None or first.beside is not None or first.settlement_id != claim.settlement_id:
-        findings.differ(Code.CLAIM_ORPHAN, claim.claim_id, f"{claim.beside} is no claim of its settlement")
-    same = [
-        one
-        for one in records.claims
-        if (one.settlement_id, one.policy_id) == (claim.settlement_id, claim.policy_id)
-    ]
-    if claim.policy_id is None or len(same) > 1:
-        detail = f"{len(same)} claims of settlement {claim.settlement_id} are for policy {claim.policy_id}"
-        findings.differ(Code.CLAIM_TWICE, claim.claim_id, detail)
+    named = {claim.claim_id: claim for claim in records.claims}
+    claims_of = Counter((claim.settlement_id, claim.policy_id) for claim in records.claims)
+    for claim in records.claims:
+        if claim.beside is None:
+            continue
+        first = named.get(claim.beside)
+        if first is None or first.beside is not None or first.settlement_id != claim.settlement_id:
+            detail = f"{claim.beside} is not what its settlement was accepted as"
+            findings.differ(Code.CLAIM_ORPHAN, claim.claim_id, detail)
+        count = claims_of[claim.settlement_id, claim.policy_id]
+        if count > 1:
+            detail = f"settlement {claim.settlement_id} has {count} claims under policy {claim.policy_id}"
+            findings.differ(Code.CLAIM_TWICE, claim.claim_id, detail)
 
 
 def _check_way(claim: Claim, moves: Sequence[Transition], findings: Findings) -> None:

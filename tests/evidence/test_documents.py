@@ -13,6 +13,8 @@ from engine.evidence.documents import (
     Payment,
     coverage_document,
     coverage_for_adjudication,
+    decision_elsewhere,
+    decision_of_family,
     payment_document,
     settlement_document,
     settlement_reference,
@@ -37,6 +39,48 @@ def test_a_coverage_keeps_what_decides_and_commits_to_who() -> None:
     assert document["person_commitment"] == hex32(commitment(POLICY.person, COVERAGE["person"]))
     assert document["payee_commitment"] == hex32(commitment(POLICY.payee, COVERAGE["payee"]))
     assert document["subject"] == "0x" + "07" * 32
+
+
+def test_a_coverage_says_nothing_of_the_family() -> None:
+    named = COVERAGE | {"family": "F-17"}
+    assert coverage_document(named, POLICY, b"\x07" * 32) == coverage_document(COVERAGE, POLICY, b"\x07" * 32)
+
+
+ELSEWHERE: dict[str, Any] = {
+    "terms": {"product": "other", "edition": "1"},
+    "decision": "pay",
+    "payable_fen": 900,
+    "benefits": [{"code": "B1", "payable_fen": 700}, {"code": "DAYS", "payable_fen": 200}],
+    "settlement": {"fixmedins_code": "H1", "setl_id": "E-1", "adm": "2024-08-01"},
+    "used": {
+        "B1": {"deductible_fen": 50, "paid_fen": 700, "limits": {"drug": {"X": 1}}},
+        "DAYS": {"deductible_fen": 0, "paid_fen": 200, "limits": {}},
+    },
+    "trace": ["everything"],
+}
+
+
+def test_of_another_policys_decision_a_history_holds_what_of_the_cost_it_pays() -> None:
+    entry = decision_elsewhere(ELSEWHERE, fixed={"DAYS"})
+    assert entry == {
+        "terms": ELSEWHERE["terms"],
+        "decision": "pay",
+        "settlement": ELSEWHERE["settlement"],
+        "used": {"all": {"deductible_fen": 0, "paid_fen": 700, "limits": {}}},
+    }
+    ruled = ELSEWHERE | {"decision": "review", "payable_fen": 0, "used": {}, "ruling": {"payable_fen": 333}}
+    assert decision_elsewhere(ruled, fixed={"DAYS"})["used"]["all"]["paid_fen"] == 333
+    nothing = ELSEWHERE | {"decision": "nothing", "payable_fen": 0, "benefits": [], "used": {}}
+    assert (decision_elsewhere(nothing)["decision"], decision_elsewhere(nothing)["used"]) == ("nothing", {})
+
+
+def test_of_a_familys_decision_a_history_holds_what_it_bore_and_not_where() -> None:
+    assert decision_of_family(ELSEWHERE) == {
+        "terms": ELSEWHERE["terms"],
+        "decision": "pay",
+        "settlement": {"fixmedins_code": "withheld", "setl_id": "E-1", "adm": "2024-08-01"},
+        "used": {"B1": {"deductible_fen": 50, "paid_fen": 0, "limits": {}}},
+    }
 
 
 @pytest.mark.parametrize("bad", [{"person": {}}, {"policy_no": "P"}, {**COVERAGE, "subject": "0x"}])

@@ -47,6 +47,13 @@ TWO_CLAIMS = """
         SELECT 99, from_state, to_state, actor, reason, at
         FROM claim_transition WHERE claim_id = 7 ORDER BY id
 """
+A_FURTHER_POLICY = """
+    INSERT INTO policy (id, policy_no, product, edition, effective, expires, pseudonym, coverage_digest,
+        coverage_sealed, salts_sealed, loaded_at)
+        SELECT 2, 'P2', product, edition, effective, expires, pseudonym, coverage_digest, coverage_sealed,
+        salts_sealed, loaded_at FROM policy WHERE id = 1;
+    UPDATE claim SET beside = 'clm_nothing', policy_id = 2 WHERE id = 99
+"""
 TWO_PAYOUTS = """
     INSERT INTO payout SELECT * FROM payout WHERE payout_id = 'po_confirmed';
     UPDATE payout SET payout_id = 'po_twice', state = 'due' WHERE rowid = (SELECT max(rowid) FROM payout)
@@ -177,6 +184,23 @@ def test_a_task_under_other_terms_is_named(inspect: Inspect, home: Path, built: 
 def test_two_claims_of_one_settlement_are_named(inspect: Inspect, home: Path) -> None:
     break_database(home, TWO_CLAIMS, loose="claim")
     assert named(inspect()) == {("claim.twice", "settlement 7")}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("state = state", set()),
+        ("beside = 'clm_other'", {("claim.orphan", "clm_copy")}),
+        ("beside = 'clm_none'", {("claim.orphan", "clm_copy")}),
+        ("beside = 'clm_copy'", {("claim.orphan", "clm_copy")}),
+        ("policy_id = 1", {("claim.twice", "clm_copy")}),
+    ],
+)
+def test_a_further_policys_claim_stands_beside_its_settlements_own(
+    change: str, expected: set[tuple[str, str]], inspect: Inspect, home: Path
+) -> None:
+    break_database(home, f"{TWO_CLAIMS}; {A_FURTHER_POLICY}; {claim(change, 99)}", loose="claim")
+    assert named(inspect()) == expected
 
 
 def test_two_payouts_of_one_claim_are_named(inspect: Inspect, home: Path) -> None:
