@@ -52,12 +52,12 @@ _STATE_OF = {
 }
 
 
-_EARLIER_UNDECIDED = {
+EARLIER_UNDECIDED = {
     "code": "history.earlier_undecided",
     "message_en": "An earlier stay of this policy is undecided; the deductible depends on it.",
     "message_zh": "同一保单更早的住院尚未理算完毕，免赔额取决于其结果。",
 }
-_OTHER_UNDECIDED = {
+OTHER_UNDECIDED = {
     "code": "history.other_undecided",
     "message_en": "Another policy is undecided that pays first, or is of the family: this depends on it.",
     "message_zh": "影响本次赔付的其他保单（先行赔付的保单或同一家庭的保单）尚未理算完毕。",
@@ -81,7 +81,7 @@ def decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tabl
     earlier = [c for c, s in same_policy if order_of(terms, s) < at]
     others = others_before(ctx, session, claim, settlement, terms)
     if any(c.state in UNDECIDED for c in earlier) or others.undecided:
-        reason = _OTHER_UNDECIDED if others.undecided else _EARLIER_UNDECIDED
+        reason = OTHER_UNDECIDED if others.undecided else EARLIER_UNDECIDED
         claim.reasons = [dict(reason)]
         move_claim(session, claim, ClaimState.REVIEW, actor=ACTOR, reason=reason["code"], clock=ctx.clock)
         return False

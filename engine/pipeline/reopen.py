@@ -20,7 +20,14 @@ from engine.adjudication.ruling import ruling_of
 from engine.evidence.documents import coverage_for_adjudication
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.decide import begin_version, conclude, inputs, settle_decision
+from engine.pipeline.decide import (
+    EARLIER_UNDECIDED,
+    OTHER_UNDECIDED,
+    begin_version,
+    conclude,
+    inputs,
+    settle_decision,
+)
 from engine.pipeline.histories import others_before
 from engine.pipeline.sealed import decision, history, seal_history, settlement_document
 from engine.pipeline.states import ON_THE_WAY, ClaimState, move_claim
@@ -115,10 +122,22 @@ def _case(ctx: Context, claim: tables.Claim, settlement: tables.Settlement) -> _
     bill = Settlement.parse(settlement_document(ctx.vault, settlement, claim))
     decided = decision(ctx.vault, claim)
     standing = None
-    if decided is not None:
+    if decided is not None and not _waits_for_others(claim, decided):
         known = history(ctx.vault, claim)
         standing = Decided(decided, claim.payable_fen, known, _awaits_person(claim, decided))
     return _Case(claim, settlement, bill, standing)
+
+
+def _waits_for_others(claim: tables.Claim, decided: dict[str, object]) -> bool:
+    """Run again behind something undecided: what its earlier version was decided on is no word of a person."""
+    codes = {reason["code"] for reason in claim.reasons}
+    waits = bool(codes & {EARLIER_UNDECIDED["code"], OTHER_UNDECIDED["code"]})
+    return (
+        claim.state == ClaimState.REVIEW
+        and waits
+        and decided["decision"] != "review"
+        and ruling_of(decided) is None
+    )
 
 
 def _awaits_person(claim: tables.Claim, decided: dict[str, object]) -> bool:
