@@ -129,7 +129,7 @@ def _case(ctx: Context, claim: tables.Claim, settlement: tables.Settlement) -> _
 
 
 def _waits_for_others(claim: tables.Claim, decided: dict[str, object]) -> bool:
-    """Run again behind something undecided: what its earlier version was decided on is no word of a person."""
+    """Run again behind something undecided: the decision that it has is an earlier version's."""
     codes = {reason["code"] for reason in claim.reasons}
     waits = bool(codes & {EARLIER_UNDECIDED["code"], OTHER_UNDECIDED["code"]})
     return (
