@@ -156,7 +156,11 @@ def _used(deductible_fen: int, paid_fen: int) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A settled transfer. previously_paid_fen: paid by earlier versions of the claim; 0 for version 1."""
+    """A settled transfer. previously_paid_fen: paid by earlier versions of the claim; 0 for version 1.
+
+    set_off_fen: what overpayments of the policy's other claims have settled of it; below 0, what its own
+    has settled of others.
+    """
 
     payout_id: str
     version: int
@@ -164,20 +168,25 @@ class Payment:
     previously_paid_fen: int
     bank_ref: str
     settled_at: datetime
+    set_off_fen: int = 0
 
 
-def covered_document(version: int, payable_fen: int, paid_fen: int, payee_commitment: str) -> Document:
+def covered_document(
+    version: int, payable_fen: int, paid_fen: int, payee_commitment: str, set_off_fen: int = 0
+) -> Document:
     """In a payment's place, for a version that pays nothing more: earlier ones have paid at least as much.
 
-    paid_fen: by all of them. What exceeds payable_fen is to be recovered.
+    paid_fen: by all of them. set_off_fen: as of a Payment. What exceeds payable_fen is to be recovered.
     """
-    if version < 2 or not 0 <= payable_fen <= paid_fen:
+    settled = paid_fen + set_off_fen
+    if (version < 2 and not set_off_fen) or not 0 <= payable_fen <= settled:
         raise DocumentInvalid("covered: the version pays more than was paid, or is the first")
     return {
         "version": version,
         "amount_fen": 0,
         "previously_paid_fen": paid_fen,
-        "to_recover_fen": paid_fen - payable_fen,
+        "to_recover_fen": settled - payable_fen,
+        **({"set_off_fen": set_off_fen} if set_off_fen else {}),
         "status": "covered",
         "payee_commitment": payee_commitment,
     }
@@ -194,6 +203,7 @@ def payment_document(payment: Payment, payee_commitment: str) -> Document:
         "version": payment.version,
         "amount_fen": payment.amount_fen,
         "previously_paid_fen": payment.previously_paid_fen,
+        **({"set_off_fen": payment.set_off_fen} if payment.set_off_fen else {}),
         "status": "settled",
         "bank_ref": payment.bank_ref,
         "settled_at": payment.settled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

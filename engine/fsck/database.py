@@ -69,6 +69,15 @@ class Payout:
 
 
 @dataclass(frozen=True, slots=True)
+class SetOff:
+    id: int
+    debtor_id: int
+    claim_id: int
+    version: int
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Authorization:
     authorization_id: str
     subject: str
@@ -119,6 +128,7 @@ class Records:
         for move in _rows(connection, Transition, "claim_transition", "claim_id, id"):
             self.transitions[move.claim_id].append(move)
         self.payouts = _rows(connection, Payout, "payout", "payout_id")
+        self.set_offs = _rows(connection, SetOff, "set_off", "id")
         self.authorizations = {
             row.authorization_id: row for row in _rows(connection, Authorization, "authorization", "1")
         }

@@ -14,7 +14,7 @@ from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
 from engine.settlement import Settlement
-from engine.store import claims, policies, tables
+from engine.store import claims, policies, set_offs, tables
 
 ACTIONS = ("pay", "refuse", "readjudicate")
 _PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
@@ -131,7 +131,7 @@ def decide_claim(
 
 
 def _refuse(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
-    if claims.paid_fen(session, stored(claim.id)):
+    if set_offs.settled_fen(session, stored(claim.id)):
         raise Conflict(
             "an earlier version of this claim has been paid: rule what is due in all", code="claim.paid"
         )
@@ -140,7 +140,7 @@ def _refuse(ctx: Context, session: Session, claim: tables.Claim, reason: str, ac
 
 def _readjudicate(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
     _begin_version(ctx, session, claim)
-    if not claims.paid_fen(session, stored(claim.id)):
+    if not set_offs.settled_fen(session, stored(claim.id)):
         move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
         return
     # Whose it is was settled when its earlier version was paid.

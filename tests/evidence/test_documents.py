@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -106,6 +107,12 @@ def test_a_payment_states_its_time_in_utc() -> None:
     shanghai = timezone(timedelta(hours=8))
     payment = Payment("pay_1", 1, 100, 0, "B", datetime(2024, 11, 20, 7, 0, 5, tzinfo=shanghai))
     assert payment_document(payment, "0x")["settled_at"] == "2024-11-19T23:00:05Z"
+
+
+def test_a_payment_states_what_was_set_off_where_anything_was() -> None:
+    payment = Payment("pay_1", 1, 30, 0, "B", datetime(2024, 1, 1, tzinfo=UTC), 70)
+    assert payment_document(payment, "0x")["set_off_fen"] == 70
+    assert "set_off_fen" not in payment_document(replace(payment, set_off_fen=0), "0x")
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,11 @@ def claim(change: str, row: int = 1) -> str:
     return f"UPDATE claim SET {change} WHERE id = {row}"  # noqa: S608  the test's own words
 
 
+def set_off(debtor: int, of: int, fen: int) -> str:
+    columns = "debtor_id, claim_id, version, amount_fen, at"
+    return f"INSERT INTO set_off ({columns}) VALUES ({debtor}, {of}, 1, {fen}, '2026-01-01')"  # noqa: S608
+
+
 def payout(change: str) -> str:
     return f"UPDATE payout SET {change} WHERE payout_id = 'po_confirmed'"  # noqa: S608  the test's own words
 
@@ -144,6 +149,26 @@ BREAKS: dict[str, tuple[str, set[tuple[str, str]]]] = {
     "confirmed, and short of what came back": (
         "UPDATE payout SET state = 'returned' WHERE payout_id = 'po_topped_1'",
         {("payout.sum", "clm_topped"), ("bank.return_missing", "po_topped_1"), SUM},
+    ),
+    "a set-off that left what is to be recovered as it was": (
+        set_off(4, 1, 5),
+        {("payout.sum", "clm_recovered"), ("payout.amount", PAYOUT)},
+    ),
+    "a set-off of no claim's": (
+        set_off(404, 1, 5),
+        {("set_off.foreign", "set-off 1"), ("payout.amount", PAYOUT)},
+    ),
+    "more undone than was set off": (
+        set_off(4, 1, -5),
+        {
+            ("set_off.foreign", "set-off 1"),
+            ("payout.sum", "clm_recovered"),
+            ("payout.amount", "po_recovered"),
+        },
+    ),
+    "another policy's debt set off": (
+        "; ".join((set_off(4, 1, 5), claim("recovery_fen = recovery_fen - 5, policy_id = NULL", 4))),
+        {("set_off.foreign", "set-off 1"), ("payout.amount", PAYOUT)},
     ),
     "another amount than was decided": (claim("payable_fen = payable_fen + 1"), {("payout.amount", PAYOUT)}),
     "another amount than was paid": (
