@@ -41,6 +41,7 @@ def _summary(claim: tables.Claim, policy: tables.Policy | None) -> dict[str, Any
     return {
         "claim_id": claim.claim_id,
         "claim_key": claim.claim_key,
+        "beside": claim.beside,
         "state": claim.state,
         "hospital_code": claim.hospital_code,
         "product": policy.product if policy else None,

@@ -243,5 +243,9 @@ def test_the_bank_and_the_hospital_know_of_one_settlement(world: World) -> None:
     assert world.settlement(second).setl_id == setl_id
     assert len(intake.list_settlements(world.ctx, OURS, 0, 10).items) == 1
     view: dict[str, Any] = intake.settlement_view(world.ctx, OURS, setl_id)
-    assert view["claim_id"] == next(one for one in (first, second) if world.claim(one).beside is None)
+    own = next(one for one in (first, second) if world.claim(one).beside is None)
+    assert view["claim_id"] == own
+    seen = {one: claims.get_claim(world.ctx, one)["beside"] for one in (first, second)}
+    assert set(seen.values()) == {None, own}
+    assert seen[own] is None
     assert audit.evidence_bundle(world.ctx, first) != audit.evidence_bundle(world.ctx, second)
