@@ -110,9 +110,10 @@ def _stop(ctx: Context, session: Session, claim: tables.Claim, actor: str) -> No
 
 
 def take_back(ctx: Context, session: Session, claim: tables.Claim, actor: str, reason: str) -> None:
-    """Whatever was paid on any version is to be recovered, and the policy's other claims count without it."""
+    """Whatever was paid on any version is to be recovered, if it was not set off; others count without it."""
     recover_all(ctx, session, claim)
-    to = ClaimState.RECOVERY_DUE if claim.recovery_fen else ClaimState.REVERSED
+    paid = claim.recovery_fen or claims.paid_fen(session, stored(claim.id))
+    to = ClaimState.RECOVERY_DUE if paid else ClaimState.REVERSED
     move_claim(session, claim, to, actor=actor, reason=reason, clock=ctx.clock)
     touch(ctx, session, claim)
 

@@ -26,10 +26,10 @@ class ClaimState(StrEnum):
     RECORDED = "recorded"  # on chain and confirmed: the payout has started
     PAID = "paid"  # the bank says the money is there
     CONFIRMED = "confirmed"  # the payment's confirmation is on chain
-    COVERED = "covered"  # a later version, on chain, pays nothing more: what it pays was paid before
-    RETURNED = "returned"  # the bank took the payment back
+    COVERED = "covered"  # on chain, and pays nothing more: what it pays was paid before, or set off
+    RETURNED = "returned"  # the bank took a payment back: something is due again
     REVERSED = "reversed"  # the hospital took the settlement back, and nobody has its money
-    RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered
+    RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered, or was set off
 
 
 class PayoutState(StrEnum):

@@ -165,3 +165,27 @@ def test_set_offs_are_proven_and_found_in_order(alone: World) -> None:
     assert report.counts["bank_fen"] - report.counts["recovery_fen"] == alone.claim(third).payable_fen
     assert agrees(alone)
     assert claims.get_claim(alone.ctx, third)["payable_fen"] > 0
+
+
+def test_an_overpayment_set_off_whole_is_not_recovered_again_when_its_claim_is_taken_back(
+    world: World,
+) -> None:
+    """It came to nothing, what it had been paid settled another claim, and now it is gone too."""
+    earlier = stay(world, AUGUST, 900_000)
+    debtor = stay(world, OCTOBER, 900_000)
+    world.decided(earlier)
+    world.confirmed(debtor)
+    world.reverse(earlier)
+    run_to_rest(world, debtor)
+    debt = world.claim(debtor).recovery_fen
+    assert (world.state(debtor), world.claim(debtor).payable_fen) == ("covered", 0)
+    claim = stay(world, DECEMBER, MUCH)
+    world.confirmed(claim)
+    assert set_offs(world) == [debt]
+    world.reverse(debtor)
+    run_to_rest(world, claim)
+    assert (world.state(debtor), world.claim(debtor).recovery_fen) == ("recovery_due", 0)
+    assert sum(amount for _, _, amount in settled_fen(world, claim)) + debt == (
+        world.claim(claim).payable_fen + world.claim(claim).recovery_fen
+    )
+    assert agrees(world)
