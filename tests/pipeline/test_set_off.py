@@ -1,6 +1,7 @@
 """What was paid too much on one claim is taken off the next payment of the policy, once and exactly."""
 
-from datetime import date
+from datetime import date, timedelta
+from random import Random
 
 import pytest
 from sqlmodel import select
@@ -189,3 +190,40 @@ def test_an_overpayment_set_off_whole_is_not_recovered_again_when_its_claim_is_t
         world.claim(claim).payable_fen + world.claim(claim).recovery_fen
     )
     assert agrees(world)
+
+
+def _carried(world: World, every: list[str]) -> None:
+    """To rest; what came back from the bank is run again by a person until it is paid."""
+    run_to_rest(world, *every)
+    for _ in range(5):
+        returned = [claim for claim in every if world.state(claim) == "returned"]
+        if not returned:
+            return
+        for claim in returned:
+            world.again(claim)
+            world.decided(claim)
+        run_to_rest(world, *every)
+    raise AssertionError("it does not come to rest")
+
+
+@pytest.mark.parametrize("seed", [2, 5, 7])
+def test_over_random_lives_paid_less_to_be_recovered_is_what_is_due(world: World, seed: int) -> None:
+    """Stays arrive in any order, are taken back, and their payments come back: seeds with set-offs in them."""
+    chance = Random(seed)
+    days = [AUGUST + timedelta(days=17 * number) for number in range(6)]
+    chance.shuffle(days)
+    every: list[str] = []
+    for admitted in days:
+        every.append(stay(world, admitted, chance.choice((900_000, LITTLE, MUCH))))
+        world.decided(every[-1])
+        _carried(world, every)
+        what = chance.choice(("taken back", "came back", "nothing"))
+        at = [one for one in every if world.state(one) in ("confirmed", "covered", "nothing")]
+        paid = [one for one in every for _, state, _ in settled_fen(world, one)[-1:] if state == "confirmed"]
+        if what == "taken back" and at:
+            world.reverse(chance.choice(at))
+        elif what == "came back" and paid:
+            world.bank_says(chance.choice(paid), RETURNED, "account_closed")
+        _carried(world, every)
+        assert agrees(world)
+    assert set_offs(world), "or it shows nothing"
