@@ -208,7 +208,7 @@ def _carried(world: World, every: list[str]) -> None:
 
 @pytest.mark.parametrize("seed", [2, 5, 7])
 def test_over_random_lives_paid_less_to_be_recovered_is_what_is_due(world: World, seed: int) -> None:
-    """Stays arrive in any order, are taken back, and their payments come back: seeds with set-offs in them."""
+    """Stays arrive in any order, are taken back, and payments come back: seeds with set-offs in them."""
     chance = Random(seed)
     days = [AUGUST + timedelta(days=17 * number) for number in range(6)]
     chance.shuffle(days)
