@@ -110,6 +110,17 @@ def test_two_of_one_moment_are_decided_in_the_same_order_in_one_batch_or_in_two(
     assert paid == expected(world, first, second)
 
 
+def test_sent_again_it_is_the_claim_that_it_was_accepted_as(world: World) -> None:
+    loaded(world)
+    insured(world, effective=AFTER)
+    native = world.native(0, admitted=OCTOBER)
+    sent = world.send(native)
+    world.decided(sent.claim_id)
+    again = world.send(native)
+    assert (again.claim_id, again.created) == (sent.claim_id, False)
+    assert again.state == world.state(sent.claim_id)
+
+
 def test_two_policies_of_one_product_are_still_for_a_person(world: World) -> None:
     report = enrolment.load_policies(
         world.ctx, [json.dumps(policy(0, policy_no="TWICE-1")).encode()], "ndjson"
