@@ -56,9 +56,12 @@ def hold_people(session: Session, policy_ids: Iterable[int]) -> None:
 
     Whoever holds claims too has taken those first. (SQLite has one writer; there it changes nothing.)
     """
-    mine = col(Policy.id).in_(sorted(set(policy_ids)))
-    people, families = select(Policy.pseudonym).where(mine), select(Policy.family).where(mine)
-    query = select(Policy.id).where(or_(col(Policy.pseudonym).in_(people), col(Policy.family).in_(families)))
+    mine = select(Policy.pseudonym, Policy.family).where(col(Policy.id).in_(sorted(set(policy_ids))))
+    found = session.exec(mine).all()
+    people, families = {person for person, _ in found}, {family for _, family in found if family is not None}
+    # By values and not by subqueries: so that either part is looked up in its index.
+    theirs = or_(col(Policy.pseudonym).in_(people), col(Policy.family).in_(families))
+    query = select(Policy.id).where(theirs)
     # Rows that refer to a policy may still be added: no key of it changes.
     session.exec(query.order_by(col(Policy.id)).with_for_update(key_share=True)).all()
 
