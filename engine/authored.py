@@ -15,6 +15,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 MAX_OPEN = 64
@@ -68,7 +69,7 @@ def read_authored(data: bytes, name: str, kind: Kind) -> tuple[dict[str, Any], l
     if _most_open(data) > MAX_OPEN:
         return {}, [too_deep]
     try:
-        marked = YAML(typ="rt").load(data.decode("utf-8"))
+        marked = _yaml().load(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         return {}, [Problem(name, 1, 1, "", "yaml.encoding", f"not UTF-8: {error.reason}")]
     except MarkedYAMLError as error:
@@ -157,16 +158,27 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
+class _Constructor(RoundTripConstructor):
+    """A day stays the text that was written: 2024-02-30 is for a rule to refuse, with its line."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="rt")
+    yaml.Constructor = _Constructor
+    return yaml
+
+
 def _plain(node: Any) -> Any:
-    """ruamel's marked values as plain JSON values; a YAML date as its ISO string."""
+    """ruamel's marked values as plain JSON values."""
     if isinstance(node, Mapping):
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(item) for item in node]
     if isinstance(node, bool) or node is None:
         return node
-    if isinstance(node, date):
-        return node.isoformat()
     for kind in (int, float, str):
         if isinstance(node, kind):
             return kind(node)
