@@ -227,12 +227,12 @@ def _diagnoses(bill: Bill, resources: Resources, codes: Codes) -> Iterator[Row]:
         concept = row.get("diagnosisCodeableConcept") or _coded(
             row.get("diagnosisReference"), entry, resources
         )
-        coding = codes.coding(concept, "diagnosis")
+        coding = codes.coding(concept, "icd10")
         kinds = nodes(row.get("type"))
         kind = next((one for one in kinds if _is_kind(one, codes)), {})
         yield _filled(
             {
-                "diagnosis.code": codes.token(concept, "diagnosis"),
+                "diagnosis.code": codes.token(concept, "icd10"),
                 "diagnosis.display": display(concept, coding),
                 "diagnosis.type": codes.token(kind, "diagnosis_type"),
                 "diagnosis.principal": _yes_or_no(kinds),
@@ -258,8 +258,8 @@ def _procedures(bill: Bill, resources: Resources, codes: Codes) -> Iterator[Row]
         )
         yield _filled(
             {
-                "procedure.code": codes.token(concept, "operation"),
-                "procedure.display": display(concept, codes.coding(concept, "operation")),
+                "procedure.code": codes.token(concept, "icd9cm3"),
+                "procedure.display": display(concept, codes.coding(concept, "icd9cm3")),
                 "procedure.date": shanghai(row.get("date")),
                 "procedure.type": codes.token((nodes(row.get("type")) or [{}])[0], "operation_type"),
             }
@@ -290,8 +290,8 @@ def _charge(item: Node, prefix: str, group: Node, codes: Codes) -> Row:
     period = node(served.get("servicedPeriod"))
     row = {
         f"{prefix}.sequence": number(item.get("sequence")),
-        f"{prefix}.productOrService": codes.token(concept, "list_item"),
-        f"{prefix}.display": display(concept, codes.coding(concept, "list_item")),
+        f"{prefix}.productOrService": codes.token(concept, "med_list"),
+        f"{prefix}.display": display(concept, codes.coding(concept, "med_list")),
         f"{prefix}.category": codes.token(served.get("category"), "fee_category"),
         f"{prefix}.quantity": number(node(item.get("quantity")).get("value")),
         f"{prefix}.unitPrice": number(node(item.get("unitPrice")).get("value")),
