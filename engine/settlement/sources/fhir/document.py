@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Final
 
 from engine.settlement.body import parse_body
 from engine.settlement.errors import BodyRefused, Violation
+from engine.settlement.sources.fhir.elements import text
 from engine.settlement.sources.record import SourceRefused
 
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
@@ -31,8 +32,7 @@ class Entry:
 
     @property
     def type(self) -> str:
-        kind = self.resource.get("resourceType")
-        return kind if type(kind) is str else ""
+        return text(self.resource.get("resourceType"))
 
     def contained(self) -> Iterator["Entry"]:
         """The resources inside this one, of any type."""
@@ -46,6 +46,8 @@ def read_document(delivery: BinaryIO) -> list[Entry]:
     """The entries of a Bundle, or the one resource that the document is; `Parameters` around either is
     looked through, as `$submit` allows it. Raises SourceRefused."""
     raw = _read_bounded(delivery)
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        raise _refusal("", "source.fhir.too_large", f"is larger than {MAX_DOCUMENT_BYTES} bytes")
     try:
         document = parse_body(raw, MAX_DOCUMENT_BYTES, MAX_DEPTH)
     except BodyRefused as refused:
@@ -72,7 +74,7 @@ def _read_bounded(delivery: BinaryIO) -> bytes:
 
 
 def _entries(document: Mapping[str, Any], pointer: str) -> list[Entry]:
-    kind = document.get("resourceType")
+    kind = text(document.get("resourceType"))
     if kind == "Bundle":
         return _of_bundle(document, pointer)
     if kind in _ALONE:
@@ -91,7 +93,7 @@ def _entries(document: Mapping[str, Any], pointer: str) -> list[Entry]:
 
 
 def _of_bundle(bundle: Mapping[str, Any], pointer: str) -> list[Entry]:
-    if bundle.get("type") not in BUNDLE_TYPES:
+    if text(bundle.get("type")) not in BUNDLE_TYPES:
         raise _refusal(
             f"{pointer}/type", "source.fhir.bundle_type", f"must be one of {', '.join(sorted(BUNDLE_TYPES))}"
         )
@@ -108,9 +110,7 @@ def _of_bundle(bundle: Mapping[str, Any], pointer: str) -> list[Entry]:
                 f"{pointer}/entry/{index}", "source.fhir.bundle_entry", "must be an object with a resource"
             )
         full_url = row.get("fullUrl")
-        entries.append(
-            Entry(f"{pointer}/entry/{index}/resource", resource, full_url if type(full_url) is str else "")
-        )
+        entries.append(Entry(f"{pointer}/entry/{index}/resource", resource, text(full_url)))
     return entries
 
 

@@ -32,7 +32,7 @@ def violations_of(bill: Bill, resources: Resources, certificates: Mapping[str, s
 def _state(bill: Bill) -> Iterator[Violation]:
     for entry in bill.entries:
         final = _FINAL.get(entry.type)
-        if final and entry.resource.get("status") not in final:
+        if final and text(entry.resource.get("status")) not in final:
             yield _at(entry, "/status", "not_final", f"must be {' or '.join(sorted(final))}")
     for own in (bill.claim, bill.benefit):
         if own is not None and own.resource.get("use") != "claim":

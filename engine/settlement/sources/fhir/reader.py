@@ -20,7 +20,7 @@ _OWN_CERTIFICATES: Final = {
 def read_fhir(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
     """Every claim, explanation of benefit without one, and inpatient stay without either, in that order.
 
-    layout: `version` "R4" or "R5" (else the encounters show it); `systems`, dictionary -> URI of the
+    layout: `version` "R4" or "R5" (else the resources show it); `systems`, dictionary -> URI of the
     system whose codes are the standard ones; `certificates`, identifier system or v2-0203 kind ->
     certificate type, the one to prefer first. Raises SourceRefused before the first record or not at all.
     """

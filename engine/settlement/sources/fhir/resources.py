@@ -24,7 +24,7 @@ _LONGEST_NAME: Final = 64
 
 
 class Resources:
-    """The entries of one document. Where a document does not say its version, its encounters show it."""
+    """The entries of one document. Where nobody says its version, its encounters and coverages show it."""
 
     def __init__(self, entries: Sequence[Entry], version: Version | None = None) -> None:
         self.entries = list(_with_bills_inside(entries))
@@ -75,16 +75,20 @@ def _with_bills_inside(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 
 def _version_of(entries: Sequence[Entry]) -> Version:
+    """By what R5 renamed or requires anew, and R4 does not know."""
     for entry in entries:
-        inside = (inner for inner in entry.contained() if inner.type == "Encounter")
-        for encounter in [entry] if entry.type == "Encounter" else inside:
-            if type(encounter.resource.get("class")) is list or "actualPeriod" in encounter.resource:
+        for one in (entry, *entry.contained()):
+            of_encounter = one.type == "Encounter" and (
+                type(one.resource.get("class")) is list or "actualPeriod" in one.resource
+            )
+            if of_encounter or (one.type == "Coverage" and "kind" in one.resource):
                 return "R5"
     return "R4"
 
 
 @cache
-def _model(version: Version, kind: str) -> type[BaseModel]:
+def model_of(version: Version, kind: str) -> type[BaseModel]:
+    """The library's class of a resource type."""
     # Imported when first needed: the package takes half a second, and most programs read no FHIR.
     module = import_module(f"{_PACKAGES[version]}.{kind.lower()}")
     model: type[BaseModel] = getattr(module, kind)
@@ -93,7 +97,7 @@ def _model(version: Version, kind: str) -> type[BaseModel]:
 
 def _problems(entry: Entry, version: Version) -> Iterator[Violation]:
     try:
-        _model(version, entry.type).model_validate(entry.resource)
+        model_of(version, entry.type).model_validate(entry.resource)
     except ValidationError as refused:
         found = refused.errors(include_url=False, include_input=False, include_context=False)
         for problem in found[:_MOST_PROBLEMS]:
