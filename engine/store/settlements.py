@@ -43,6 +43,18 @@ def held(session: Session, names: Collection[Name]) -> dict[Name, Held]:
     return {(row[0], row[1]): Held(*row[2:]) for row in session.connection().execute(query)}
 
 
+def by_id(session: Session, settlement_id: int) -> Settlement:
+    return session.get_one(Settlement, settlement_id)
+
+
+def row_ids(session: Session, names: Collection[Name]) -> dict[Name, int]:
+    query = columns(col(Settlement.hospital_code), col(Settlement.setl_id), col(Settlement.id)).where(
+        tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names)
+    )
+    rows: dict[Name, Any] = {(row[0], row[1]): row[2] for row in session.connection().execute(query)}
+    return rows
+
+
 def insert_all(session: Session, rows: Mapping[Name, tuple[dict[str, Any], dict[str, Any]]]) -> None:
     """New settlements with their claims and these claims' first transition, one statement a table whatever
     their number; and what they correct. rows: the columns of settlement and claim but for row ids."""
