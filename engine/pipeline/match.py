@@ -8,7 +8,7 @@ from sqlmodel import Session
 from engine.evidence.manifest import claim_key, hex32
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.sealed import claim_salts
+from engine.pipeline.sealed import claim_salts, coverage, patient
 from engine.pipeline.states import ClaimState, move_claim
 from engine.store import claims, policies, tables
 
@@ -60,6 +60,14 @@ def _match(
             "match.no_policy",
             "No policy of this person was in force during the stay.",
             "住院期间没有有效保单。",
+        )
+    name = patient(ctx.vault, settlement, claim).name
+    if any(coverage(ctx.vault, policy)["person"]["name"] != name for policy in in_force):
+        return rest(
+            ClaimState.REVIEW,
+            "match.name_differs",
+            "The certificate is an insured person's, the name is not: a person must say whether it is them.",
+            "证件号码与被保险人一致而姓名不一致，需人工核实是否为同一人。",
         )
     if len(in_force) > 1:
         return rest(

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from engine.pipeline import consent, enrolment, match
+from engine.errors import Conflict
+from engine.pipeline import claims, consent, enrolment, match
 from tests.pipeline.world import BEGINS, ENDS, PEOPLE, World, person, policy, policy_no
 
 STRANGER = 500
@@ -125,6 +126,28 @@ def test_the_certificate_matches_however_it_is_spelled(world: World) -> None:
     claim = world.accepted(who=replace(who, cert_no=who.cert_no.lower()))
     world.matched(claim)
     assert world.state(claim) == "no_consent", "insured: only the consent is missing"
+
+
+UYGHUR = "阿依努尔·买买提"
+
+
+@pytest.mark.parametrize("spelt", ["阿依努尔•买买提", "阿依努尔．买买提", " 阿依努尔　·　买买提 "])
+def test_a_name_matches_however_it_is_spelled(world: World, spelt: str) -> None:
+    load(world, policy(STRANGER, person=policy(STRANGER)["person"] | {"name": UYGHUR}))
+    claim = world.accepted(who=replace(person(STRANGER), name=spelt))
+    world.matched(claim)
+    assert world.state(claim) == "no_consent", "insured: only the consent is missing"
+
+
+def test_a_certificate_under_another_name_is_for_a_person_and_never_paid(either: World) -> None:
+    """A rare character that one side could not write is another character, and no near miss."""
+    claim = either.accepted(who=replace(person(0), name=person(0).name + "𣲗"))
+    either.decided(claim)
+    assert (either.state(claim), either.reasons(claim)) == ("review", ["match.name_differs"])
+    assert either.claim(claim).policy_id is None
+    assert either.payouts(claim) == []
+    with pytest.raises(Conflict, match="never adjudicated"):
+        claims.decide_claim(either.ctx, claim, "pay", "looks like them", "insurer test", 100)
 
 
 def test_matching_again_changes_nothing(world: World) -> None:
