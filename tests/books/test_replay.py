@@ -24,10 +24,12 @@ from engine.books.replay import Worker, replay
 from engine.books.results import Summary
 from engine.terms import Terms, terms_from_document
 from tests.adjudication.builder import PRODUCTS, line, policy, stay, terms
+from tests.adjudication.replay.lives import COMPILES
 from tests.books.conftest import EDITION, PARTS
 from tests.books.making import Claims, write_book
 from tests.support.process import REPOSITORY
 
+pytestmark = COMPILES
 PRODUCT = PRODUCTS / f"{EDITION}.yaml"
 
 

@@ -11,8 +11,10 @@ from engine.settlement.model import Settlement
 from engine.terms import Terms
 from engine.terms.model import Fixed, Limit, LineSelector, Rate, Ratio, SharedCap, Text
 from tests.adjudication.builder import line, policy, stay, terms
+from tests.adjudication.replay.lives import COMPILES
 from tests.adjudication.replay.test_equal import by_columns, by_scalar
 
+pytestmark = COMPILES
 NAME = Text("名", "name")
 BY = terms("huhuibao-2021")
 INPATIENT = next(one for one in BY.benefits if one.code == "B1")
