@@ -3,23 +3,18 @@
 A refused body is kept too, in quarantine with its reasons, until its correction is accepted.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlmodel import Session
-
-from engine.errors import AutoclaimError, NotAllowed, NotFound, Refused
+from engine.errors import AutoclaimError, NotAllowed, NotFound
 from engine.pipeline.context import Context
 from engine.pipeline.keeping import Accepted, arrival, keep
 from engine.pipeline.page import Page
-from engine.pipeline.values import stored
+from engine.pipeline.quarantine import refused
 from engine.settlement import (
     BodyRefused,
     SettlementInvalid,
     Submission,
-    Violation,
-    parse_body,
     read_submission,
 )
 from engine.settlement.hospitals import HospitalRegister
@@ -63,58 +58,13 @@ def _read(ctx: Context, hospital_code: str, raw: bytes, register: HospitalRegist
     try:
         submission = read_submission(raw, register)
     except (BodyRefused, SettlementInvalid) as error:
-        raise _quarantine(ctx, hospital_code, raw, error.violations) from error
+        raise refused(ctx, hospital_code, raw, error.violations) from error
     if submission.settlement.hospital_code != hospital_code:
         raise NotAllowed(
             "/setlinfo/fixmedins_code is not the hospital that signed this message",
             code="settlement.other_hospital",
         )
     return submission
-
-
-def _quarantine(
-    ctx: Context,
-    hospital_code: str,
-    raw: bytes,
-    violations: Sequence[Violation],
-) -> Refused:
-    """Keep what was refused; the same bytes are kept once."""
-    listed = [{"field": v.field, "rule": v.rule, "message": v.message} for v in violations]
-    digest = hashlib.sha256(raw).hexdigest()
-    setl_id = _setl_id(raw)
-
-    def kept(session: Session) -> int:
-        same = settlements.quarantined_same(session, hospital_code, digest)
-        if same is not None:
-            return stored(same.id)
-        row = tables.Quarantined(
-            hospital_code=hospital_code,
-            setl_id=setl_id,
-            body_digest=digest,
-            body_sealed=ctx.vault.seal(raw, f"quarantined.body/{digest}"),
-            violations=listed,
-            received_at=ctx.clock(),
-        )
-        session.add(row)
-        session.flush()
-        return stored(row.id)
-
-    return Refused(
-        "settlement.invalid",
-        f"{len(listed)} rule(s) broken; correct the settlement and send it again",
-        listed,
-        ctx.writer.run(kept),
-    )
-
-
-def _setl_id(raw: bytes) -> str | None:
-    """Which settlement a refused body speaks of, if that much can be read."""
-    try:
-        info = parse_body(raw).get("setlinfo")
-    except BodyRefused:
-        return None
-    setl_id = info.get("setl_id") if isinstance(info, Mapping) else None
-    return setl_id if isinstance(setl_id, str) and len(setl_id) <= 64 else None
 
 
 def settlement_view(ctx: Context, hospital_code: str, setl_id: str) -> dict[str, Any]:
@@ -130,22 +80,6 @@ def list_settlements(ctx: Context, hospital_code: str, after: int, limit: int) -
     with ctx.database.reading() as session:
         rows = settlements.page(session, hospital_code, after, limit)
     return Page([_view(*row) for row in rows], rows[-1][0].id if len(rows) == limit else None)
-
-
-def list_quarantined(ctx: Context, hospital_code: str, after: int, limit: int) -> Page:
-    with ctx.database.reading() as session:
-        rows = settlements.quarantined_page(session, hospital_code, after, limit)
-    items = [
-        {
-            "quarantine_id": row.id,
-            "setl_id": row.setl_id,
-            "violations": row.violations,
-            "received_at": row.received_at,
-            "corrected": row.corrected_by is not None,
-        }
-        for row in rows
-    ]
-    return Page(items, rows[-1].id if len(rows) == limit else None)
 
 
 def _view(settlement: tables.Settlement, claim: tables.Claim) -> dict[str, Any]:

@@ -29,6 +29,7 @@ CSV_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "payee_name": "收款人",
         "payee_account": "收款账号",
         "payee_bank": "开户行",
+        "family": "家庭编号",
         "cancelled_on": "退保日期",
     }
 )
@@ -52,7 +53,7 @@ Report = Callable[[str, str, str], None]
 
 _FIELDS = frozenset(
     {"policy_no", "product", "edition", "person", "effective", "expires"}
-    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee"}
+    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee", "family"}
     | {"cancelled_on", "other_certificates", "other_names"}
 )
 _CERTIFICATE = frozenset({"cert_type", "cert_no"})
@@ -76,8 +77,9 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """The coverage document of one row, the person spelled in the normalised way.
 
     Everything wrong goes to report; when anything did, the result is incomplete and not to be used.
-    Absent years are 0, absent renewed is false, a policy need not name a payee. pre_existing is required:
-    leaving it out by mistake would pay the higher ratio.
+    Absent years are 0, absent renewed is false, a policy need not name a payee, nor a family: whatever the
+    insurer calls it, those of one edition that name the same are one. pre_existing is required: leaving it
+    out by mistake would pay the higher ratio.
     """
     _refuse_unknown(row, _FIELDS, "", report)
     document: dict[str, Any] = {
@@ -97,6 +99,8 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
         report("/renewed", "roll.field.type", "must be true or false")
     if row.get("payee") is not None:
         document["payee"] = _payee(row["payee"], report)
+    if row.get("family") is not None:
+        document["family"] = _identifier(row, "family", report)
     return document
 
 

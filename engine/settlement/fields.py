@@ -36,8 +36,22 @@ class Field(NamedTuple):
     required: bool = False
 
 
+DICTIONARY_OF: Final[dict[Check, str]] = {}
+"""Check of a coded field -> the dictionary its codes stand in."""
+OPEN_DICTIONARIES: Final[dict[str, Check]] = {}
+"""Dictionaries that are not ours to ship, or differ from place to place -> the form of their codes."""
+
+
 def _in(name: str) -> Check:
-    return coded(dictionary(name).codes, name)
+    check = coded(dictionary(name).codes, name)
+    DICTIONARY_OF[check] = name
+    return check
+
+
+def _open(name: str, form: Check) -> Check:
+    DICTIONARY_OF[form] = name
+    OPEN_DICTIONARIES[name] = form
+    return form
 
 
 _identifier = formed(
@@ -97,14 +111,18 @@ _operation = formed(
     "settlement.code.operation",
     "must be an ICD-9-CM-3 code of the insurance edition, such as 39.9500x007",
 )
-_flag = coded(("0", "1"), "flag")
+_open("icd10", _diagnosis)
+_open("icd9cm3", _operation)
+_open("med_list", list_item)
+_open("fund_type", _fund_type)
+_flag = _in("flag")
 
 SETLINFO: Final = (
     Field("setl_id", _identifier, required=True),
     Field("mdtrt_id", _identifier),
     Field(
         "fixmedins_code",
-        formed(r"H[0-9]{11}", "settlement.code.hospital", "must be H and 11 digits"),
+        formed(r"[HP][0-9]{11}", "settlement.code.hospital", "must be H (a pharmacy: P) and 11 digits"),
         required=True,
     ),
     Field("fixmedins_name", text(200)),
@@ -114,7 +132,7 @@ SETLINFO: Final = (
     Field("hi_no", text(30)),
     Field("medcasno", text(40)),
     Field("psn_name", text(100)),
-    Field("gend", coded(("0", "1", "2", "9"), "gend")),
+    Field("gend", _in("sex")),
     Field("brdy", day),
     Field("age", whole(0, 150)),
     Field("nwb_age", whole(0, 365)),
@@ -124,7 +142,10 @@ SETLINFO: Final = (
     Field("hi_type", text(10)),
     Field(
         "insuplc",
-        formed(r"[0-9]{6}", "settlement.code.area", "must be six digits, such as 310000"),
+        _open(
+            "insured_area",
+            formed(r"[0-9]{6}", "settlement.code.area", "must be six digits, such as 310000"),
+        ),
         required=True,
     ),
     Field("med_type", _in("visit_type")),
@@ -154,6 +175,11 @@ SETLINFO: Final = (
     Field("psn_selfpay", money),
     Field("psn_ownpay", money),
     Field("oth_comp_amt", money),
+)
+OF_A_STAY: Final[frozenset[str]] = frozenset({"adm_time", "dscg_time", "dscg_way", "setl_end_date"})
+"""Required of a stay only: an outpatient visit or a purchase begins and ends on the day it is settled."""
+SETLINFO_OF_A_VISIT: Final = tuple(
+    field._replace(required=False) if field.name in OF_A_STAY else field for field in SETLINFO
 )
 DISEINFO: Final = (
     Field("diag_type", _in("diagnosis_type")),
@@ -186,6 +212,7 @@ FEEDETAIL: Final = (
     Field("hilist_name", text(200)),
     Field("medins_list_name", text(200)),
     Field("med_chrgitm_type", _in("fee_category"), required=True),
+    Field("chrgitm_lv", _in("catalogue_class")),
     Field("cnt", quantity, required=True),
     Field("pric", price, required=True),
     Field("det_item_fee_sumamt", money, required=True),
@@ -213,28 +240,24 @@ LISTS: Final[Mapping[str, Node]] = {
     "feedetail": Node(FEEDETAIL, MAX_LINES, required=True),
 }
 
-ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
-    "setlinfo": {
-        "medfee": "medfee_sumamt",
-        "fulamt_ownpay": "fulamt_ownpay_amt",
-        "overlmt_amt": "overlmt_selfpay",
-        "preselfpay": "preselfpay_amt",
-        "inscp_scp": "inscp_scp_amt",
-        "fund_pay_sum": "fund_pay_sumamt",
-        "hosp_part": "hosp_part_amt",
-        "psn_part": "psn_part_amt",
-        "psn_pay": "psn_part_amt",
-        "cash_payamt": "psn_cash_pay",
-        "psn_cashpay": "psn_cash_pay",
-    },
-    "feedetail": {
-        "fulamt_ownpay": "fulamt_ownpay_amt",
-        "overlmt_selfpay": "overlmt_amt",
-        "preselfpay": "preselfpay_amt",
-        "inscp_scp": "inscp_scp_amt",
-    },
+_FIELDS_OF: Final[Mapping[str, tuple[Field, ...]]] = {
+    "setlinfo": SETLINFO,
+    **{name: node.fields for name, node in LISTS.items()},
 }
-"""Vendors' names for the same fields -> the national name. Both may be sent if they agree."""
+
+
+def _aliases() -> dict[str, dict[str, str]]:
+    aliases: dict[str, dict[str, str]] = {}
+    for code, entry in dictionary("vendor_names").entries.items():
+        node, _, alias = code.partition(".")
+        if entry["field"] not in {field.name for field in _FIELDS_OF.get(node, ())}:
+            raise ValueError(f"vendor_names: {code} stands for {entry['field']}, which {node} does not have")
+        aliases.setdefault(node, {})[alias] = entry["field"]
+    return aliases
+
+
+ALIASES: Final[Mapping[str, Mapping[str, str]]] = _aliases()
+"""Node -> vendors' names for its fields -> the national name. Both may be sent if they agree."""
 
 PERSONAL_FIELDS: Final[frozenset[str]] = frozenset(
     {"psn_no", "psn_name", "hi_no", "medcasno", "ipt_no", "mdtrt_id", "certno", "patn_cert_type"}
@@ -246,10 +269,13 @@ PERSONAL_FIELDS: Final[frozenset[str]] = frozenset(
 )
 """Fields of the list that name, locate or single out a person: none may leave a minimised document."""
 
-NUMERIC_FIELDS: Final[frozenset[str]] = frozenset(
+_NUMERIC: Final = frozenset(
     field.name
-    for fields in (SETLINFO, *(node.fields for node in LISTS.values()))
+    for fields in _FIELDS_OF.values()
     for field in fields
     if field.check in (money, quantity, price)
-) | frozenset(alias for aliases in ALIASES.values() for alias in aliases)
+)
+NUMERIC_FIELDS: Final[frozenset[str]] = _NUMERIC | frozenset(
+    alias for aliases in ALIASES.values() for alias, name in aliases.items() if name in _NUMERIC
+)
 """Amounts, quantities and prices: 12.5, "12.5" and "12.50" state the same."""

@@ -35,7 +35,10 @@ def held(session: Session, names: Collection[Name]) -> dict[Name, Held]:
             col(Settlement.received_at),
         )
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
-        .where(tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names))
+        .where(
+            tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names),
+            col(Claim.beside).is_(None),
+        )
     )
     return {(row[0], row[1]): Held(*row[2:]) for row in session.connection().execute(query)}
 
@@ -78,11 +81,15 @@ def _mark_corrected(session: Session, ids: Mapping[Name, int]) -> None:
 def by_setl_id(
     session: Session, hospital_code: str, setl_id: str, *, lock: bool = False
 ) -> tuple[Settlement, Claim] | None:
-    """A hospital's settlement with its claim; `lock` as in the claims' queries."""
+    """A hospital's settlement with the claim that it was accepted as; `lock` as in the claims' queries."""
     query = (
         select(Settlement, Claim)
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
-        .where(Settlement.hospital_code == hospital_code, Settlement.setl_id == setl_id)
+        .where(
+            Settlement.hospital_code == hospital_code,
+            Settlement.setl_id == setl_id,
+            col(Claim.beside).is_(None),
+        )
     )
     return session.exec(query.with_for_update(of=Claim) if lock else query).one_or_none()
 
@@ -91,7 +98,9 @@ def page(session: Session, hospital_code: str, after: int, limit: int) -> Sequen
     query = (
         select(Settlement, Claim)
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
-        .where(Settlement.hospital_code == hospital_code, col(Settlement.id) > after)
+        .where(
+            Settlement.hospital_code == hospital_code, col(Settlement.id) > after, col(Claim.beside).is_(None)
+        )
         .order_by(col(Settlement.id))
         .limit(limit)
     )
