@@ -174,11 +174,21 @@ class Policy(SQLModel, table=True):
     coverage_sealed: bytes = Field(sa_type=LargeBinary)
     salts_sealed: bytes = Field(sa_type=LargeBinary)
     loaded_at: datetime = Field(sa_type=UtcTime)
+    cancelled_on: date | None = None
+    """The first day without cover (退保)."""
 
     @property
     def order(self) -> tuple[date, str]:
         """In which the policies of one person pay for a settlement."""
         return self.effective, self.coverage_digest
+
+
+class PolicyAlias(SQLModel, table=True):
+    """Another certificate, or another name, of a policy's insured: a pseudonym of it."""
+
+    __tablename__ = "policy_alias"
+    policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
+    pseudonym: str = Field(primary_key=True, index=True)
 
 
 class ConsentText(SQLModel, table=True):
