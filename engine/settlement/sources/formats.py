@@ -1,0 +1,11 @@
+"""The reader of each format. What a delivery is, its source's mapping says; the bytes have to agree."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from engine.settlement.sources.mapping import Format
+from engine.settlement.sources.record import Reader
+from engine.settlement.sources.table import read_table
+
+READERS: Final[Mapping[Format, Reader]] = MappingProxyType({"table": read_table})
