@@ -34,6 +34,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.table.empty", "error", "complete", "A delivery holds something."),
     ("source.table.kind", "error", "valid", "A table is CSV or Excel, by its bytes."),
     ("source.table.header", "error", "complete", "One of the first 50 rows names the key column."),
+    ("source.table.rows", "error", "valid", "A table has at most 5,000,000 rows."),
     ("source.table.column_twice", "error", "unique", "Two columns of a node have two names."),
     ("source.text.encoding", "error", "valid", "A CSV file is UTF-8, UTF-16 or GB18030 throughout."),
     ("source.text.encoding_unclear", "error", "valid", "Bytes of two readings have their encoding stated."),

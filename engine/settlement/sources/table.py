@@ -19,11 +19,12 @@ from engine.settlement.sources.table_layout import HEADER_WITHIN, Header, Plan, 
 from engine.settlement.sources.table_text import text_rows
 from engine.settlement.sources.workbook import MAX_BYTES, OLE2, ZIP, sheets
 
+MAX_ROWS: Final = 5_000_000
 _CHUNK: Final = 1 << 16
 _TELLING: Final = 64
 """So many bytes tell what a file is."""
 _NO_TABLE: Final = {
-    b"%PDF": "a PDF",
+    b"%pdf": "a PDF",
     b"\x1f\x8b": "gzip",
     b"<!do": "HTML",
     b"<htm": "HTML",
@@ -96,7 +97,9 @@ class _Stay:
 def _stays(rows: Iterator[Row], plan: Plan, place: str) -> Iterator[Raw]:
     stay: _Stay | None = None
     seen: set[bytes] = set()
-    for number, cells in rows:
+    for count, (number, cells) in enumerate(rows):
+        if count == MAX_ROWS:
+            refuse("source.table.rows", f"has more than {MAX_ROWS} rows; send it in parts")
         if plan.is_no_record(cells):
             continue
         key = plan.key_of(cells)
@@ -130,7 +133,7 @@ def _add_row(stay: _Stay, cells: list[Any], plan: Plan) -> None:
         _add(stay, pointer, "source.row.width", "has more cells than the header has columns")
     head = stay.nodes["setlinfo"]
     for name, value in plan.row("setlinfo", cells).items():
-        if value != head[name] and text(value) not in ("", text(head[name])):
+        if value != head.get(name) and text(value) not in ("", text(head.get(name))):
             message = "is stated differently in two rows of the settlement"
             _add(stay, f"/setlinfo/{name}", "source.row.disagree", message)
     line = plan.row("feedetail", cells)

@@ -14,8 +14,8 @@ MAX_LINE: Final = 1 << 20
 """Characters between two ends of line; the csv module bounds a cell to 131,072."""
 _SAMPLE: Final = 1 << 18
 _DELIMITERS: Final = (",", ";", "\t", "|")
-_SURE: Final = 20
-"""So many characters beyond ASCII that are valid UTF-8 are no accident of another encoding."""
+_THREE_BYTES: Final = "\u0800"
+"""From here on UTF-8 needs three bytes a character, as for Chinese: GBK text hardly ever reads so."""
 _CODECS: Final = {"utf-8": "utf-8-sig", "gb18030": "gb18030", "utf-16": "utf-16"}
 
 
@@ -87,7 +87,7 @@ def _encoding(sample: bytes, layout: Mapping[str, Any]) -> str:
         )
     if len(texts) > 1:
         texts = {name: text for name, text in texts.items() if _best(text, layout) is not None} or texts
-    if len(texts) > 1 and sum(not letter.isascii() for letter in texts["utf-8"]) < _SURE:
+    if len(texts) > 1 and not any(letter >= _THREE_BYTES for letter in texts["utf-8"]):
         refuse("source.text.encoding_unclear", "could be UTF-8 or GB18030; state table.encoding")
     return next(iter(texts))
 

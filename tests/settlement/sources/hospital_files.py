@@ -183,21 +183,26 @@ def csv_file(
     return out.getvalue().encode(encoding)
 
 
-def workbook(settlements: Sequence[Body], *, money: str = "number", time: str = "serial") -> bytes:
-    """By the mapping example-excel: three sheets, a title, a header of two rows with merged cells, totals."""
+def workbook(
+    settlements: Sequence[Body], *, money: str = "number", time: str = "serial", keys: Sequence[str] = ()
+) -> bytes:
+    """By the mapping example-excel: three sheets, a title, a header of two rows with merged cells, totals.
+
+    keys: other numbers than the settlements' own. One without setlinfo has no row in the first sheet.
+    """
     out = io.BytesIO()
     book = xlsxwriter.Workbook(out, {"in_memory": True})
     sheets = {node: book.add_worksheet(name) for node, name in EXCEL.layout["sheets"].items()}
     key = EXCEL.layout["key"]
     group = next(iter(EXCEL.layout["groups"][0]["columns"]))
     rows: dict[str, list[dict[str, Any]]] = {node: [] for node in sheets}
-    for body in settlements:
-        setl_id = body["setlinfo"]["setl_id"]
-        rows["setlinfo"].append(
-            local(body["setlinfo"], "setlinfo", EXCEL, money, time) | grouped(body, EXCEL, money)
-        )
+    for at, body in enumerate(settlements):
+        named = {key: keys[at] if keys else body["setlinfo"]["setl_id"]}
+        if body["setlinfo"]:
+            head = local(body["setlinfo"], "setlinfo", EXCEL, money, time)
+            rows["setlinfo"].append(head | grouped(body, EXCEL, money) | named)
         for node in ("feedetail", "diseinfo"):
-            rows[node] += [{key: setl_id} | local(row, node, EXCEL, money, time) for row in body[node]]
+            rows[node] += [named | local(row, node, EXCEL, money, time) for row in body[node]]
     for node, sheet in sheets.items():
         names = [*EXCEL.names[node], *([group] if node == "setlinfo" else [key])]
         _sheet(book, sheet, names, rows[node])
