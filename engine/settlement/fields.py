@@ -36,8 +36,22 @@ class Field(NamedTuple):
     required: bool = False
 
 
+DICTIONARY_OF: Final[dict[Check, str]] = {}
+"""Check of a coded field -> the dictionary its codes stand in."""
+OPEN_DICTIONARIES: Final[dict[str, Check]] = {}
+"""Dictionaries that are not ours to ship, or differ from place to place -> the form of their codes."""
+
+
 def _in(name: str) -> Check:
-    return coded(dictionary(name).codes, name)
+    check = coded(dictionary(name).codes, name)
+    DICTIONARY_OF[check] = name
+    return check
+
+
+def _open(name: str, form: Check) -> Check:
+    DICTIONARY_OF[form] = name
+    OPEN_DICTIONARIES[name] = form
+    return form
 
 
 _identifier = formed(
@@ -97,7 +111,11 @@ _operation = formed(
     "settlement.code.operation",
     "must be an ICD-9-CM-3 code of the insurance edition, such as 39.9500x007",
 )
-_flag = coded(("0", "1"), "flag")
+_open("icd10", _diagnosis)
+_open("icd9cm3", _operation)
+_open("med_list", list_item)
+_open("fund_type", _fund_type)
+_flag = _in("flag")
 
 SETLINFO: Final = (
     Field("setl_id", _identifier, required=True),
@@ -114,7 +132,7 @@ SETLINFO: Final = (
     Field("hi_no", text(30)),
     Field("medcasno", text(40)),
     Field("psn_name", text(100)),
-    Field("gend", coded(("0", "1", "2", "9"), "gend")),
+    Field("gend", _in("sex")),
     Field("brdy", day),
     Field("age", whole(0, 150)),
     Field("nwb_age", whole(0, 365)),
@@ -124,7 +142,10 @@ SETLINFO: Final = (
     Field("hi_type", text(10)),
     Field(
         "insuplc",
-        formed(r"[0-9]{6}", "settlement.code.area", "must be six digits, such as 310000"),
+        _open(
+            "insured_area",
+            formed(r"[0-9]{6}", "settlement.code.area", "must be six digits, such as 310000"),
+        ),
         required=True,
     ),
     Field("med_type", _in("visit_type")),
@@ -191,6 +212,7 @@ FEEDETAIL: Final = (
     Field("hilist_name", text(200)),
     Field("medins_list_name", text(200)),
     Field("med_chrgitm_type", _in("fee_category"), required=True),
+    Field("chrgitm_lv", _in("catalogue_class")),
     Field("cnt", quantity, required=True),
     Field("pric", price, required=True),
     Field("det_item_fee_sumamt", money, required=True),

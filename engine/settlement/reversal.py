@@ -14,7 +14,7 @@ from engine.settlement.model import Settlement
 from engine.settlement.rules import RULES
 
 _BY_NAME = {field.name: field.check for field in SETLINFO}
-_FIELDS = (
+REVERSAL = (
     Field("setl_id", _BY_NAME["setl_id"], required=True),
     Field("fixmedins_code", _BY_NAME["fixmedins_code"], required=True),
     Field("reason", text(500), required=True),
@@ -68,7 +68,7 @@ def _check(body: object, original: Settlement | None) -> tuple[dict[str, Any], l
     if not isinstance(body, Mapping):
         found.add("", "settlement.body.object", "must be an object")
         return read, found.errors
-    for name, value_of, required in _FIELDS:
+    for name, value_of, required in REVERSAL:
         value = body.get(name)
         if value is None or value == "":
             if required:

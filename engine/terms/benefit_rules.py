@@ -5,8 +5,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from engine.authored import Finding, Path, check_days
 from engine.money import parse_yuan
-from engine.terms.findings import Finding, Path, check_days, check_ladder, check_overlap, check_rate
+from engine.terms.findings import check_ladder, check_overlap, check_rate
 
 _Node = Mapping[str, Any]
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from engine.authored import Problem
 from engine.terms.model import Terms
-from engine.terms.problems import Problem, TermsInvalid
+from engine.terms.problems import TermsInvalid
 
 
 @dataclass(frozen=True, slots=True)

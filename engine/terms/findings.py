@@ -1,38 +1,11 @@
-"""A broken rule, and what several rules look at."""
+"""What several rules look at."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from engine.authored import Finding, Path
 from engine.money import parse_yuan
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken rule at a path of the authored form."""
-
-    path: Path
-    rule: str
-    message: str
-
-
-def check_days(node: Mapping[str, Any], keys: tuple[str, str], path: Path, name: str) -> Iterator[Finding]:
-    """Of two days, each that is none, and their order. Either may be missing."""
-    days: list[date] = []
-    for key in keys:
-        if key not in node:
-            continue
-        try:
-            days.append(date.fromisoformat(node[key]))
-        except ValueError:
-            yield Finding((*path, key), f"{name}.no_such_day", f"{node[key]} is no calendar day")
-    if len(days) == 2 and days[1] < days[0]:
-        message = f"ends on {days[1]}, before it begins on {days[0]}"
-        yield Finding((*path, keys[1]), f"{name}.out_of_order", message)
 
 
 def check_rate(node: Mapping[str, Any], path: Path) -> Iterator[Finding]:

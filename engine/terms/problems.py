@@ -5,26 +5,8 @@ TermsError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One broken rule. `line` and `column` count from 1; both are 0 where there is no text (a document).
-
-    `pointer` is the JSON pointer of the value, `rule` a stable id such as "ratio.above_one".
-    """
-
-    path: str
-    line: int
-    column: int
-    pointer: str
-    rule: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.path}:{self.line}:{self.column}" if self.line else f"{self.path}{self.pointer}"
-        return f"{place}: {self.message} [{self.rule}]"
+from engine.authored import Problem
 
 
 class TermsError(ValueError):

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from engine.authored import Finding, Path, check_days
 from engine.money import parse_yuan
 from engine.terms.benefit_rules import BENEFIT_RULES
-from engine.terms.findings import Finding, Path, check_days, check_ladder, check_overlap
+from engine.terms.findings import check_ladder, check_overlap
 
 _IDENTIFIED_BY = {
     "benefits": "code",

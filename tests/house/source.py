@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.process import REPOSITORY
 
-PURE_ROOMS = ("engine/money.py", "engine/terms", "engine/adjudication")
+PURE_ROOMS = ("engine/authored.py", "engine/money.py", "engine/terms", "engine/adjudication")
 """Rooms that do no I/O and read no clock (design: the house)."""
 
 

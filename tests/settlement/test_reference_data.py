@@ -1,12 +1,14 @@
 """Dictionaries, the hospital register and the table of rules are sound data."""
 
+import hashlib
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from engine.settlement import RULES, Hospital, HospitalRegister, load_register
-from engine.settlement.dictionaries import FOLDER, dictionary
+from engine.settlement.dictionaries import FOLDER, dictionary, operator_dictionary
 from engine.settlement.fields import ALIASES, LISTS, SETLINFO
 
 ROOM = Path(__file__).resolve().parents[2] / "engine" / "settlement"
@@ -71,3 +73,42 @@ def test_a_vendors_name_stands_for_a_field_of_its_node() -> None:
     for node, aliases in ALIASES.items():
         assert set(aliases.values()) <= {field.name for field in fields[node]}
         assert not aliases.keys() & {field.name for field in fields[node]}, "a national name stays itself"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+def test_a_dictionary_says_which_version_it_is(name: str) -> None:
+    read = dictionary(name)
+    assert read.version >= 1
+    assert read.holds_from.isoformat() == "2021-01-01"
+    assert read.digest_hex == hashlib.sha256((FOLDER / f"{name}.json").read_bytes()).hexdigest()
+
+
+def test_a_list_of_the_operators_is_read_with_its_days(tmp_path: Path) -> None:
+    path = tmp_path / "icd10.csv"
+    path.write_text(
+        'code,name,from,to\nA00,"cholera,\nall",2024-01-01,\nA01,typhoid,,2024-06-30\n', "utf-8-sig"
+    )
+    read = operator_dictionary(path)
+    assert (read.name, read.codes) == ("icd10", {"A00", "A01"})
+    held = {day: sorted(c for c in read.codes if read.holds(c, date.fromisoformat(day))) for day in DAYS}
+    assert held == {DAYS[0]: ["A01"], DAYS[1]: ["A00", "A01"], DAYS[2]: ["A00"]}
+
+
+DAYS = ("2023-12-31", "2024-06-30", "2024-07-01")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("code,name,from,to\n,x,,\n", ":2: needs a code"),
+        ("code,name,from,to\nA,x,,\nB,x,2024-02-30,\n", ":3: a day"),
+        ("code,name,from,to\nA,x,2024-02-01,2024-01-01\n", ":2: needs"),
+        ("code,name,from,to\nA,x,,\nA,y,,\n", "code A twice"),
+        ("kode,name\nA,x\n", ":2: needs a code"),
+    ],
+)
+def test_a_wrong_list_of_the_operators_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "icd10.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        operator_dictionary(path)
