@@ -232,4 +232,4 @@ def escape(text: str, separators: Separators) -> str:
     escaped = "".join(
         f"{separators.escape}{marks[sign]}{separators.escape}" if sign in marks else sign for sign in text
     )
-    return re.sub(r"[\r\n]+", f"{separators.escape}.br{separators.escape}", escaped)
+    return f"{separators.escape}.br{separators.escape}".join(re.split(r"[\r\n]+", escaped))
