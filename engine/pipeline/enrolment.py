@@ -199,11 +199,19 @@ def _policy(ctx: Context, document: dict[str, Any], coverage_digest: str) -> tab
         effective=date.fromisoformat(document["effective"]),
         expires=date.fromisoformat(document["expires"]),
         pseudonym=ctx.pseudonymiser.of(*identity),
+        family=_family(ctx, document),
         coverage_digest=coverage_digest,
         coverage_sealed=seal_coverage(ctx.vault, document),
         salts_sealed=seal_policy_salts(ctx.vault, document["policy_no"], PolicySalts.generate(ctx.rng)),
         loaded_at=ctx.clock(),
     )
+
+
+def _family(ctx: Context, document: dict[str, Any]) -> str | None:
+    """A family is one within an edition; what the insurer calls it stays in the sealed coverage."""
+    if "family" not in document:
+        return None
+    return ctx.vault.fingerprint({name: document[name] for name in ("product", "edition", "family")})
 
 
 def _clash(line: int, field: str, rule: str, message: str) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def authorization_salts(vault: Vault, authorization: Authorization) -> Authoriza
 
 
 def settlement_document(vault: Vault, settlement: Settlement, claim: Claim) -> dict[str, Any]:
-    place = f"settlement.document/{claim.claim_id}"
+    """The claim is any of the settlement's: it is sealed under the one that it was accepted as."""
+    place = f"settlement.document/{claim.beside or claim.claim_id}"
     document: dict[str, Any] = vault.unseal_json(settlement.document_sealed, place)
     return document
 

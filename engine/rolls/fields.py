@@ -28,6 +28,7 @@ CSV_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "payee_name": "收款人",
         "payee_account": "收款账号",
         "payee_bank": "开户行",
+        "family": "家庭编号",
     }
 )
 """English column -> Chinese column. pre_existing holds classes joined by "|", renewed true or false."""
@@ -37,7 +38,7 @@ Report = Callable[[str, str, str], None]
 
 _FIELDS = frozenset(
     {"policy_no", "product", "edition", "person", "effective", "expires"}
-    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee"}
+    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee", "family"}
 )
 _PERSON = frozenset({"cert_type", "cert_no", "name"})
 _PAYEE = frozenset({"name", "account", "bank"})
@@ -58,8 +59,9 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """The coverage document of one row, the person spelled in the normalised way.
 
     Everything wrong goes to report; when anything did, the result is incomplete and not to be used.
-    Absent years are 0, absent renewed is false, a policy need not name a payee. pre_existing is required:
-    leaving it out by mistake would pay the higher ratio.
+    Absent years are 0, absent renewed is false, a policy need not name a payee, nor a family: whatever the
+    insurer calls it, those of one edition that name the same are one. pre_existing is required: leaving it
+    out by mistake would pay the higher ratio.
     """
     _refuse_unknown(row, _FIELDS, "", report)
     document: dict[str, Any] = {
@@ -79,6 +81,8 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
         report("/renewed", "roll.field.type", "must be true or false")
     if row.get("payee") is not None:
         document["payee"] = _payee(row["payee"], report)
+    if row.get("family") is not None:
+        document["family"] = _identifier(row, "family", report)
     return document
 
 

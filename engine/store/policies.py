@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel, col, func, select
+from sqlmodel import Session, SQLModel, col, func, or_, select
 
 from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product, Reopening
 
@@ -49,6 +49,21 @@ def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
         select(Authorization).where(col(Authorization.authorization_id).in_(authorization_ids)),
     )
     return [row for query in queries for row in session.scalars(query)]
+
+
+def hold_people(session: Session, policy_ids: Iterable[int]) -> None:
+    """Until the end of the transaction nobody else decides for these policies' people and families.
+
+    Whoever holds claims too has taken those first. (SQLite has one writer; there it changes nothing.)
+    """
+    mine = select(Policy.pseudonym, Policy.family).where(col(Policy.id).in_(sorted(set(policy_ids))))
+    found = session.exec(mine).all()
+    people, families = {person for person, _ in found}, {family for _, family in found if family is not None}
+    # By values and not by subqueries: so that either part is looked up in its index.
+    theirs = or_(col(Policy.pseudonym).in_(people), col(Policy.family).in_(families))
+    query = select(Policy.id).where(theirs)
+    # Rows that refer to a policy may still be added: no key of it changes.
+    session.exec(query.order_by(col(Policy.id)).with_for_update(key_share=True)).all()
 
 
 def policies_page(session: Session, after: int, limit: int) -> Sequence[Policy]:

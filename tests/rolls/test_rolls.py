@@ -23,6 +23,7 @@ POLICY: dict[str, Any] = {
     "claim_free_years": 1,
     "renewed": True,
     "payee": {"name": "张三", "account": "6229088643593662142", "bank": "示例浦江银行"},
+    "family": "F-17",
 }
 
 

@@ -78,6 +78,52 @@ def test_what_was_loaded_and_paid_before_versions_is_kept(tmp_path: Path) -> Non
     database.close()
 
 
+def test_claims_are_kept_when_settlements_may_have_several(tmp_path: Path) -> None:
+    """SQLite has to make their table anew, while moves and payouts refer to it."""
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    database.migrate("0004")
+    with database.transaction() as session:
+        for statement in PAID_AND_TAKEN_BACK.split(";"):
+            session.connection().exec_driver_sql(statement)
+    database.migrate("0005")
+    with database.reading() as session:
+        before = session.connection().exec_driver_sql("SELECT * FROM claim").mappings().one()
+    database.migrate()
+    with database.reading() as session:
+        after = session.connection().exec_driver_sql("SELECT * FROM claim").mappings().one()
+        assert {**after} == {**before, "beside": None}
+        assert session.connection().exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        assert session.exec(select(tables.ClaimTransition)).one().claim_id == 1
+    with pytest.raises(IntegrityError), database.transaction() as session:
+        session.connection().exec_driver_sql("DELETE FROM claim WHERE id = 1")
+    database.close()
+
+
+def _claim(number: int, **further: object) -> tables.Claim:
+    return tables.Claim(
+        id=10 + number,
+        claim_id=f"clm_{number}",
+        settlement_id=1,
+        hospital_code="H",
+        state="accepted",
+        salts_sealed=b"",
+        created_at=NOW,
+        updated_at=NOW,
+        **further,
+    )
+
+
+def test_a_settlement_has_one_claim_of_its_own_and_one_a_further_policy(database: Database) -> None:
+    _transition(database)
+    with database.transaction() as session:
+        for statement in PAID_AND_TAKEN_BACK.split(";")[2:3]:
+            session.connection().exec_driver_sql(statement)
+        session.add(_claim(2, beside="clm", policy_id=1))
+    for second in (_claim(3), _claim(3, beside="clm", policy_id=1), _claim(3, beside="clm_none")):
+        with pytest.raises(IntegrityError), database.transaction() as session:
+            session.add(second)
+
+
 def _log_entry(database: Database) -> None:
     with database.transaction() as session:
         access_log.append(session, Call(NOW, "req", None, None, None, "GET", "/healthz", 200, "127.0.0.1"))

@@ -55,6 +55,9 @@ class ClaimSummary(BaseModel):
 
     claim_id: ClaimIdField
     claim_key: Hex32 | None
+    beside: ClaimIdField | None = Field(
+        description="Of a further policy's claim: the claim that its settlement was accepted as."
+    )
     state: str = Field(examples=["confirmed"])
     hospital_code: str
     product: str | None

@@ -82,7 +82,7 @@ class Life:
         return replace(
             bill,
             setl_id=f"S-{self.any(*'cba')}{self.some(number, 0)}",
-            hospital_code=self.some("H31010100001", "H31011500010", "H46900200001"),
+            hospital_code=self.some("H31010100001", "H31011500010", "H46900200001", "P31010600014"),
             hospital_grade=self.some(3, 2, 1, 0),
             insured_area=self.some("310000", "320100", ""),
             visit_type=self.some("21", "11", "28", "41", ""),
