@@ -54,10 +54,11 @@ def obstacles(benefit: Benefit, coverage: Coverage, settlement: Settlement) -> I
         yield Obstacle("gate.insured_area", Answer.NO, {"insured_area": area})
     if requires.hospitals and not settlement.hospital_code.startswith(requires.hospitals):
         yield Obstacle("gate.hospital", Answer.NO, {"hospital": settlement.hospital_code})
-    if requires.hospital_grade_min and not settlement.hospital_grade:
+    grade_min = 0 if settlement.of_pharmacy else requires.hospital_grade_min
+    if grade_min and not settlement.hospital_grade:
         yield Obstacle("gate.hospital_grade_unknown", Answer.UNCLEAR, {})
-    elif settlement.hospital_grade < requires.hospital_grade_min:
-        facts = {"grade_min": requires.hospital_grade_min, "grade": settlement.hospital_grade}
+    elif settlement.hospital_grade < grade_min:
+        facts = {"grade_min": grade_min, "grade": settlement.hospital_grade}
         yield Obstacle("gate.hospital_grade", Answer.NO, facts)
     if requires.ward_types and ward not in requires.ward_types:
         if ward in requires.ward_types_unclear or ward in ("", "unknown"):

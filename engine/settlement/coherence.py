@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.settlement.dictionaries import dictionary
 from engine.settlement.findings import Findings
+from engine.settlement.hospitals import PHARMACY
 
 Row = Mapping[str, Any]
 
@@ -14,11 +15,14 @@ _LETTER_OF_CATEGORY = {
 }
 _CATEGORY_OF_LETTER = {letter: code for code, letter in _LETTER_OF_CATEGORY.items()}
 _ONE_DAY = timedelta(days=1)
+_PURCHASE = "41"
 
 
 def check_coherence(setlinfo: Row, rows: Mapping[str, Sequence[Row]], found: Findings) -> None:
     """Each rule looks only at values that could be read."""
     _check_dates(setlinfo, found)
+    if setlinfo.get("fixmedins_code", "").startswith(PHARMACY) and setlinfo.get("med_type") != _PURCHASE:
+        found.add("/setlinfo/med_type", "settlement.code.purchase", "must be 41: a pharmacy only sells")
     _check_lines(setlinfo, rows["feedetail"], found)
     main = [index for index, row in enumerate(rows["diseinfo"]) if row.get("maindiag_flag") == "1"]
     for index in main[1:]:

@@ -122,7 +122,7 @@ SETLINFO: Final = (
     Field("mdtrt_id", _identifier),
     Field(
         "fixmedins_code",
-        formed(r"H[0-9]{11}", "settlement.code.hospital", "must be H and 11 digits"),
+        formed(r"[HP][0-9]{11}", "settlement.code.hospital", "must be H (a pharmacy: P) and 11 digits"),
         required=True,
     ),
     Field("fixmedins_name", text(200)),
@@ -175,6 +175,11 @@ SETLINFO: Final = (
     Field("psn_selfpay", money),
     Field("psn_ownpay", money),
     Field("oth_comp_amt", money),
+)
+OF_A_STAY: Final[frozenset[str]] = frozenset({"adm_time", "dscg_time", "dscg_way", "setl_end_date"})
+"""Required of a stay only: an outpatient visit or a purchase begins and ends on the day it is settled."""
+SETLINFO_OF_A_VISIT: Final = tuple(
+    field._replace(required=False) if field.name in OF_A_STAY else field for field in SETLINFO
 )
 DISEINFO: Final = (
     Field("diag_type", _in("diagnosis_type")),
@@ -235,28 +240,24 @@ LISTS: Final[Mapping[str, Node]] = {
     "feedetail": Node(FEEDETAIL, MAX_LINES, required=True),
 }
 
-ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
-    "setlinfo": {
-        "medfee": "medfee_sumamt",
-        "fulamt_ownpay": "fulamt_ownpay_amt",
-        "overlmt_amt": "overlmt_selfpay",
-        "preselfpay": "preselfpay_amt",
-        "inscp_scp": "inscp_scp_amt",
-        "fund_pay_sum": "fund_pay_sumamt",
-        "hosp_part": "hosp_part_amt",
-        "psn_part": "psn_part_amt",
-        "psn_pay": "psn_part_amt",
-        "cash_payamt": "psn_cash_pay",
-        "psn_cashpay": "psn_cash_pay",
-    },
-    "feedetail": {
-        "fulamt_ownpay": "fulamt_ownpay_amt",
-        "overlmt_selfpay": "overlmt_amt",
-        "preselfpay": "preselfpay_amt",
-        "inscp_scp": "inscp_scp_amt",
-    },
+_FIELDS_OF: Final[Mapping[str, tuple[Field, ...]]] = {
+    "setlinfo": SETLINFO,
+    **{name: node.fields for name, node in LISTS.items()},
 }
-"""Vendors' names for the same fields -> the national name. Both may be sent if they agree."""
+
+
+def _aliases() -> dict[str, dict[str, str]]:
+    aliases: dict[str, dict[str, str]] = {}
+    for code, entry in dictionary("vendor_names").entries.items():
+        node, _, alias = code.partition(".")
+        if entry["field"] not in {field.name for field in _FIELDS_OF.get(node, ())}:
+            raise ValueError(f"vendor_names: {code} stands for {entry['field']}, which {node} does not have")
+        aliases.setdefault(node, {})[alias] = entry["field"]
+    return aliases
+
+
+ALIASES: Final[Mapping[str, Mapping[str, str]]] = _aliases()
+"""Node -> vendors' names for its fields -> the national name. Both may be sent if they agree."""
 
 PERSONAL_FIELDS: Final[frozenset[str]] = frozenset(
     {"psn_no", "psn_name", "hi_no", "medcasno", "ipt_no", "mdtrt_id", "certno", "patn_cert_type"}
@@ -268,10 +269,13 @@ PERSONAL_FIELDS: Final[frozenset[str]] = frozenset(
 )
 """Fields of the list that name, locate or single out a person: none may leave a minimised document."""
 
-NUMERIC_FIELDS: Final[frozenset[str]] = frozenset(
+_NUMERIC: Final = frozenset(
     field.name
-    for fields in (SETLINFO, *(node.fields for node in LISTS.values()))
+    for fields in _FIELDS_OF.values()
     for field in fields
     if field.check in (money, quantity, price)
-) | frozenset(alias for aliases in ALIASES.values() for alias in aliases)
+)
+NUMERIC_FIELDS: Final[frozenset[str]] = _NUMERIC | frozenset(
+    alias for aliases in ALIASES.values() for alias, name in aliases.items() if name in _NUMERIC
+)
 """Amounts, quantities and prices: 12.5, "12.5" and "12.50" state the same."""

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_REGISTER = Path(__file__).resolve().parents[2] / "seeds" / "hospitals" / "hospitals.csv"
-KINDS = frozenset({"ordinary", "proton"})
+PHARMACY = "P"
+"""What the fixmedins_code of a designated pharmacy begins with; a hospital's begins with H."""
+KINDS = frozenset({"ordinary", "proton", "pharmacy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """One designated hospital; grade 1..3, 0 unknown; wards are codes of the dictionary ward_type."""
+    """One designated hospital; grade 1..3, 0 unknown; wards are codes of the dictionary ward_type.
+
+    Or one designated pharmacy (code P and 11 digits), which has neither grade (0) nor ward (none).
+    """
 
     code: str
     name: str
@@ -59,10 +64,13 @@ def _hospital(row: Mapping[str, str], path: Path, line: int) -> Hospital:
             grade=int(row["grade"]),
             area=row["area"],
             kind=row["kind"],
-            wards=tuple(row["wards"].split("|")),
+            wards=tuple(row["wards"].split("|")) if row["wards"] else (),
         )
     except (KeyError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}:{line}: not a hospital: {error}") from error
     if hospital.grade not in range(4) or hospital.kind not in KINDS:
         raise ValueError(f"{path}:{line}: grade is 0 to 3 and kind one of {sorted(KINDS)}")
+    pharmacy = hospital.kind == "pharmacy"
+    if pharmacy != hospital.code.startswith(PHARMACY) or pharmacy == bool(hospital.wards):
+        raise ValueError(f"{path}:{line}: a pharmacy's code begins with P, and it has no ward")
     return hospital

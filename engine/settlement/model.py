@@ -12,7 +12,7 @@ from typing import Any
 from engine.money import Fen
 from engine.settlement.dictionaries import dictionary
 from engine.settlement.errors import SettlementInvalid
-from engine.settlement.hospitals import HospitalRegister
+from engine.settlement.hospitals import PHARMACY, HospitalRegister
 from engine.settlement.validation import Checked, check
 
 MINIMISED_SCHEMA = "settlement.minimised/1"
@@ -53,7 +53,7 @@ class Settlement:
 
     setl_id: str
     hospital_code: str
-    """fixmedins_code: H and 11 digits."""
+    """fixmedins_code: H and 11 digits; P and 11 digits is a designated pharmacy."""
     hospital_grade: int
     """1..3; 0 is unknown."""
     insured_area: str
@@ -87,6 +87,11 @@ class Settlement:
     other_compensation_fen: Fen
     """Already received for this stay from elsewhere (employer, commercial cover, charity)."""
     lines: tuple[DetailLine, ...]
+
+    @property
+    def of_pharmacy(self) -> bool:
+        """Whether a designated pharmacy sold it, which has no grade: only designated ones have a code."""
+        return self.hospital_code.startswith(PHARMACY)
 
     @property
     def self_pay_fen(self) -> Fen:
@@ -187,7 +192,7 @@ def _ward_type(info: Mapping[str, Any], register: HospitalRegister | None) -> st
     if hospital is None:
         return stated or "ordinary"
     if stated is None:
-        return "ordinary" if "ordinary" in hospital.wards else hospital.wards[0]
+        return "ordinary" if "ordinary" in hospital.wards else next(iter(hospital.wards), "unknown")
     return stated if stated in hospital.wards else "unknown"
 
 

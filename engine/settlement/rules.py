@@ -46,7 +46,8 @@ _TABLE: Final[tuple[tuple[str, Severity, int, str], ...]] = (
     ("settlement.date.format", "error", 0, "A date is YYYY-MM-DD, a time YYYY-MM-DD HH:MM:SS, 1900 to 2100."),
     # codes
     ("settlement.code.identifier", "error", 0, "An identifier is 1 to 40 letters, digits and . _ : -"),
-    ("settlement.code.hospital", "error", 0, "fixmedins_code is H and 11 digits."),
+    ("settlement.code.hospital", "error", 0, "fixmedins_code is H (a pharmacy: P) and 11 digits."),
+    ("settlement.code.purchase", "error", 0, "What a pharmacy settles is a purchase, med_type 41."),
     ("settlement.code.area", "error", 0, "insuplc is six digits."),
     ("settlement.code.list_item", "error", 0, "med_list_codg has the form its first letter announces."),
     ("settlement.code.list_category", "warning", 0, "A drug or material stands in its own fee category."),

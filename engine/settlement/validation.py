@@ -9,8 +9,9 @@ from typing import Any
 
 from engine.settlement.checks import BadValue
 from engine.settlement.coherence import check_coherence
+from engine.settlement.dictionaries import dictionary
 from engine.settlement.errors import Violation
-from engine.settlement.fields import ALIASES, LISTS, SETLINFO, Field
+from engine.settlement.fields import ALIASES, LISTS, SETLINFO, SETLINFO_OF_A_VISIT, Field
 from engine.settlement.findings import Findings
 from engine.settlement.identities import check_identities
 from engine.settlement.person import check_person
@@ -48,7 +49,10 @@ def check(native: object, rules: Mapping[str, Rule] = RULES, personal: bool = Tr
         return checked
     setlinfo = native.get("setlinfo")
     if isinstance(setlinfo, Mapping):
-        checked.setlinfo = _read_row(setlinfo, SETLINFO, "setlinfo", "/setlinfo", found)
+        if is_visit(setlinfo):
+            checked.setlinfo = _read_visit(setlinfo, found)
+        else:
+            checked.setlinfo = _read_row(setlinfo, SETLINFO, "setlinfo", "/setlinfo", found)
     else:
         _missing(found, "/setlinfo", setlinfo, "an object")
     for name in LISTS:
@@ -61,6 +65,32 @@ def check(native: object, rules: Mapping[str, Rule] = RULES, personal: bool = Tr
         checked.totals = total(checked.setlinfo, checked.rows)
         check_identities(checked.setlinfo, checked.rows, checked.totals, found)
     return checked
+
+
+_VISITS = dictionary("visit_type").codes_where("inpatient", False)
+_NO_DISCHARGE = "9"
+
+
+def is_visit(setlinfo: Mapping[str, Any]) -> bool:
+    """Whether it is an outpatient visit or a purchase at a pharmacy, and no stay."""
+    kind = setlinfo.get("med_type")
+    return type(kind) is str and kind in _VISITS
+
+
+def _read_visit(setlinfo: Mapping[str, Any], found: Findings) -> Row:
+    """The settlement calls of a visit (2207, 2102) state one time only, that of the settlement."""
+    read = _read_row(setlinfo, SETLINFO_OF_A_VISIT, "setlinfo", "/setlinfo", found)
+    settled = read.get("setl_time") or read.get("setl_end_date")
+    if settled is None:
+        _require("setl_end_date", "/setlinfo", found)
+        return read
+    of_the_day = {"adm_time": settled, "dscg_time": settled, "setl_end_date": settled}
+    return {**of_the_day, "dscg_way": _NO_DISCHARGE, **read}
+
+
+def _require(name: str, pointer: str, found: Findings) -> None:
+    found.unreadable = True
+    found.add(f"{pointer}/{name}", "settlement.field.required", "is required")
 
 
 def _missing(found: Findings, pointer: str, value: object, what: str) -> None:
@@ -106,8 +136,7 @@ def _read_row(
         value = get(name)
         if value is None or value == "":
             if required:
-                found.unreadable = True
-                found.add(f"{pointer}/{name}", "settlement.field.required", "is required")
+                _require(name, pointer, found)
             continue
         try:
             read[name] = value_of(value)

@@ -9,6 +9,7 @@ import pytest
 
 from engine.settlement import RULES, Hospital, HospitalRegister, load_register
 from engine.settlement.dictionaries import FOLDER, dictionary, operator_dictionary
+from engine.settlement.fields import ALIASES, LISTS, SETLINFO
 
 ROOM = Path(__file__).resolve().parents[2] / "engine" / "settlement"
 
@@ -41,9 +42,9 @@ def test_every_rule_is_used_and_every_rule_used_is_in_the_table() -> None:
 def test_the_register_of_the_seeds_is_sound() -> None:
     register = load_register()
     wards = dictionary("ward_type").codes
-    assert {h.kind for h in register.hospitals.values()} == {"ordinary", "proton"}
+    assert {h.kind for h in register.hospitals.values()} == {"ordinary", "proton", "pharmacy"}
     for hospital in register.hospitals.values():
-        assert re.fullmatch(r"H[0-9]{11}", hospital.code)
+        assert re.fullmatch(r"[HP][0-9]{11}", hospital.code)
         assert hospital.name.startswith("示例")
         assert hospital.name.endswith("（虚构）")
         assert set(hospital.wards) <= wards
@@ -103,3 +104,11 @@ def test_a_wrong_list_of_the_operators_names_the_line(tmp_path: Path, text: str,
     path.write_text(text, "utf-8")
     with pytest.raises(ValueError, match=re.escape(message)):
         operator_dictionary(path)
+
+
+def test_a_vendors_name_stands_for_a_field_of_its_node() -> None:
+    fields = {"setlinfo": SETLINFO, **{name: node.fields for name, node in LISTS.items()}}
+    assert ALIASES["setlinfo"]["cash_payamt"] == "psn_cash_pay"
+    for node, aliases in ALIASES.items():
+        assert set(aliases.values()) <= {field.name for field in fields[node]}
+        assert not aliases.keys() & {field.name for field in fields[node]}, "a national name stays itself"

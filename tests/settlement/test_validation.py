@@ -41,7 +41,7 @@ def test_a_required_field_is_missed(native: Native, name: str, absent: object) -
         ("setl_id", "a b", "settlement.code.identifier"),
         ("setl_id", "x" * 41, "settlement.code.identifier"),
         ("fixmedins_code", "H3101010001", "settlement.code.hospital"),
-        ("fixmedins_code", "P31010100001", "settlement.code.hospital"),
+        ("fixmedins_code", "D31010100001", "settlement.code.hospital"),
         ("fixmedins_code", "H３１０１０１００００１", "settlement.code.hospital"),
         ("insuplc", "31000", "settlement.code.area"),
         ("dscg_way", "6", "settlement.code.dictionary"),

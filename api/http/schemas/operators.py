@@ -29,13 +29,14 @@ class IssuedKey(BaseModel):
 
 
 class HospitalEntry(Body):
-    """A hospital of the register. `kind`: ordinary, or proton for the direct-settlement hospital."""
+    """A hospital of the register. `kind`: ordinary, proton for the direct-settlement hospital, or pharmacy
+    (code P and 11 digits, grade 0, no ward)."""
 
-    code: str = Field(pattern="^H[0-9]{11}$", examples=["H31010100001"])
+    code: str = Field(pattern="^[HP][0-9]{11}$", examples=["H31010100001"])
     name: str = Field(min_length=1, max_length=200)
     grade: int = Field(ge=0, le=3, description="0: not known")
     area: str = Field(max_length=20)
-    kind: Literal["ordinary", "proton"] = "ordinary"
+    kind: Literal["ordinary", "proton", "pharmacy"] = "ordinary"
     wards: list[Annotated[str, Field(max_length=20)]] = Field(default=[], max_length=50)
     key_id: str | None = Field(None, min_length=1, max_length=64, description="keyid of its signatures")
     public_key: str | None = Field(None, description="Ed25519, 32 bytes in base64")

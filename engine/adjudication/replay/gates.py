@@ -18,6 +18,7 @@ from engine.adjudication.replay.columns import (
 )
 from engine.adjudication.replay.plan import Plan
 from engine.adjudication.replay.reasons import BIT
+from engine.settlement.hospitals import PHARMACY
 from engine.terms.model import Benefit, Terms
 
 NOT_CONCERNED, CONCERNED, UNCLEAR = 0, 1, 2
@@ -227,8 +228,10 @@ def _gates(benefit: Benefit, part: Part) -> NDArray[np.uint16]:
         )
     if requires.hospital_grade_min:
         grade = bills.hospital_grade
-        bits[grade == 0] |= BIT["gate.hospital_grade_unknown"]
-        bits[(grade != 0) & (grade < requires.hospital_grade_min)] |= BIT["gate.hospital_grade"]
+        hospitals = bills.hospital_code
+        asked = hospitals.matching([not c.startswith(PHARMACY) for c in hospitals.values]).astype(np.bool_)
+        bits[asked & (grade == 0)] |= BIT["gate.hospital_grade_unknown"]
+        bits[asked & (grade != 0) & (grade < requires.hospital_grade_min)] |= BIT["gate.hospital_grade"]
     if requires.ward_types:
         ask(bills.ward_type.codes, [of_ward(ward) for ward in bills.ward_type.values])
     if requires.diagnoses:

@@ -1,0 +1,297 @@
+"""The national interface calls: what each says, and what is no call is refused or quarantined."""
+
+import io
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.settlement import content_digest
+from engine.settlement.body import MAX_BODY_BYTES
+from engine.settlement.sources.national import CALLS, read_national
+from engine.settlement.sources.record import Raw, SourceRefused
+from tests.settlement.conftest import PLAIN
+from tests.settlement.sources.calls import call, of_settlement, of_visit, written
+from tests.settlement.sources.parts import listed, settlements
+
+Native = dict[str, Any]
+
+
+def read(delivery: bytes, **layout: Any) -> list[Raw]:
+    return list(read_national(io.BytesIO(delivery), layout))
+
+
+def refused(delivery: bytes) -> str:
+    with pytest.raises(SourceRefused) as error:
+        read(delivery)
+    (violation,) = error.value.violations
+    return violation.rule
+
+
+def rules(raw: Raw) -> list[tuple[str, str]]:
+    return [(violation.field, violation.rule) for violation in raw.violations]
+
+
+@pytest.mark.parametrize("shape", ["ndjson", "array", "pretty", "bom"])
+def test_calls_of_a_stay_come_to_the_settlement_however_they_are_written(native: Native, shape: str) -> None:
+    calls = of_settlement(native)
+    delivery = {
+        "ndjson": written(calls),
+        "array": json.dumps(calls).encode(),
+        "pretty": "\n\n".join(json.dumps(one, indent=2, ensure_ascii=False) for one in calls).encode(),
+        "bom": b"\xef\xbb\xbf" + written(calls),
+    }[shape]
+    (merged,) = settlements(read(delivery))
+    assert merged.violations == ()
+    assert content_digest(merged.body) == content_digest(listed(native))
+
+
+def test_each_call_has_one_answer() -> None:
+    kinds = {infno: (one.kind, one.closes) for infno, one in CALLS.items()}
+    assert {infno for infno, (_, closes) in kinds.items() if closes} == {"4101", "2207", "2102"}
+    assert {infno for infno, (kind, _) in kinds.items() if kind == "reversal"} == {
+        "2305",
+        "2208",
+        "2103",
+        "2601",
+    }
+    assert {infno for infno, (kind, _) in kinds.items() if kind == "reconciliation"} == {"3201", "3202"}
+    assert {infno for infno, (kind, _) in kinds.items() if kind == "report"} == {"4501", "4502"}
+
+
+def test_a_pre_settlement_settles_nothing_and_states_no_amount(native: Native) -> None:
+    parts = read(written([one for one in of_settlement(native) if one["infno"] == "2303"]))
+    assert [(part.kind, part.key, part.closes, part.nodes) for part in parts] == [
+        ("part", native["setlinfo"]["mdtrt_id"], False, {})
+    ]
+
+
+def test_only_the_list_closes_a_stay(native: Native) -> None:
+    parts = read(written(of_settlement(native)))
+    assert [part.place for part in parts if part.closes] == [parts[-1].place]
+    assert {part.key for part in parts} == {native["setlinfo"]["mdtrt_id"]}
+
+
+@pytest.mark.parametrize(
+    ("infno", "visit", "code"), [("2207", "11", "H31010100001"), ("2102", "41", "P31010600014")]
+)
+def test_a_visits_settlement_closes_it(native: Native, infno: str, visit: str, code: str) -> None:
+    native["setlinfo"].update(med_type=visit, fixmedins_code=code)
+    (merged,) = settlements(read(written(of_visit(native, infno))))
+    assert merged.body["setlinfo"]["med_type"] == visit
+    assert merged.body["feedetail"] == native["feedetail"]
+
+
+@pytest.mark.parametrize(("visit", "closes"), [("11", True), ("14", True), ("21", False), (None, False)])
+def test_2304_closes_a_visit_and_no_stay(native: Native, visit: str | None, closes: bool) -> None:
+    native["setlinfo"]["med_type"] = visit
+    answer = {"setlinfo": native["setlinfo"], "setldetail": native["payinfo"]}
+    (part,) = read(written([call("2304", native, answer)]))
+    assert part.closes is closes
+    assert part.nodes["payinfo"] == native["payinfo"]
+
+
+@pytest.mark.parametrize("infno", ["2305", "2208", "2103"])
+def test_a_cancellation_is_a_reversal(native: Native, infno: str) -> None:
+    data = {"data": {"setl_id": "S-1", "mdtrt_id": "V-1", "psn_no": "0"}}
+    (raw,) = read(written([call(infno, native, data, {"setlinfo": {"setl_id": "S-2", "medfee_sumamt": -5}})]))
+    row = raw.nodes["reversal"]
+    assert isinstance(row, dict)
+    assert (raw.kind, raw.key, raw.violations) == ("reversal", "V-1", ())
+    assert (row["setl_id"], row["medfee_sumamt"]) == ("S-1", -5)
+    assert (row["reason"], row["reversed_at"]) == (CALLS[infno].title, native["setlinfo"]["setl_time"])
+    assert row["biz_sn"] == "H31010100001" + "20251219110001"
+
+
+def test_2601_takes_back_the_settlement_of_the_message_it_names(native: Native) -> None:
+    calls = of_settlement(native, number=7)
+    msgid = next(one["msgid"] for one in calls if one["infno"] == "2304")
+    undo = call("2601", native, {"data": {"omsgid": msgid, "oinfno": "2304"}}, number=8)
+    *_, raw = read(written([*calls, undo]))
+    assert raw.kind == "reversal"
+    assert raw.nodes["reversal"]["setl_id"] == native["setlinfo"]["setl_id"]  # type: ignore[call-overload]
+    (alone,) = read(written([undo]))
+    assert rules(alone) == [("/omsgid", "source.reversal.message")]
+
+
+def test_totals_of_a_day_and_type_are_a_reconciliation(native: Native) -> None:
+    data = {"insutype": "310", "clr_type": "21", "stmt_begndate": "2025-12-19", "stmt_enddate": "2025-12-19"}
+    sums = {"medfee_sumamt": "10.00", "fund_pay_sumamt": "4.00", "acct_pay": "0", "fixmedins_setl_cnt": "3"}
+    (raw,) = read(written([call("3201", native, {"data": {**data, **sums}})]))
+    assert raw.kind == "reconciliation"
+    assert raw.nodes["reconciliation"] == {
+        "infno": "3201",
+        "fixmedins_code": native["setlinfo"]["fixmedins_code"],
+        **data,
+        **sums,
+    }
+
+
+def test_a_refund_stands_twice_in_the_detail_file() -> None:
+    lines = [
+        "S1\tV1\t0\t100.00\t60.00\t0\t0",
+        "S2\tV2\t0\t50.00\t20.00\t0\t1",
+        "S2\tV2\t0\t-50.00\t-20.00\t0\t1",
+    ]
+    (raw,) = read(("\r\n".join(lines) + "\r\n").encode())
+    assert (raw.kind, raw.violations) == ("reconciliation", ())
+    rows = raw.nodes["statement"]
+    assert [(row["setl_id"], row["medfee_sumamt"]) for row in rows] == [  # type: ignore[index]
+        ("S1", "100.00"),
+        ("S2", "50.00"),
+        ("S2", "-50.00"),
+    ]
+    (short,) = read(b"S1\tV1\t0\t100.00\n")
+    assert rules(short) == [("/statement/0", "source.statement.columns")]
+
+
+@pytest.mark.parametrize(("infno", "node"), [("4501", "examinfo"), ("4502", "labinfo")])
+def test_a_report_belongs_to_its_stay(native: Native, infno: str, node: str) -> None:
+    info = {"mdtrt_id": "V-1", "rpotc_no": "R1", "rpt_date": "2025-12-06"}
+    (raw,) = read(written([call(infno, native, {node: info, "iteminfo": [{"exam_rslt_val": "5.1"}]})]))
+    assert (raw.kind, raw.key) == ("report", "V-1")
+    assert raw.nodes["report"]["rpotc_no"] == "R1"  # type: ignore[call-overload]
+    assert raw.nodes["result"] == [{"exam_rslt_val": "5.1"}]
+    (lost,) = read(written([call(infno, native, {node: {"rpotc_no": "R1"}})]))
+    assert rules(lost) == [("/mdtrt_id", "source.part.key")]
+
+
+def test_a_bare_input_is_told_by_its_nodes(native: Native) -> None:
+    whole, listed, details = (
+        native,
+        {name: rows for name, rows in native.items() if name != "feedetail"},
+        {"feedetail": [{"mdtrt_id": "V-1", **row} for row in native["feedetail"]]},
+    )
+    settled = {"setlinfo": native["setlinfo"], "setldetail": native["payinfo"]}
+    raws = read(written([whole, listed, details, settled]))
+    assert [(raw.kind, raw.closes) for raw in raws] == [
+        ("settlement", False),
+        ("part", True),
+        ("part", False),
+        ("part", False),
+    ]
+    assert raws[0].nodes == native
+    assert rules(*read(b'{"data": {}}')) == [("/infno", "source.call.unknown")]
+    (told,) = read(b'{"data": {"setl_id": "S"}}', infno="2305")
+    assert told.kind == "reversal"
+
+
+def test_the_sender_may_have_another_name_for_the_stay() -> None:
+    (raw,) = read(b'{"feedetail": [{"jzid": 12, "feedetl_sn": "1"}]}', key="jzid")
+    assert raw.key == "12"
+
+
+def test_details_of_several_stays_are_parts_of_each() -> None:
+    rows = [{"mdtrt_id": key, "feedetl_sn": sn} for key, sn in (("B", "1"), ("A", "1"), ("B", "2"))]
+    raws = read(written([{"feedetail": rows}]))
+    assert [(raw.key, len(raw.nodes["feedetail"])) for raw in raws] == [("B", 2), ("A", 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "violation"),
+    [
+        ('{"infno": "9001", "input": {}}', ("/infno", "source.call.unknown")),
+        ('{"infno": "4101", "input": []}', ("/input", "source.call.input")),
+        ('{"infno": "4101"}', ("/input", "source.call.input")),
+        ('{"setlinfo": []}', ("/setlinfo", "source.call.node")),
+        ('{"setlinfo": {"mdtrt_id": "V"}, "diseinfo": "x"}', ("/diseinfo", "source.call.node")),
+        ('{"feedetail": [{"feedetl_sn": "1"}]}', ("/mdtrt_id", "source.part.key")),
+        ('{"feedetail": [{"mdtrt_id": "' + "V" * 41 + '"}]}', ("/mdtrt_id", "source.part.key")),
+        ('{"infno": "2304", "input": {"data": {"mdtrt_id": "V", "a": 1}, "setlinfo": {"a": 2}}}',
+         ("/setlinfo/a", "source.parts_disagree")),
+        ('{"a": 1, "a": 2}', ("", "settlement.body.duplicate_key")),
+        ('{"a": NaN}', ("", "settlement.body.number")),
+        ('{"a": ' + "[" * 10_000 + "]" * 10_000 + "}", ("", "settlement.body.nesting")),
+        ('{"a": }', ("", "settlement.body.json")),
+    ],
+)  # fmt: skip
+def test_a_call_that_cannot_be_read_does_not_take_its_neighbours_with_it(
+    native: Native, text: str, violation: tuple[str, str]
+) -> None:
+    broken, good = read(text.encode() + b"\n" + written([native]))
+    assert violation in rules(broken)
+    assert (good.kind, good.violations) == ("settlement", ())
+
+
+@pytest.mark.parametrize(
+    ("delivery", "rule"),
+    [
+        (b'[{"a": 1}', "source.json.truncated"),
+        (b'[{"a": 1}, {"b"', "source.json.truncated"),
+        (b'{"a": "x', "source.json.truncated"),
+        (b'{"a": 1}]', "source.json.truncated"),
+        (b'[{"a": 1} {"b": 2}]', "source.json.object"),
+        (b'[{"a": 1},]', "source.json.object"),
+        (b"[1]", "source.json.object"),
+        (b'[{"a": 1}] {}', "source.json.object"),
+        (b"\x00\x01", "source.encoding"),
+        (b"S1\t\xff", "source.encoding"),
+        (b"a\nb\n" * 200, "source.statement.columns"),
+    ],
+)
+def test_a_broken_delivery_is_refused(delivery: bytes, rule: str) -> None:
+    assert refused(delivery) == rule
+
+
+class Endless(io.RawIOBase):
+    """A delivery of two gigabytes that nobody stores; counts what was asked of it."""
+
+    def __init__(self, first: bytes, more: bytes) -> None:
+        self._first, self._more, self.given = first, more, 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert size > 0, "reads without a bound"
+        if self.given > 2 << 30:
+            return b""
+        taken = self._first or (self._more * (size // len(self._more)))[:size]
+        self._first = b""
+        self.given += len(taken)
+        return taken
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "rule"),
+    [
+        (b'{"a": "', b"x", "source.json.too_large"),
+        (b'{"a": "', b"\\\\", "source.json.too_large"),
+        (b'{"a": ', b"[", "source.json.too_large"),
+        (b'{"a": [', b'"",', "source.json.too_large"),
+        (b"x", b"x", "source.statement.too_large"),
+        (b"x", b"x\n", "source.statement.too_large"),
+    ],
+)
+def test_an_object_of_two_gigabytes_is_refused_after_a_few_megabytes(
+    first: bytes, more: bytes, rule: str
+) -> None:
+    delivery = Endless(first, more)
+    with pytest.raises(SourceRefused) as error:
+        list(read_national(delivery, {}))  # type: ignore[arg-type]
+    assert error.value.violations[0].rule == rule
+    assert delivery.given < 16 * MAX_BODY_BYTES + (1 << 20)
+
+
+def test_amounts_stay_exact() -> None:
+    (raw,) = read(b'{"feedetail": [{"mdtrt_id": "V", "cnt": 0.1, "pric": 1.10}]}')
+    assert [str(raw.nodes["feedetail"][0][name]) for name in ("cnt", "pric")] == ["0.1", "1.10"]  # type: ignore[index]
+
+
+SEED = written(
+    [*of_settlement(PLAIN), *of_visit(PLAIN, "2102"), call("2305", PLAIN, {"data": {"setl_id": "S"}})]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_bytes_changed_anywhere_end_as_records_or_refused(data: st.DataObject) -> None:
+    broken = bytearray(SEED)
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(broken) - 1))
+        cut = data.draw(st.sampled_from([0, 1, 3, 40]))
+        broken[at : at + cut] = data.draw(
+            st.sampled_from([b"", b'"', b"{", b"}", b"]", b"\x00", b"\xff", b",", b"9", b"\\"])
+        )
+    with suppress(SourceRefused):
+        settlements(read(bytes(broken)))
