@@ -53,6 +53,30 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.row.disagree", "error", "consistent", "The rows of a settlement state it alike."),
     ("source.row.scattered", "error", "unique", "The rows of a settlement stand together."),
     ("source.row.orphan", "error", "complete", "Lines and diagnoses have their settlement in its sheet."),
+    # wire: any message
+    ("source.encoding", "error", "valid", "A delivery is text of its charset and holds no NUL."),
+    ("source.part.key", "error", "complete", "A part, report or reversal names its stay."),
+    ("source.parts_disagree", "error", "consistent", "What two parts of a stay state is the same."),
+    # wire: the national calls
+    ("source.json.object", "error", "valid", "A delivery of calls is JSON objects, in an array or without."),
+    ("source.json.truncated", "error", "complete", "A delivery of calls ends where its JSON does."),
+    ("source.json.too_large", "error", "valid", "A call is at most 2 MiB."),
+    ("source.call.unknown", "error", "valid", "A call is one that is read, by infno or by its nodes."),
+    ("source.call.input", "error", "complete", "A call has its input, an object."),
+    ("source.call.node", "error", "valid", "A node of a call is a list, or an object, as the list has it."),
+    ("source.reversal.message", "error", "complete", "2601 takes back a settlement that can be found."),
+    ("source.statement.columns", "error", "valid", "A line of the detail file of 3202 has seven columns."),
+    ("source.statement.too_large", "error", "valid", "A detail file is at most 32 MiB."),
+    # wire: HL7 v2
+    ("source.hl7.framing", "error", "valid", "Segments stand in messages, these in frames and batches."),
+    ("source.hl7.truncated", "error", "complete", "A frame or a batch that begins also ends."),
+    ("source.hl7.batch_count", "error", "complete", "BTS-1 and FTS-1 state what came."),
+    ("source.hl7.too_large", "error", "valid", "A segment is at most 256 KiB, a message at most 8 MiB."),
+    ("source.hl7.charset", "error", "valid", "MSH-18 states a charset that is read, and is right."),
+    ("source.hl7.separators", "error", "valid", "MSH-1 and MSH-2 state five separators."),
+    ("source.hl7.segment", "error", "valid", "A segment has a name of three characters."),
+    ("source.hl7.message", "error", "valid", "A message is ADT^A03, ADT^A13, DFT^P03 or ORU^R01."),
+    ("source.hl7.transaction", "error", "consistent", "FT1-6 says whether a line is charged or credited."),
 )  # fmt: skip
 
 SOURCE_RULES: Final[Mapping[str, SourceRule]] = MappingProxyType({row[0]: SourceRule(*row) for row in _TABLE})
