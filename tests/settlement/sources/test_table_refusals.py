@@ -19,6 +19,7 @@ from engine.settlement.sources.standardise import Standardiser
 from engine.settlement.sources.verdict import errors_of
 from tests.settlement.sources import hospital_files as files
 from tests.settlement.sources.hospital_files import CSV, DAY, EXCEL
+from tests.settlement.sources.xls import xls
 
 FLAT = {"key": "id", "columns": {"setlinfo": ["id", "total"], "feedetail": ["item"]}}
 GOOD_CSV = files.csv_file(files.bodies(2, CSV))
@@ -148,6 +149,10 @@ def test_two_cells_that_ask_for_a_grid_of_millions_are_refused(cell: str) -> Non
     assert refused(in_sheet(row), dict(EXCEL.layout)) in {"source.workbook.bomb", "source.workbook.too_large"}
 
 
+def test_one_cell_of_an_old_workbook_that_asks_for_a_hundred_gigabytes_is_refused() -> None:
+    assert refused(xls("x", [(0, 0, "id"), (65535, 65535, 1.0)])) == "source.workbook.bomb"
+
+
 def test_a_merge_over_a_whole_sheet_is_refused() -> None:
     data = packed(
         lambda name, data: (
@@ -209,6 +214,7 @@ SEEDS = {
     "utf-8": (files.csv_file(files.bodies(2, CSV), encoding="utf-8-sig", title=True, total=True), UNSTATED),
     "utf-16": (files.csv_file(files.bodies(1, CSV), encoding="utf-16"), UNSTATED),
     "xlsx": (GOOD_BOOK, EXCEL),
+    "xls": (files.old_workbook(files.bodies(1, CSV)), CSV),
 }
 edits = st.lists(
     st.tuples(
