@@ -164,6 +164,11 @@ def test_any_shape_becomes_a_record_that_the_rules_can_refuse(nodes: dict[str, A
     assert errors_of(standardise(raw(**nodes), mapping(), DAY))
 
 
+def test_a_settlement_of_which_nothing_came_is_still_the_hospitals() -> None:
+    record = standardise(raw(), mapping(constants={"setlinfo": {"insuplc": "310000"}}), DAY)
+    assert record.body == {"setlinfo": {"insuplc": "310000", "fixmedins_code": HOSPITAL}}
+
+
 def test_a_rule_of_sources_has_a_dimension_and_one_sentence() -> None:
     for rule in SOURCE_RULES.values():
         assert rule.id.startswith("source.")
