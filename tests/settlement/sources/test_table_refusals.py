@@ -94,6 +94,7 @@ class Endless(io.RawIOBase):
         (b"", b"a", "source.text.line"),
         (b"id,total\n", b",", "source.text.line"),
         (b'id,total\n1,"', b"\n", "source.text.quoting"),
+        (b"id,total\n" + b"1,2\n" * 100_000, b"\0", "source.text.nul"),
         (b"PK\x03\x04", b"a", "source.workbook.too_large"),
     ],
 )
@@ -105,6 +106,13 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
         list(READERS["table"](source, FLAT))  # type: ignore[arg-type]
     assert caught.value.violations[0].rule == rule
     assert source.asked <= 65 << 20
+
+
+def test_a_csv_file_is_read_as_it_goes() -> None:
+    source = Endless(b"id,total\n" + b"".join(b"%d,2\n" % at for at in range(100_000)), b"\n")
+    raws = READERS["table"](source, FLAT)  # type: ignore[arg-type]
+    assert [next(raws).key for _ in range(90_000)][-1] == "89999"
+    assert source.asked <= 1 << 20
 
 
 def test_more_rows_than_a_table_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
