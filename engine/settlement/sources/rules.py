@@ -45,7 +45,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.workbook.unreadable", "error", "valid", "A workbook can be read as one."),
     ("source.workbook.password", "error", "valid", "A workbook is not locked."),
     ("source.workbook.sheet", "error", "complete", "A workbook has the sheets that the mapping states."),
-    ("source.workbook.too_large", "error", "valid", "A workbook has at most 64 MiB, a sheet 4 m cells."),
+    ("source.workbook.too_large", "error", "valid", "A workbook has at most 64 MiB and 2 m cells."),
     ("source.workbook.bomb", "error", "valid", "A workbook unpacks to no more than a workbook needs."),
     # table: the rows
     ("source.row.key", "error", "complete", "A row says to which settlement it belongs."),
