@@ -134,6 +134,7 @@ def test_a_reference_by_urn_by_version_or_by_address_finds_its_resource(bundle: 
         bundle["entry"][PATIENT]["fullUrl"] = "urn:uuid:7"
         for index in (CLAIM, BENEFIT):
             of(index)["patient"] = {"reference": reference}
+        of(ENCOUNTER)["subject"] = {"reference": reference}
         assert "no_patient" not in rules(bundle), reference
 
 
