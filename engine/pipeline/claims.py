@@ -147,7 +147,9 @@ def _readjudicate(ctx: Context, session: Session, claim: tables.Claim, reason: s
     # Whose it is was settled when its earlier version was paid.
     move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
     policies.hold_people(session, [claim_policy_id(claim)])
-    decide(ctx, session, claim, session.get_one(tables.Settlement, claim.settlement_id))
+    settlement = session.get_one(tables.Settlement, claim.settlement_id)
+    beside = claims.beside(session, [claim.settlement_id])[claim.settlement_id]
+    decide(ctx, session, claim, settlement, beside)
 
 
 def _rule(

@@ -70,16 +70,29 @@ def decide_batch(ctx: Context, batch_id: str) -> int:
         waiting = claims.batch(session, batch_id, ClaimState.MATCHED, lock=True)
         policies.hold_people(session, (claim_policy_id(claim) for claim, _ in waiting))
         _held = policies.held_by_claims(session, (claim for claim, _ in waiting))
-        return sum(decide(ctx, session, claim, settlement) for claim, settlement in waiting)
+        beside = claims.beside(session, (claim.settlement_id for claim, _ in waiting))
+        return sum(
+            decide(ctx, session, claim, settlement, beside[claim.settlement_id])
+            for claim, settlement in waiting
+        )
 
 
-def decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement) -> bool:
-    """Adjudicate one matched claim and move it on; whether something is payable."""
+def decide(
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    beside: claims.Beside,
+) -> bool:
+    """Adjudicate one matched claim and move it on; whether something is payable.
+
+    beside: the settlement's matched claims, this one among them.
+    """
     terms = terms_for(ctx, book_of(ctx, session, claim), settlement.admitted_on)
     same_policy = [row for row in claims.of_policy(session, claim_policy_id(claim)) if row[0].id != claim.id]
     at = order_of(terms, settlement)
     earlier = [c for c, s in same_policy if order_of(terms, s) < at]
-    others = others_before(ctx, session, claim, settlement, terms)
+    others = others_before(ctx, session, claim, settlement, terms, beside)
     if any(c.state in UNDECIDED for c in earlier) or others.undecided:
         reason = OTHER_UNDECIDED if others.undecided else EARLIER_UNDECIDED
         claim.reasons = [dict(reason)]
@@ -96,9 +109,9 @@ def decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tabl
     claim.history_sealed = seal_history(ctx.vault, claim, past)
     settle_decision(ctx, session, claim, settlement, decided)
     if len(earlier) < len(same_policy):
-        touch(ctx, session, claim)
+        touch(ctx, session, claim, beside)
     else:
-        touch_others(ctx, session, claim)
+        touch_others(ctx, session, claim, beside)
     return conclude(ctx, session, claim, decided)
 
 

@@ -22,11 +22,15 @@ from engine.terms import Terms
 
 
 def others_before(
-    ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement, terms: Terms
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    terms: Terms,
+    beside: claims.Beside,
 ) -> Others:
-    """What other policies have decided that counts for this claim of a policy."""
+    """What other policies have decided that counts here. beside: the settlement's matched claims."""
     policy = session.get_one(tables.Policy, claim.policy_id)
-    beside = claims.with_policies(session, claim.settlement_id)
     elsewhere = [other for other, of_other in beside if of_other.order < policy.order]
     family = _family_before(session, policy, settlement, terms)
     paid = [_elsewhere(ctx, session, other) for other in elsewhere if other.state in COUNTED]

@@ -1,6 +1,7 @@
 """Match: a discharge to the policies in force, and to a live authorization each. Never to a near miss."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -9,9 +10,10 @@ from engine.evidence.manifest import claim_key, hex32
 from engine.pipeline.begin import begin_beside
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.sealed import claim_salts
+from engine.pipeline.sealed import claim_salts, coverage, patient
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.touched import touch_others
+from engine.pipeline.values import stored
 from engine.store import claims, policies, tables
 
 ACTOR = "engine: match"
@@ -30,8 +32,8 @@ def match_batch(ctx: Context, batch_id: str) -> int:
             max(s.discharged_on for _, s in waiting),
         )
         of_person: dict[str, list[tables.Policy]] = {}
-        for policy in candidates:
-            of_person.setdefault(policy.pseudonym, []).append(policy)
+        for pseudonym, policy in candidates:
+            of_person.setdefault(pseudonym, []).append(policy)
         return sum(
             _match(ctx, session, claim, settlement, of_person.get(settlement.pseudonym or "", []))
             for claim, settlement in waiting
@@ -50,8 +52,9 @@ def _match(
         _rest(ctx, session, claim, ClaimState.REVIEW, claim.reasons[0])
         return 0
     answering = _in_force(of_person, settlement)
-    if len({policy.product for policy in answering}) < len(answering):
-        _rest(ctx, session, claim, ClaimState.REVIEW, _SEVERAL)
+    doubt = _doubt(ctx, session, claim, settlement, answering)
+    if doubt is not None:
+        _rest(ctx, session, claim, ClaimState.REVIEW, doubt)
         return 0
     open_ones = _without_a_claim(session, claim, answering)
     if not open_ones:
@@ -118,13 +121,41 @@ def _in_force(of_person: Sequence[tables.Policy], settlement: tables.Settlement)
     stay = [
         p
         for p in of_person
-        if p.effective <= settlement.discharged_on and p.expires >= settlement.admitted_on
+        if p.effective <= settlement.discharged_on and _last_day(p) >= settlement.admitted_on
     ]
     at_admission = [p for p in stay if p.effective <= settlement.admitted_on]
     begun = {p.product for p in at_admission}
     return sorted(
         [*at_admission, *(p for p in stay if p.product not in begun)], key=lambda policy: policy.order
     )
+
+
+def _doubt(
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    answering: Sequence[tables.Policy],
+) -> dict[str, Any] | None:
+    """Why a person has to look before anything is decided."""
+    if any(p.cancelled_on is not None and p.cancelled_on <= settlement.discharged_on for p in answering):
+        return _CANCELLED
+    name = patient(ctx.vault, settlement, claim).name
+    if not all(_is_called(ctx, session, policy, name) for policy in answering):
+        return _NAME_DIFFERS
+    return _SEVERAL if len({policy.product for policy in answering}) < len(answering) else None
+
+
+def _is_called(ctx: Context, session: Session, policy: tables.Policy, name: str) -> bool:
+    if coverage(ctx.vault, policy)["person"]["name"] == name:
+        return True
+    return policies.has_alias(session, stored(policy.id), ctx.pseudonymiser.of_name(name))
+
+
+def _last_day(policy: tables.Policy) -> date:
+    if policy.cancelled_on is None:
+        return policy.expires
+    return policy.cancelled_on - timedelta(days=1)
 
 
 def _reason(code: str, en: str, zh: str) -> dict[str, Any]:
@@ -140,6 +171,16 @@ _SEVERAL = _reason(
     "match.several_policies",
     "Several policies of one product were in force: a person must say which one answers.",
     "住院期间同一产品有多张有效保单，需人工确定由哪一张赔付。",
+)
+_CANCELLED = _reason(
+    "match.cancelled_during_stay",
+    "The policy was cancelled during the stay: a person must say what of it is covered.",
+    "住院期间退保，需人工核定应赔付的部分。",
+)
+_NAME_DIFFERS = _reason(
+    "match.name_differs",
+    "The certificate is an insured person's, the name is not: a person must say whether it is them.",
+    "证件号码与被保险人一致而姓名不一致，需人工核实是否为同一人。",
 )
 _NO_AUTHORIZATION = _reason(
     "match.no_live_authorization",

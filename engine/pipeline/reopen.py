@@ -6,7 +6,7 @@ there a re-opened claim goes the way of any other: on chain as the version that 
 event pays the difference, or says what is to be recovered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -152,19 +152,23 @@ def _changes(ctx: Context, session: Session, cases: Sequence[_Case]) -> list[tup
     first = cases[0]
     coverage = inputs(ctx, session, first.claim, first.settlement)["coverage"]
     book = book_of(ctx, session, first.claim)
+    beside = claims.beside(session, (case.claim.settlement_id for case in cases))
     found = reopen(
         lambda bill: terms_for(ctx, book, bill.admitted_on),
         Coverage.parse(coverage_for_adjudication(coverage)),
         [case.bill for case in cases],
         [case.standing for case in cases if case.standing is not None],
-        lambda bill: _others(ctx, session, book, of[SettlementRef.of(bill).id]),
+        lambda bill: _others(ctx, session, book, of[SettlementRef.of(bill).id], beside),
     )
     return [(change, of[change.settlement.id]) for change in found]
 
 
-def _others(ctx: Context, session: Session, book: TermsBook, case: _Case) -> Others:
+def _others(
+    ctx: Context, session: Session, book: TermsBook, case: _Case, beside: Mapping[int, claims.Beside]
+) -> Others:
     terms = terms_for(ctx, book, case.bill.admitted_on)
-    return others_before(ctx, session, case.claim, case.settlement, terms)
+    of_settlement = beside[case.claim.settlement_id]
+    return others_before(ctx, session, case.claim, case.settlement, terms, of_settlement)
 
 
 def _keep(ctx: Context, session: Session, case: _Case, after: Decided, authorization_id: str) -> None:

@@ -92,3 +92,23 @@ def _view(row: SourceVersion) -> dict[str, Any]:
         "digest": row.digest,
         "registered_at": row.registered_at,
     }
+
+
+def list_unmapped(ctx: Context, hospital_code: str | None, limit: int) -> list[dict[str, Any]]:
+    """Codes that had no mapping, of one hospital or of all; the most frequent first."""
+    with ctx.database.reading() as session:
+        rows = deliveries.tallies(session, hospital_code, "unmapped", limit)
+    listed = []
+    for row in rows:
+        dictionary, local = row.name.split("/", 1)
+        listed.append(
+            {
+                "hospital_code": row.hospital_code,
+                "source": row.source,
+                "dictionary": dictionary,
+                "local": local,
+                "seen": row.seen,
+                "last_at": row.last_at,
+            }
+        )
+    return listed

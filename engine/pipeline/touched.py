@@ -12,22 +12,30 @@ from engine.pipeline.values import stored
 from engine.store import claims, policies, tables
 
 
-def touch(ctx: Context, session: Session, claim: tables.Claim) -> None:
+def touch(ctx: Context, session: Session, claim: tables.Claim, beside: claims.Beside | None = None) -> None:
     """A claim has begun, or ceased, to count for the others of its policy, and of others."""
     own = {claim.policy_id} if claim.policy_id is not None else set()
-    policies.ask_to_reopen(session, sorted(own | dependent(session, claim)), ctx.clock())
+    _ask(ctx, session, own | _dependent(session, claim, beside))
 
 
-def touch_others(ctx: Context, session: Session, claim: tables.Claim) -> None:
+def touch_others(
+    ctx: Context, session: Session, claim: tables.Claim, beside: claims.Beside | None = None
+) -> None:
     """What the claim comes to, or that it comes to nothing, is another thing to other policies."""
-    policies.ask_to_reopen(session, sorted(dependent(session, claim)), ctx.clock())
+    _ask(ctx, session, _dependent(session, claim, beside))
 
 
-def dependent(session: Session, claim: tables.Claim) -> set[int]:
+def _ask(ctx: Context, session: Session, touched: set[int]) -> None:
+    if touched:
+        policies.ask_to_reopen(session, sorted(touched), ctx.clock())
+
+
+def _dependent(session: Session, claim: tables.Claim, beside: claims.Beside | None) -> set[int]:
     """The other policies whose decisions may stand on this claim: those that pay for its settlement after
-    it, and those of its family.
+    it, and those of its family. beside: the settlement's matched claims, where they are known.
     """
-    beside = claims.with_policies(session, claim.settlement_id)
+    if beside is None:
+        beside = claims.beside(session, [claim.settlement_id]).get(claim.settlement_id, ())
     own = next((policy for other, policy in beside if other.id == claim.id), None)
     later = {
         stored(policy.id)

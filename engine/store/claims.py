@@ -90,10 +90,18 @@ def of_settlement(session: Session, settlement_id: int, *, lock: bool = False) -
     return session.exec(query.with_for_update() if lock else query).all()
 
 
-def with_policies(session: Session, settlement_id: int) -> Sequence[tuple[Claim, Policy]]:
-    """A settlement's matched claims in the order in which their policies pay."""
+Beside = Sequence[tuple[Claim, Policy]]
+"""A settlement's matched claims in the order in which their policies pay."""
+
+
+def beside(session: Session, settlement_ids: Iterable[int]) -> dict[int, Beside]:
+    """By settlement; one without a matched claim is left out."""
     query = select(Claim, Policy).join(Policy, col(Policy.id) == col(Claim.policy_id))
-    return session.exec(query.where(Claim.settlement_id == settlement_id).order_by(*POLICY_ORDER)).all()
+    query = query.where(col(Claim.settlement_id).in_(list(settlement_ids))).order_by(*POLICY_ORDER)
+    found: dict[int, list[tuple[Claim, Policy]]] = {}
+    for claim, policy in session.exec(query).all():
+        found.setdefault(claim.settlement_id, []).append((claim, policy))
+    return dict(found)
 
 
 def of_family(session: Session, family: str, policy_id: int) -> Sequence[tuple[Claim, Settlement]]:

@@ -10,7 +10,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -86,46 +85,6 @@ class AccessEntry(SQLModel, table=True):
     digest: str
 
 
-class LogSubtree(SQLModel, table=True):
-    """The root of a complete subtree of the access log's Merkle tree: 2**level entries from the
-    `position`-th such stretch on. Derived from the log, and kept so that no checkpoint reads all of it.
-    """
-
-    __tablename__ = "log_subtree"
-    level: int = Field(primary_key=True)
-    position: int = Field(primary_key=True, sa_type=BigInteger)
-    root: bytes = Field(sa_type=LargeBinary)
-
-
-class Checkpoint(SQLModel, table=True):
-    """A head of the access log that a witness has signed, to follow that earlier one on chain."""
-
-    __tablename__ = "checkpoint"
-    __table_args__ = (Index("checkpoint_by_state", "state"),)
-    size: int = Field(primary_key=True, sa_type=BigInteger)
-    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
-    root: str
-    previous_root: str
-    state: str
-    tx_hash: str | None = None
-    signed_at: datetime = Field(sa_type=UtcTime)
-
-
-class CheckpointSignature(SQLModel, table=True):
-    """One witness's signature (EIP-712) over a checkpoint. kind: engine, hospital or auditor."""
-
-    __tablename__ = "checkpoint_signature"
-    __table_args__ = (
-        ForeignKeyConstraint(["size", "previous_size"], ["checkpoint.size", "checkpoint.previous_size"]),
-    )
-    size: int = Field(primary_key=True, sa_type=BigInteger)
-    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
-    signer: str = Field(primary_key=True)
-    kind: str
-    signature: str
-    received_at: datetime = Field(sa_type=UtcTime)
-
-
 class IdempotentAnswer(SQLModel, table=True):
     """What was answered to a caller's Idempotency-Key, so that a retry gets the same."""
 
@@ -174,11 +133,21 @@ class Policy(SQLModel, table=True):
     coverage_sealed: bytes = Field(sa_type=LargeBinary)
     salts_sealed: bytes = Field(sa_type=LargeBinary)
     loaded_at: datetime = Field(sa_type=UtcTime)
+    cancelled_on: date | None = None
+    """The first day without cover (退保)."""
 
     @property
     def order(self) -> tuple[date, str]:
         """In which the policies of one person pay for a settlement."""
         return self.effective, self.coverage_digest
+
+
+class PolicyAlias(SQLModel, table=True):
+    """Another certificate, or another name, of a policy's insured: a pseudonym of it."""
+
+    __tablename__ = "policy_alias"
+    policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
+    pseudonym: str = Field(primary_key=True, index=True)
 
 
 class ConsentText(SQLModel, table=True):

@@ -68,7 +68,8 @@ def in_order(world: World, claim: str) -> tuple[str, str]:
     """Both claims of the settlement, the one that pays first and the other."""
     with world.ctx.database.reading() as session:
         row = claims.known(session, claim)
-        first, second = (one.claim_id for one, _ in store.with_policies(session, row.settlement_id))
+        of_settlement = store.beside(session, [row.settlement_id])[row.settlement_id]
+        first, second = (one.claim_id for one, _ in of_settlement)
     return first, second
 
 

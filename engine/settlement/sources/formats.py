@@ -8,5 +8,8 @@ from engine.settlement.sources.fhir.reader import read_fhir
 from engine.settlement.sources.mapping import Format
 from engine.settlement.sources.national import read_national
 from engine.settlement.sources.record import Reader
+from engine.settlement.sources.table import read_table
 
-READERS: Final[Mapping[Format, Reader]] = MappingProxyType({"fhir": read_fhir, "national": read_national})
+READERS: Final[Mapping[Format, Reader]] = MappingProxyType(
+    {"fhir": read_fhir, "national": read_national, "table": read_table}
+)

@@ -1,4 +1,4 @@
-"""The nodes that a source may state, by name, with their fields: the national list's, and a reversal's."""
+"""The nodes that a source may state, by name, with their fields: the list's, and what comes beside it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.settlement.fields import ALIASES, DICTIONARY_OF, LISTS, SETLINFO, Field
 from engine.settlement.reversal import REVERSAL
+from engine.settlement.sources.beside import RECONCILIATION, REPORT, RESULT, STATEMENT
 
 NODES: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
     {
@@ -14,6 +15,10 @@ NODES: Final[Mapping[str, Mapping[str, Field]]] = MappingProxyType(
             ("setlinfo", SETLINFO),
             *((name, node.fields) for name, node in LISTS.items()),
             ("reversal", REVERSAL),
+            ("reconciliation", RECONCILIATION),
+            ("statement", STATEMENT),
+            ("report", REPORT),
+            ("result", RESULT),
         )
     }
 )

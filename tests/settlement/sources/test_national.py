@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from engine.settlement import content_digest
 from engine.settlement.body import MAX_BODY_BYTES
 from engine.settlement.sources.national import CALLS, read_national
 from engine.settlement.sources.record import Raw, SourceRefused
+from engine.settlement.sources.verdict import errors_of
 from tests.settlement.conftest import PLAIN
 from tests.settlement.sources.calls import call, of_settlement, of_visit, written
-from tests.settlement.sources.parts import listed, settlements
+from tests.settlement.sources.parts import listed, records, seed_mapping, settlements
 
 Native = dict[str, Any]
+NATIONAL = replace(seed_mapping("example-national"), hospital=PLAIN["setlinfo"]["fixmedins_code"])
 
 
 def read(delivery: bytes, **layout: Any) -> list[Raw]:
@@ -44,8 +47,8 @@ def test_calls_of_a_stay_come_to_the_settlement_however_they_are_written(native:
         "pretty": "\n\n".join(json.dumps(one, indent=2, ensure_ascii=False) for one in calls).encode(),
         "bom": b"\xef\xbb\xbf" + written(calls),
     }[shape]
-    (merged,) = settlements(read(delivery))
-    assert merged.violations == ()
+    (merged,) = settlements(read(delivery), NATIONAL)
+    assert errors_of(merged) == []
     assert content_digest(merged.body) == content_digest(listed(native))
 
 
@@ -80,9 +83,10 @@ def test_only_the_list_closes_a_stay(native: Native) -> None:
 )
 def test_a_visits_settlement_closes_it(native: Native, infno: str, visit: str, code: str) -> None:
     native["setlinfo"].update(med_type=visit, fixmedins_code=code)
-    (merged,) = settlements(read(written(of_visit(native, infno))))
+    (merged,) = settlements(read(written(of_visit(native, infno))), replace(NATIONAL, hospital=code))
     assert merged.body["setlinfo"]["med_type"] == visit
-    assert merged.body["feedetail"] == native["feedetail"]
+    assert errors_of(merged) == []
+    assert content_digest(merged.body["feedetail"]) == content_digest(native["feedetail"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("visit", "closes"), [("11", True), ("14", True), ("21", False), (None, False)])
@@ -103,6 +107,8 @@ def test_a_cancellation_is_a_reversal(native: Native, infno: str) -> None:
     assert (raw.kind, raw.key, raw.violations) == ("reversal", "V-1", ())
     assert (row["setl_id"], row["medfee_sumamt"]) == ("S-1", -5)
     assert (row["reason"], row["reversed_at"]) == (CALLS[infno].title, native["setlinfo"]["setl_time"])
+    (record,) = records([raw], NATIONAL)
+    assert errors_of(record) == []
     assert row["biz_sn"] == "H31010100001" + "20251219110001"
 
 
@@ -294,4 +300,4 @@ def test_bytes_changed_anywhere_end_as_records_or_refused(data: st.DataObject) -
             st.sampled_from([b"", b'"', b"{", b"}", b"]", b"\x00", b"\xff", b",", b"9", b"\\"])
         )
     with suppress(SourceRefused):
-        settlements(read(bytes(broken)))
+        settlements(read(bytes(broken)), NATIONAL)
