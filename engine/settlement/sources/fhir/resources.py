@@ -16,6 +16,7 @@ Version = Literal["R4", "R5"]
 USED: Final = frozenset(
     {"Claim", "ExplanationOfBenefit", "Encounter", "Patient", "Coverage"}
     | {"Condition", "Procedure", "Organization"}
+    | {"DiagnosticReport", "Observation"}
 )
 _PACKAGES: Final[Mapping[Version, str]] = {"R4": "fhir.resources.R4B", "R5": "fhir.resources"}
 """R4 resources are valid under R4B, which changed none of these types."""
