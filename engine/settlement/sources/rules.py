@@ -97,7 +97,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.fhir.no_patient", "error", "complete", "A claim names a patient."),
     ("source.fhir.several_patients", "error", "consistent", "Claim, benefit and stay are of one patient."),
     ("source.fhir.several_benefits", "error", "unique", "A claim has one explanation of benefit."),
-    ("source.fhir.not_final", "error", "valid", "A claim is active and settled, its stay over, a report final."),
+    ("source.fhir.not_final", "error", "valid", "What is sent is active, settled and final."),
     ("source.fhir.use", "error", "valid", "A claim is a claim, not a pre-authorization."),
     ("source.fhir.day", "error", "complete", "A stay begins and ends on a stated day."),
     ("source.fhir.certificate", "error", "complete", "A patient's identifiers include a certificate."),
