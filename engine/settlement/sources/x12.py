@@ -19,7 +19,7 @@ from pyx12.segment import Segment
 from pyx12.x12context import X12ContextReader
 
 from engine.settlement.errors import Violation
-from engine.settlement.sources.json_stream import refusal
+from engine.settlement.sources.json_stream import CHUNK, refusal
 from engine.settlement.sources.record import Raw
 
 MAX_SEGMENT_CHARACTERS: Final = 64 * 1024
@@ -43,12 +43,25 @@ def read_x12(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
     try:
         for node in X12ContextReader(params(), errh_null(), text).iter_segments():
             text.read_so_far += 1
-            faults = [str(fault[1]) for fault in (*node.err_isa, *node.err_gs, *node.err_st, *node.err_seg)]
+            found = (*node.err_isa, *node.err_gs, *node.err_st, *node.err_seg)
+            faults = [_fault(node.seg_data, *fault[:2]) for fault in found]
             yield from reader.segment(node.cur_path.split("/")[-2], node.seg_data, faults)
     except (X12Error, EngineError, X12PathError) as error:
-        raise refusal("source.x12.unreadable", f"is no interchange of {GUIDE}: {error}"[:300]) from error
+        raise refusal("source.x12.unreadable", f"is no interchange of {GUIDE}") from error
     text.check_all_was_read()
     yield from reader.end()
+
+
+_MISSING: Final = "3"
+
+
+def _fault(segment: Segment, code: str, text: str) -> str:
+    """pyx12's text, where it is the guide's alone: others repeat what stands in the segment."""
+    if code == _MISSING:
+        return text
+    name = str(segment.get_seg_id())
+    known = name if re.fullmatch(r"[A-Z][A-Z0-9]{1,2}", name) else "of another name"
+    return f"a segment {known} is not where the guide has it"
 
 
 class _Text(io.TextIOBase):
@@ -59,20 +72,25 @@ class _Text(io.TextIOBase):
         self._decode = codecs.getincrementaldecoder(charset)()
         self._terminator = ""
         self._since_end = self._segments = 0
-        self._head = ""
+        self._head = self._ready = ""
+        self._ended = False
         self.read_so_far = 0
 
     def read(self, size: int | None = -1) -> str:
-        wanted = size if size and size > 0 else MAX_SEGMENT_CHARACTERS
-        try:
-            text = self._decode.decode(chunk := self._delivery.read(wanted), final=not chunk)
-            while not text and chunk:
-                text = self._decode.decode(chunk := self._delivery.read(wanted), final=not chunk)
-        except UnicodeDecodeError as error:
-            raise refusal("source.encoding", f"is not the charset of its mapping: {error.reason}") from error
-        if "\0" in text:
-            raise refusal("source.encoding", "holds a NUL character")
-        self._count(text)
+        wanted = size if size and size > 0 else CHUNK
+        while len(self._ready) < wanted and not self._ended:
+            chunk = self._delivery.read(CHUNK)
+            self._ended = not chunk
+            try:
+                more = self._decode.decode(chunk, final=self._ended)
+            except UnicodeDecodeError as error:
+                message = f"is not the charset of its mapping: {error.reason}"
+                raise refusal("source.encoding", message) from error
+            if "\0" in more:
+                raise refusal("source.encoding", "holds a NUL character")
+            self._count(more)
+            self._ready += more
+        text, self._ready = self._ready[:wanted], self._ready[wanted:]
         return text
 
     def _count(self, text: str) -> None:
@@ -167,7 +185,7 @@ class _Claim:
         self._segments += 1
         if self._segments > MAX_CLAIM_SEGMENTS:
             raise refusal("source.x12.too_large", f"has a claim of more than {MAX_CLAIM_SEGMENTS} segments")
-        self._violations += [Violation("", "source.x12.segment", fault[:200]) for fault in faults]
+        self._violations += [Violation("", "source.x12.segment", fault) for fault in faults]
         if name in ("LX", "SBR"):
             self._rows.setdefault("feedetail" if name == "LX" else "payinfo", []).append({})
         if name == "HI":

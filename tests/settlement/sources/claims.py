@@ -7,8 +7,20 @@ Native = dict[str, Any]
 _SEX = {"1": "M", "2": "F", "9": "U"}
 _LEFT = {"1": "01", "2": "02", "3": "03", "4": "07", "5": "20"}
 REVENUE = {
-    **{"01": "0120", "02": "0960", "03": "0320", "04": "0300", "05": "0940", "06": "0360", "07": "0230"},
-    **{"08": "0270", "09": "0250", "10": "0251", "11": "0252", "12": "0510", "13": "0519", "14": "0990"},
+    "01": "0120",
+    "02": "0960",
+    "03": "0320",
+    "04": "0300",
+    "05": "0940",
+    "06": "0360",
+    "07": "0230",
+    "08": "0270",
+    "09": "0250",
+    "10": "0251",
+    "11": "0252",
+    "12": "0510",
+    "13": "0519",
+    "14": "0990",
 }
 K3 = (
     *("insuplc", "ipt_med_type", "hi_no", "hi_type", "act_ipt_days", "bill_code", "bill_no", "biz_sn"),
@@ -38,13 +50,14 @@ def _k3(info: Native) -> list[str]:
 
 def _line(at: int, row: Native) -> list[str]:
     code, day = f"HC:{row['med_list_codg']}:::::{row['hilist_name']}", digits(row["fee_ocur_time"])
+    revenue = REVENUE[row["med_chrgitm_type"]]
     cut = [("96", row["fulamt_ownpay_amt"]), ("45", row["overlmt_amt"]), ("2", row["preselfpay_amt"])]
     return [
         f"LX*{at}",
-        f"SV2*{REVENUE[row['med_chrgitm_type']]}*{code}*{row['det_item_fee_sumamt']}*UN*{row['cnt']}",
+        f"SV2*{revenue}*{code}*{row['det_item_fee_sumamt']}*UN*{row['cnt']}",
         f"DTP*472*D8*{day}",
         f"REF*6R*{row['feedetl_sn']}",
-        f"SVD*BASIC*{row['inscp_scp_amt']}*{code}**{row['cnt']}",
+        f"SVD*BASIC*{row['inscp_scp_amt']}*{code}*{revenue}*{row['cnt']}",
         *(f"CAS*PR*{reason}*{amount}" for reason, amount in cut),
         f"DTP*573*D8*{day}",
     ]
@@ -77,7 +90,7 @@ def claim(native: Native, frequency: str = "1") -> list[str]:
             for row in native["payinfo"]
             for segment in (
                 *("SBR*P*18*******CI", f"AMT*D*{row['fund_payamt']}", "OI***Y***Y"),
-                *("NM1*IL*1*INSURED*ANY****MI*0", f"NM1*PR*2*FUND*****PI*{row['fund_pay_type']}"),
+                *("NM1*IL*1*INSURED*ANY****MI*00", f"NM1*PR*2*FUND*****PI*{row['fund_pay_type']}"),
             )
         ),
         *(segment for at, row in enumerate(native["feedetail"], start=1) for segment in _line(at, row)),
@@ -89,7 +102,12 @@ def interchange(natives: Sequence[Native], frequency: str = "1") -> str:
     body = [
         *("ST*837*0001*005010X223A2", "BHT*0019*00*1*20260105*0830*CH", f"NM1*41*2*HOSPITAL*****46*{code}"),
         *("PER*IC*DESK*TE*0000000000", "NM1*40*2*POOL*****46*POOL", "HL*1**20*1"),
-        *("NM1*85*2*HOSPITAL*****XX*1234567893", "N3*ROAD 1", "N4*SHANGHAI**200000000*CN", "REF*EI*310101000"),
+        *(
+            "NM1*85*2*HOSPITAL*****XX*1234567893",
+            "N3*ROAD 1",
+            "N4*SHANGHAI**200000000*CN",
+            "REF*EI*310101000",
+        ),
     ]
     for at, native in enumerate(natives):
         info = native["setlinfo"]
