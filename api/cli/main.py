@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from api.cli import products
+from api.cli import products, sources
 from api.cli.adjudicate import adjudicate
 from api.cli.books import make_book, replay, simulate
 from api.cli.demo.command import demo
@@ -38,6 +38,7 @@ app.command("trigger")(trigger)
 app.command("witness")(witness)
 products.app.command("simulate")(simulate)
 app.add_typer(products.app, name="products")
+app.add_typer(sources.app, name="sources")
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,7 @@ from engine.store.api_keys import Caller
 
 NO_ROUTE = "(no route)"
 _DOCUMENTATION = frozenset({"/docs", "/redoc", "/openapi.json"})
-_OPAQUE = re.compile(r"0x[0-9a-f]{64}|clm_[0-9A-Za-z]{1,64}|[0-9a-f]{16}|[0-9]{1,6}")
+_OPAQUE = re.compile(r"0x[0-9a-f]{64}|clm_[0-9A-Za-z]{1,64}|dlv_[0-9a-f]{24}|[0-9a-f]{16}|[0-9]{1,6}")
 """Ids that say nothing of a person by themselves: hashes, claim ids, key ids, small numbers."""
 
 

@@ -13,6 +13,7 @@ from api.http import (
     auditors,
     bank_callbacks,
     chain_rpc,
+    deliveries,
     health,
     hospitals,
     insured,
@@ -42,7 +43,10 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 * **Problems** are RFC 9457 with a stable `code` and the `X-Request-Id` of the answer.
 * **Pages**: send the `next` of a page as `after` until it is null.
 """
-_ROUTERS = (hospitals, insurers, insured, auditors, operators, bank_callbacks, chain_rpc, health)
+_ROUTERS = (
+    *(hospitals, deliveries, insurers, insured, auditors, operators),
+    *(bank_callbacks, chain_rpc, health),
+)
 
 
 def create_app(ctx: Context) -> FastAPI:

@@ -93,3 +93,5 @@ LogReader = Annotated[Caller, Depends(allow(Role.AUDITOR, Role.OPERATOR, Role.HO
 EVERY_ROLE = Depends(allow(*Role))
 WITNESSES = Depends(allow(Role.AUDITOR, Role.HOSPITAL))
 OVERSEERS = Depends(allow(Role.AUDITOR, Role.INSURER, Role.OPERATOR))
+OVERSEERS_OF_EVIDENCE = Depends(allow(Role.AUDITOR, Role.OPERATOR))
+SourceReader = Annotated[Caller, Depends(allow(Role.HOSPITAL, Role.OPERATOR))]

@@ -26,6 +26,10 @@ ClaimId = Annotated[
         pattern="^(clm_[0-9A-Za-z]{1,64}|0x[0-9a-f]{64})$", description="claim_id (clm_…) or claim_key (0x…)"
     ),
 ]
+DeliveryId = Annotated[str, Path(pattern="^dlv_[0-9a-f]{24}$")]
+SourceName = Annotated[
+    str, Query(pattern="^[a-z][a-z0-9-]{1,39}$", description="the source, whose mapping reads the bytes")
+]
 KeyId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 LogIndex = Annotated[int, Path(ge=0, le=2**31 - 1)]
 SetlId = Annotated[

@@ -97,6 +97,14 @@ BATCH_ANSWER = (
     '{"line":1,"status":202,"setl_id":"S20250301000017","claim_id":"clm_4f1c9a0d27b35e6688aa01c2",'
     '"state":"accepted","received_at":"2025-03-01T02:21:07Z"}\n'
 )
+DELIVERY_ANSWER = (
+    '{"delivery_id":"dlv_4f1c9a0d27b35e6688aa01c2","body_digest":"9f86…","size":48211,'
+    '"received_at":"2025-03-01T02:21:07Z","created":true}\n'
+    '{"ordinal":1,"place":"call 1","kind":"settlement","outcome":"accepted","setl_id":"S20250301000017",'
+    '"claim_id":"clm_4f1c9a0d27b35e6688aa01c2"}\n'
+    '{"records":{"accepted":1}}\n'
+)
+SOURCE = (Path(__file__).parents[2] / "seeds" / "sources" / "example-vendor-json.yaml").read_text("utf-8")
 POLICY: dict[str, Any] = {
     "policy_no": "SHB2024-000017",
     "product": "huhuibao",

@@ -16,9 +16,9 @@ from api.http.problems import documented
 from api.http.schemas import hospitals as schemas
 from api.http.signatures import Signed, SignedBatch, SignedBody
 from engine.errors import AutoclaimError, Refused, TooLarge
-from engine.pipeline import intake, reversal
+from engine.pipeline import intake, quarantine, reversal
 from engine.pipeline.context import Context
-from engine.pipeline.intake import Accepted
+from engine.pipeline.keeping import Accepted
 
 router = APIRouter(prefix="/v1", tags=["hospitals"])
 
@@ -139,7 +139,7 @@ def list_settlements(ctx: Ctx, caller: HospitalCaller, after: After = 0, limit: 
 )
 def list_quarantined(ctx: Ctx, caller: HospitalCaller, after: After = 0, limit: Limit = 100) -> Response:
     """What this hospital sent and was refused, with every rule broken, and whether it was corrected."""
-    return rendered(schemas.QuarantinePage, intake.list_quarantined(ctx, caller.principal, after, limit))
+    return rendered(schemas.QuarantinePage, quarantine.list_quarantined(ctx, caller.principal, after, limit))
 
 
 @router.get(

@@ -59,7 +59,11 @@ def list_policies(ctx: Ctx, after: After = 0, limit: Limit = 100) -> Response:
     ),
 )
 def post_policies(ctx: Ctx, roll: RollBody) -> Response:
-    """Load a roll. Good rows are kept even when others are refused; each refusal is listed with its line."""
+    """Load a roll. Good rows are kept even when others are refused; each refusal is listed with its line.
+
+    The line of a policy that is held may say, beside what is held: `cancelled_on`, the first day without
+    cover, and `other_certificates` and `other_names` of its insured. What was said is not taken back.
+    """
     return rendered(schemas.LoadReport, enrolment.load_policies(ctx, roll.lines(), roll.kind))
 
 

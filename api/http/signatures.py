@@ -27,7 +27,7 @@ from http_message_signatures import (
 )
 
 from api.http.auth import HospitalCaller
-from api.http.bodies import BatchBody, RawBody
+from api.http.bodies import BatchBody, DeliveryBody, RawBody
 from api.http.deps import Ctx
 from engine.errors import NotAllowed, Unauthenticated
 from engine.pipeline.context import Context
@@ -168,5 +168,10 @@ def _signed_batch(ctx: Ctx, request: Request, caller: HospitalCaller, body: Batc
     return verify(ctx, request, body, caller)
 
 
+def _signed_delivery(ctx: Ctx, request: Request, caller: HospitalCaller, body: DeliveryBody) -> Signed:
+    return verify(ctx, request, body, caller)
+
+
 SignedBody = Annotated[Signed, Depends(_signed)]
 SignedBatch = Annotated[Signed, Depends(_signed_batch)]
+SignedDelivery = Annotated[Signed, Depends(_signed_delivery)]

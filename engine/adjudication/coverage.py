@@ -29,7 +29,7 @@ class Coverage:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> "Coverage":
-        """Read a coverage document; policy_no, person and payee may be left out (minimised evidence).
+        """Read a coverage document; policy_no, person, payee and family may be left out (minimised evidence).
 
         Raises DocumentInvalid with every violation. `pre_existing` is required: leaving it out by
         mistake would pay the higher ratio.
@@ -37,7 +37,7 @@ class Coverage:
         reader = Reader(document, "coverage")
         reader.only(
             *("policy_no", "product", "edition", "person", "effective", "expires", "pre_existing"),
-            *("continuous_years", "claim_free_years", "renewed", "payee"),
+            *("continuous_years", "claim_free_years", "renewed", "payee", "family"),
         )
         coverage = cls(
             product=reader.text("product"),

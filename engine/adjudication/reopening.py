@@ -38,14 +38,34 @@ RULING_BASIS_CHANGED: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """What policies other than the settlement's own have decided that counts for it."""
+
+    elsewhere: Sequence[Document] = ()
+    """On the same settlement, by policies that pay before."""
+    family: Sequence[Document] = ()
+    """Earlier, by the family's other policies."""
+    undecided: bool = False
+    """One of them waits for a person, or is on its way: what it comes to is unknown."""
+
+    def history_after(self, earlier: Sequence[Document]) -> dict[str, Any]:
+        """The history document of a settlement: `earlier` are its own policy's decisions."""
+        family = {"family": list(self.family)} if self.family else {}
+        return {"decisions": [*earlier, *self.elsewhere], **family}
+
+
+_NOBODY: Final = Others()
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """One settlement's decision as it stands."""
 
     decision: Document
     settled_fen: int
     """What all versions together have come to: paid, less recovered."""
-    history: Sequence[Document] | None = None
-    """The decisions that it was made on. Unknown (None), it is always looked at again."""
+    history: Document | None = None
+    """The history document that it was made on. Unknown (None), it is always looked at again."""
     awaits_person: bool = False
     """A person's ruling stood here and what it stood on has changed: `decision` is the machine's part."""
 
@@ -84,13 +104,15 @@ def reopen(
     coverage: Coverage,
     settlements: Iterable[Settlement],
     standing: Iterable[Decided],
+    others_of: Callable[[Settlement], Others] = lambda _: _NOBODY,
 ) -> list[Change]:
     """The changes that make a policy's decisions what they would be, had all been known from the start.
 
     terms_of: the terms now in force for a settlement, versions of one edition. settlements: those that
     stand, each once. standing: the decisions made so far, at most one a settlement; one whose settlement
-    does not stand any more is taken back. In the terms' order. Raises ValueError if the versions of the
-    terms name different orders.
+    does not stand any more is taken back. others_of: what other policies have decided, as it stands; where
+    one of them is undecided, nothing is decided. In the terms' order. Raises ValueError if the versions of
+    the terms name different orders.
     """
     by_id = {_reference(one.decision).id: one for one in standing}
     bills = {SettlementRef.of(bill).id: bill for bill in settlements}
@@ -103,7 +125,7 @@ def reopen(
         if bill is None:
             walk.take_back(ref, by_id[ref.id])
         else:
-            walk.decide(ref, by_id.get(ref.id), terms_of(bill), bill)
+            walk.decide(ref, by_id.get(ref.id), terms_of(bill), bill, others_of(bill))
     return walk.changes
 
 
@@ -115,15 +137,26 @@ class _Walk:
         self.changes: list[Change] = []
         self._earlier: list[Document] = []
         self._undecided_before = False
+        self._unknown_before = False
+        """One was not even adjudicated: with an unknown decision before it, nothing is."""
 
     def take_back(self, ref: SettlementRef, before: Decided) -> None:
         self.changes.append(Change(ref, before, None))
 
-    def decide(self, ref: SettlementRef, before: Decided | None, terms: Terms, bill: Settlement) -> None:
-        if before is not None and (self._waits(before) or self._is_as_it_was(before, terms, bill)):
+    def decide(
+        self, ref: SettlementRef, before: Decided | None, terms: Terms, bill: Settlement, others: Others
+    ) -> None:
+        if before is None and (others.undecided or self._unknown_before):
+            # It stays undecided, so what it will use up is unknown to those behind it.
+            self._unknown_before = self._undecided_before = True
+            return
+        history = others.history_after(self._earlier)
+        if before is not None and (
+            self._waits(before, others) or self._is_as_it_was(before, history, terms, bill)
+        ):
             self._pass(before)
             return
-        after = self._again(before, terms, bill)
+        after = self._again(before, history, terms, bill)
         if before is not None and not _differs(before, after):
             self._pass(before)
             return
@@ -134,11 +167,11 @@ class _Walk:
         self._undecided_before = self._undecided_before or one.undecided
         self._earlier.append(one.as_history)
 
-    def _waits(self, before: Decided) -> bool:
-        """Decided, behind something that waits for a person: it is looked at when that one is decided."""
-        return self._undecided_before and not before.undecided
+    def _waits(self, before: Decided, others: Others) -> bool:
+        """It is looked at when what it waits for is decided: a settlement before it, or another policy."""
+        return others.undecided or self._unknown_before or (self._undecided_before and not before.undecided)
 
-    def _is_as_it_was(self, before: Decided, terms: Terms, bill: Settlement) -> bool:
+    def _is_as_it_was(self, before: Decided, history: Document, terms: Terms, bill: Settlement) -> bool:
         """Decided by the same rules, and what was used up before comes to the same: nothing to compute.
 
         What waits for a person is computed: what it lacked may have been put right.
@@ -152,14 +185,14 @@ class _Walk:
             same_rules
             and not before.undecided
             and before.history is not None
-            and _sums(before.history, terms, bill) == _sums(self._earlier, terms, bill)
+            and _sums(before.history, terms, bill) == _sums(history, terms, bill)
         )
 
-    def _again(self, before: Decided | None, terms: Terms, bill: Settlement) -> Decided:
-        decision = adjudicate(terms, self.coverage, History.of(self._earlier), bill).document()
+    def _again(self, before: Decided | None, history: Document, terms: Terms, bill: Settlement) -> Decided:
+        decision = adjudicate(terms, self.coverage, History.parse(history), bill).document()
         settled = before.settled_fen if before else 0
         awaits = before is not None and (before.awaits_person or ruling_of(before.decision) is not None)
-        after = Decided(decision, settled, tuple(self._earlier), awaits)
+        after = Decided(decision, settled, history, awaits)
         return after if after.undecided else replace(after, settled_fen=payable_of(decision))
 
 
@@ -188,9 +221,9 @@ def _without(document: Document, *keys: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in keys}
 
 
-def _sums(history: Sequence[Document], terms: Terms, bill: Settlement) -> Standing:
+def _sums(history: Document, terms: Terms, bill: Settlement) -> Standing:
     """How many decisions the sums are of is told in a trace and decides nothing."""
-    return replace(History.of(history).standing(terms, bill), earlier=0)
+    return replace(History.parse(history).standing(terms, bill), earlier=0)
 
 
 def _reference(decision: Document) -> SettlementRef:

@@ -5,11 +5,12 @@ open one (a court, the insured) gets the value and its salt from the insurer and
 gives neither. The engine adjudicates on these same forms, so that a verifier's re-run sees what it saw.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.adjudication.ruling import payable_of, ruling_of
 from engine.evidence.canonical import commitment
 from engine.evidence.errors import DocumentInvalid
 from engine.evidence.manifest import Document, hex32, scope_document
@@ -54,7 +55,8 @@ class SignedGrant:
 def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: bytes) -> Document:
     """A coverage as loaded -> its evidence form; subject is the authorization's, 32 bytes.
 
-    Everything but the policy number, the person and the payee is kept. The payee may be missing.
+    Everything but the policy number, the person and the payee is kept, and whose family it is: what counts
+    of that stands in the history. The payee may be missing.
     Raises DocumentInvalid when the policy number or the person is missing, or a commitment is there already.
     """
     for name in ("policy_no", "person"):
@@ -63,7 +65,7 @@ def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: 
     for name in COVERAGE_COMMITMENTS:
         if name in coverage:
             raise DocumentInvalid(f"coverage: {name} is set by the evidence, not by the coverage")
-    kept = {name: value for name, value in coverage.items() if name not in COVERAGE_SECRETS}
+    kept = {name: value for name, value in coverage.items() if name not in (*COVERAGE_SECRETS, "family")}
     return {
         **kept,
         "policy_commitment": hex32(commitment(salts.policy, coverage["policy_no"])),
@@ -116,9 +118,49 @@ def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:
     }
 
 
+def decision_elsewhere(decision: Mapping[str, Any], fixed: Collection[str] = ()) -> Document:
+    """Another policy's decision on the same settlement, for a history: what of the cost it pays, and nothing
+    of how. fixed: benefits that pay a fixed amount, whatever the cost; those leave no less of it.
+    """
+    paid = payable_of(decision)
+    if ruling_of(decision) is None:
+        paid -= sum(one["payable_fen"] for one in decision["benefits"] if one["code"] in fixed)
+    return {
+        "terms": decision["terms"],
+        "decision": "pay" if paid else "nothing",
+        "settlement": decision["settlement"],
+        "used": {"all": _used(0, paid)} if paid else {},
+    }
+
+
+def decision_of_family(decision: Mapping[str, Any]) -> Document:
+    """A decision of a family's other policy, for a history: what it bore of each deductible, and when.
+
+    Where the other person was treated is nobody's business here.
+    """
+    return {
+        "terms": decision["terms"],
+        "decision": decision["decision"],
+        "settlement": {**decision["settlement"], "fixmedins_code": "withheld"},
+        "used": {
+            code: _used(used["deductible_fen"], 0)
+            for code, used in decision["used"].items()
+            if used["deductible_fen"]
+        },
+    }
+
+
+def _used(deductible_fen: int, paid_fen: int) -> Document:
+    return {"deductible_fen": deductible_fen, "paid_fen": paid_fen, "limits": {}}
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A settled transfer. previously_paid_fen: paid by earlier versions of the claim; 0 for version 1."""
+    """A settled transfer. previously_paid_fen: paid by earlier versions of the claim; 0 for version 1.
+
+    set_off_fen: what overpayments of the policy's other claims have settled of it; below 0, what its own
+    has settled of others.
+    """
 
     payout_id: str
     version: int
@@ -126,20 +168,25 @@ class Payment:
     previously_paid_fen: int
     bank_ref: str
     settled_at: datetime
+    set_off_fen: int = 0
 
 
-def covered_document(version: int, payable_fen: int, paid_fen: int, payee_commitment: str) -> Document:
+def covered_document(
+    version: int, payable_fen: int, paid_fen: int, payee_commitment: str, set_off_fen: int = 0
+) -> Document:
     """In a payment's place, for a version that pays nothing more: earlier ones have paid at least as much.
 
-    paid_fen: by all of them. What exceeds payable_fen is to be recovered.
+    paid_fen: by all of them. set_off_fen: as of a Payment. What exceeds payable_fen is to be recovered.
     """
-    if version < 2 or not 0 <= payable_fen <= paid_fen:
+    settled = paid_fen + set_off_fen
+    if (version < 2 and not set_off_fen) or not 0 <= payable_fen <= settled:
         raise DocumentInvalid("covered: the version pays more than was paid, or is the first")
     return {
         "version": version,
         "amount_fen": 0,
         "previously_paid_fen": paid_fen,
-        "to_recover_fen": paid_fen - payable_fen,
+        "to_recover_fen": settled - payable_fen,
+        **({"set_off_fen": set_off_fen} if set_off_fen else {}),
         "status": "covered",
         "payee_commitment": payee_commitment,
     }
@@ -156,6 +203,7 @@ def payment_document(payment: Payment, payee_commitment: str) -> Document:
         "version": payment.version,
         "amount_fen": payment.amount_fen,
         "previously_paid_fen": payment.previously_paid_fen,
+        **({"set_off_fen": payment.set_off_fen} if payment.set_off_fen else {}),
         "status": "settled",
         "bank_ref": payment.bank_ref,
         "settled_at": payment.settled_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -64,6 +64,7 @@ def check_amount(bundle: Bundle) -> tuple[str, int]:
     payment = bundle.documents.payment
     amount = need(payment, "payment", "amount_fen", int)
     before = need(payment, "payment", "previously_paid_fen", int)
+    off = need(payment, "payment", "set_off_fen", int) if "set_off_fen" in payment else 0
     payable, ruled = _payable(bundle)
     expected = "covered" if bundle.chain.confirmed is None else "settled"
     if payment.get("status") != expected:
@@ -73,19 +74,28 @@ def check_amount(bundle: Bundle) -> tuple[str, int]:
     if need(payment, "payment", "payee_commitment", str) != bundle.documents.coverage.get("payee_commitment"):
         raise ProofInvalid("paid to another payee than the coverage names")
     if expected == "covered":
-        return _nothing_more(payment, amount, before, payable) + ruled, 0
+        return _nothing_more(payment, amount, before, payable - off) + _set_off(off) + ruled, 0
     if amount <= 0 or before < 0 or (bundle.version == 1 and before):
         raise ProofInvalid(f"amounts out of range: {amount} fen, {before} fen before")
-    if amount + before != payable:
-        raise ProofInvalid(f"paid {amount} fen after {before} fen, decided were {payable} fen")
-    return f"{amount} fen" + (f" after {before} fen of earlier versions" if before else "") + ruled, amount
+    if amount + before + off != payable:
+        said = f"paid {amount} fen after {before} fen{_set_off(off)}, decided were {payable} fen"
+        raise ProofInvalid(said)
+    earlier = f" after {before} fen of earlier versions" if before else ""
+    return f"{amount} fen{earlier}{_set_off(off)}{ruled}", amount
 
 
-def _nothing_more(payment: Document, amount: int, before: int, payable: int) -> str:
-    """That a later version pays nothing, because those before it have paid as much or more."""
+def _set_off(fen: int) -> str:
+    """As the insurer states it: the other claims' bundles show what was paid too much on them."""
+    if fen < 0:
+        return f"; {-fen} fen of it were set off against other claims of the policy"
+    return f"; {fen} fen were set off, paid too much on other claims of the policy" if fen else ""
+
+
+def _nothing_more(payment: Document, amount: int, before: int, due: int) -> str:
+    """That a version pays nothing, because those before it have paid as much as is due or more."""
     to_recover = need(payment, "payment", "to_recover_fen", int)
-    if amount != 0 or to_recover < 0 or before != payable + to_recover:
-        message = f"{amount} fen after {before} fen, {to_recover} fen to recover; decided were {payable} fen"
+    if amount != 0 or to_recover < 0 or before != due + to_recover:
+        message = f"{amount} fen after {before} fen, {to_recover} fen to recover; due were {due} fen"
         raise ProofInvalid(message)
     return f"nothing after {before} fen of earlier versions" + (
         f"; {to_recover} fen to be recovered" if to_recover else ""

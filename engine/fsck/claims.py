@@ -11,6 +11,7 @@ from engine.fsck.report import Code, Findings
 
 def check_claims(records: Records, findings: Findings) -> None:
     _one_claim_each(records, findings)
+    _further_claims(records, findings)
     for claim in records.claims:
         _check_way(claim, records.transitions[claim.id], findings)
         _check_reversal(claim, records, findings)
@@ -19,7 +20,7 @@ def check_claims(records: Records, findings: Findings) -> None:
 
 
 def _one_claim_each(records: Records, findings: Findings) -> None:
-    claims_of = Counter(claim.settlement_id for claim in records.claims)
+    claims_of = Counter(claim.settlement_id for claim in records.claims if claim.beside is None)
     for settlement in records.settlements:
         count = claims_of.pop(settlement.id, 0)
         subject = f"settlement {settlement.id}"
@@ -28,8 +29,9 @@ def _one_claim_each(records: Records, findings: Findings) -> None:
             findings.differ(Code.CLAIM_MISSING, subject, f"{named} was accepted and has no claim")
         elif count > 1:
             findings.differ(Code.CLAIM_TWICE, subject, f"{named} has {count} claims")
+    known = {settlement.id for settlement in records.settlements}
     for claim in records.claims:
-        if claim.settlement_id in claims_of:
+        if claim.settlement_id not in known:
             findings.differ(
                 Code.CLAIM_ORPHAN, claim.claim_id, f"its settlement {claim.settlement_id} is not there"
             )
@@ -38,6 +40,23 @@ def _one_claim_each(records: Records, findings: Findings) -> None:
             findings.differ(
                 Code.CLAIM_ORPHAN, f"claim row {row}", "moves are kept of a claim that is not there"
             )
+
+
+def _further_claims(records: Records, findings: Findings) -> None:
+    """A further policy's claim stands beside the one that its settlement was accepted as, once a policy."""
+    named = {claim.claim_id: claim for claim in records.claims}
+    claims_of = Counter((claim.settlement_id, claim.policy_id) for claim in records.claims)
+    for claim in records.claims:
+        if claim.beside is None:
+            continue
+        first = named.get(claim.beside)
+        if first is None or first.beside is not None or first.settlement_id != claim.settlement_id:
+            detail = f"{claim.beside} is not what its settlement was accepted as"
+            findings.differ(Code.CLAIM_ORPHAN, claim.claim_id, detail)
+        count = claims_of[claim.settlement_id, claim.policy_id]
+        if count > 1:
+            detail = f"settlement {claim.settlement_id} has {count} claims under policy {claim.policy_id}"
+            findings.differ(Code.CLAIM_TWICE, claim.claim_id, detail)
 
 
 def _check_way(claim: Claim, moves: Sequence[Transition], findings: Findings) -> None:

@@ -31,6 +31,7 @@ class Claim:
     claim_id: str
     claim_key: str | None
     settlement_id: int
+    beside: str | None
     policy_id: int | None
     authorization_id: str | None
     state: str
@@ -65,6 +66,15 @@ class Payout:
     bank_ref: str | None
     payout_digest: str | None
     confirm_tx: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetOff:
+    id: int
+    debtor_id: int
+    claim_id: int
+    version: int
+    amount_fen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,7 @@ class Records:
         for move in _rows(connection, Transition, "claim_transition", "claim_id, id"):
             self.transitions[move.claim_id].append(move)
         self.payouts = _rows(connection, Payout, "payout", "payout_id")
+        self.set_offs = _rows(connection, SetOff, "set_off", "id")
         self.authorizations = {
             row.authorization_id: row for row in _rows(connection, Authorization, "authorization", "1")
         }

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from engine.fsck import beliefs
 from engine.fsck.bank import Line
@@ -29,8 +30,40 @@ def check_payouts(records: Records, chain: Chain, findings: Findings) -> None:
         if count > 1:
             subject = f"policy {policy}, settlement {settlement}, version {version}"
             findings.differ(Code.PAYOUT_TWICE, subject, f"{count} payouts are under way or made")
+    of_claim = _check_set_offs(records, findings)
     for claim in records.claims:
-        _check_claim(claim, records.payouts_of_claim[claim.id], findings)
+        _check_claim(claim, records.payouts_of_claim[claim.id], of_claim[claim.id], findings)
+
+
+@dataclass(slots=True)
+class _SetOffs:
+    """Of one claim: what others' overpayments settled of it less what its own settled of others, fen."""
+
+    net: int = 0
+    undone: list[int] = field(default_factory=list)
+    """What had been settled of it and was taken back: it may have counted when a payout was made."""
+    given: list[int] = field(default_factory=list)
+    """What its own overpayment settled of others: it may not have counted yet."""
+
+
+def _check_set_offs(records: Records, findings: Findings) -> defaultdict[int, _SetOffs]:
+    """Each is between two claims of one policy, and takes back no more than was set off."""
+    of_claim: defaultdict[int, _SetOffs] = defaultdict(_SetOffs)
+    between: Counter[tuple[int, int, int]] = Counter()
+    for row in records.set_offs:
+        debtor, claim = records.claim_of_row.get(row.debtor_id), records.claim_of_row.get(row.claim_id)
+        between[row.debtor_id, row.claim_id, row.version] += row.amount_fen
+        same = debtor is not None and claim is not None and debtor.policy_id == claim.policy_id
+        if not same or debtor is claim or between[row.debtor_id, row.claim_id, row.version] < 0:
+            detail = f"{row.amount_fen} fen of claim row {row.debtor_id} against row {row.claim_id}"
+            findings.differ(Code.SET_OFF, f"set-off {row.id}", detail)
+        of_claim[row.claim_id].net += row.amount_fen
+        of_claim[row.debtor_id].net -= row.amount_fen
+        if row.amount_fen < 0:
+            of_claim[row.claim_id].undone.append(-row.amount_fen)
+        else:
+            of_claim[row.debtor_id].given.append(row.amount_fen)
+    return of_claim
 
 
 def _is_trigger(event: Event | None, payout: Payout, claim: Claim) -> bool:
@@ -41,7 +74,7 @@ def _is_trigger(event: Event | None, payout: Payout, claim: Claim) -> bool:
     )
 
 
-def _check_claim(claim: Claim, payouts: Sequence[Payout], findings: Findings) -> None:
+def _check_claim(claim: Claim, payouts: Sequence[Payout], set_offs: _SetOffs, findings: Findings) -> None:
     """The claim's state and its payouts' states tell the same, and the amounts are the decision's."""
     present = [payout for payout in payouts if payout.version == claim.version]
     for payout in payouts:
@@ -53,29 +86,49 @@ def _check_claim(claim: Claim, payouts: Sequence[Payout], findings: Findings) ->
         if payout.state not in allowed:
             detail = f"version {payout.version} is {payout.state} while {claim.claim_id} is {claim.state}"
             findings.differ(Code.PAYOUT_STATE, payout.payout_id, detail)
-    _check_sum(claim, payouts, findings)
+    _check_sum(claim, payouts, set_offs.net, findings)
     if claim.state not in beliefs.PAYOUT_OF:
         return
     anywhere = beliefs.OF_ANY_VERSION.get(claim.state)
-    if not (any(payout.state in anywhere for payout in payouts) if anywhere else present):
+    settled_otherwise = set_offs.undone if claim.state == "returned" else set_offs.net > 0
+    found = any(payout.state in anywhere for payout in payouts) or settled_otherwise if anywhere else present
+    if not found:
         findings.differ(Code.PAYOUT_MISSING, claim.claim_id, f"it is {claim.state} and has no payout")
-    before = sum(p.amount_fen for p in payouts if p.version < claim.version and p.state in beliefs.KEPT)
+    earlier = [payout for payout in payouts if payout.version < claim.version]
+    before = sum(payout.amount_fen for payout in earlier if payout.state in beliefs.KEPT) + set_offs.net
+    came_back = [payout.amount_fen for payout in earlier if payout.state == "returned"]
     for payout in present:
-        if payout.amount_fen != claim.payable_fen - before:
-            detail = f"{payout.amount_fen} fen, where {claim.payable_fen} are payable and {before} were paid"
+        if claim.payable_fen - payout.amount_fen not in _settled_by_then(
+            before, came_back + set_offs.undone + set_offs.given
+        ):
+            detail = (
+                f"{payout.amount_fen} fen, where {claim.payable_fen} are payable and {before} were settled"
+            )
             findings.differ(Code.PAYOUT_AMOUNT, payout.payout_id, detail)
 
 
-def _check_sum(claim: Claim, payouts: Sequence[Payout], findings: Findings) -> None:
-    """What was paid over all versions is what the present one pays, and what is to be recovered."""
-    paid = sum(payout.amount_fen for payout in payouts if payout.state in beliefs.KEPT)
+def _settled_by_then(now: int, taken_back: Sequence[int]) -> set[int]:
+    """What may have been settled when a payout was made: each of `taken_back` may have gone since."""
+    sums = {now}
+    for amount in taken_back:
+        sums |= {fen + amount for fen in sums}
+    return sums
+
+
+def _check_sum(claim: Claim, payouts: Sequence[Payout], set_off: int, findings: Findings) -> None:
+    """What was paid and set off over all versions is what the present one pays, and what is to be recovered.
+
+    One that is paid and not confirmed may be short of an earlier payment that came back since.
+    """
+    paid = sum(payout.amount_fen for payout in payouts if payout.state in beliefs.KEPT) + set_off
     due = 0 if claim.state == "recovery_due" else claim.payable_fen
-    if claim.state in ("covered", "recovery_due"):
+    came_back = any(payout.state == "returned" for payout in payouts)
+    if claim.state in ("covered", "recovery_due") or (claim.state == "confirmed" and came_back):
         agrees = paid == due + claim.recovery_fen
     else:  # what a payment of the present version comes to is held by its amount
         agrees = claim.recovery_fen == 0 or claim.state not in ("paid", "confirmed")
     if not agrees:
-        detail = f"{paid} fen paid, {due} due and {claim.recovery_fen} to be recovered"
+        detail = f"{paid} fen settled, {due} due and {claim.recovery_fen} to be recovered"
         findings.differ(Code.PAYOUT_SUM, claim.claim_id, detail)
 
 

@@ -43,6 +43,7 @@ class Code(StrEnum):
     PAYOUT_STATE = "payout.state"
     PAYOUT_AMOUNT = "payout.amount"
     PAYOUT_SUM = "payout.sum"
+    SET_OFF = "set_off.foreign"
     CONFIRMATION_FOREIGN = "confirmation.foreign"
     CONFIRMATION_MISSING = "confirmation.missing"
     CONFIRMATION_CONTENT = "confirmation.content"

@@ -16,5 +16,12 @@ class Pseudonymiser:
 
     def of(self, cert_type: str, cert_no: str) -> str:
         """64 hexadecimal digits for a normalised certificate (engine.settlement.identity)."""
-        message = f"{cert_type}\x1f{cert_no}".encode()
+        return self._of(cert_type, cert_no)
+
+    def of_name(self, name: str) -> str:
+        """The same for a normalised name; never that of a certificate."""
+        return self._of("name", name)
+
+    def _of(self, kind: str, text: str) -> str:
+        message = f"{kind}\x1f{text}".encode()
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()

@@ -19,7 +19,7 @@ from engine.pipeline.sealed import claim_salts
 from engine.pipeline.states import ClaimState
 from engine.pipeline.values import raw, stored
 from engine.store import access_log as access
-from engine.store import claims, tables
+from engine.store import claims, set_offs, tables
 
 _BLOCKS_A_PAGE = 2_000
 
@@ -55,8 +55,9 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
         payment = payout.payment_document if payout is not None and not covered else None
         if payment is None:
             before = claims.paid_fen(session, stored(claim.id))
+            off = set_offs.net_fen(session, stored(claim.id))
             payee = documents.coverage["payee_commitment"]
-            payment = covered_document(claim.version, claim.payable_fen, before, payee)
+            payment = covered_document(claim.version, claim.payable_fen, before, payee, off)
         salts = claim_salts(ctx.vault, claim)
         consent_salts = consent.salts_of(ctx, authorization)
     deployment = ctx.chain.deployment

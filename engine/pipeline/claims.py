@@ -7,14 +7,14 @@ from sqlmodel import Session
 from engine.adjudication.ruling import RulingInvalid, with_ruling
 from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline.context import Context
-from engine.pipeline.decide import begin_version, decide, settle_decision
+from engine.pipeline.decide import begin_version, claim_policy_id, decide, settle_decision
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import decision, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
 from engine.settlement import Settlement
-from engine.store import claims, policies, tables
+from engine.store import claims, policies, set_offs, tables
 
 ACTIONS = ("pay", "refuse", "readjudicate")
 _PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
@@ -41,6 +41,7 @@ def _summary(claim: tables.Claim, policy: tables.Policy | None) -> dict[str, Any
     return {
         "claim_id": claim.claim_id,
         "claim_key": claim.claim_key,
+        "beside": claim.beside,
         "state": claim.state,
         "hospital_code": claim.hospital_code,
         "product": policy.product if policy else None,
@@ -131,7 +132,7 @@ def decide_claim(
 
 
 def _refuse(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
-    if claims.paid_fen(session, stored(claim.id)):
+    if set_offs.settled_fen(session, stored(claim.id)):
         raise Conflict(
             "an earlier version of this claim has been paid: rule what is due in all", code="claim.paid"
         )
@@ -140,12 +141,15 @@ def _refuse(ctx: Context, session: Session, claim: tables.Claim, reason: str, ac
 
 def _readjudicate(ctx: Context, session: Session, claim: tables.Claim, reason: str, actor: str) -> None:
     _begin_version(ctx, session, claim)
-    if not claims.paid_fen(session, stored(claim.id)):
+    if not set_offs.settled_fen(session, stored(claim.id)):
         move_claim(session, claim, ClaimState.ACCEPTED, actor=actor, reason=reason, clock=ctx.clock)
         return
     # Whose it is was settled when its earlier version was paid.
     move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
-    decide(ctx, session, claim, session.get_one(tables.Settlement, claim.settlement_id))
+    policies.hold_people(session, [claim_policy_id(claim)])
+    settlement = session.get_one(tables.Settlement, claim.settlement_id)
+    beside = claims.beside(session, [claim.settlement_id])[claim.settlement_id]
+    decide(ctx, session, claim, settlement, beside)
 
 
 def _rule(
@@ -177,7 +181,7 @@ def _rule(
 
 def _begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
     payout = claims.payout_of(session, stored(claim.id), claim.version)
-    if payout is not None and payout.state in _PAID:
+    if payout is not None and payout.state in _PAID and claim.state != ClaimState.RETURNED:
         raise Conflict("this claim has been paid; reverse it, or supersede its result", code="claim.paid")
     begin_version(ctx, session, claim)
 

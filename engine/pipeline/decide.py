@@ -1,13 +1,13 @@
-"""Decide: adjudicate a batch's matched claims, each person's in the order of their settlements.
+"""Decide: adjudicate a batch's matched claims, each person's in the order of their settlements and policies.
 
-A settlement is decided on those before it, whatever arrived first. Those after it that are decided already
-are looked at again (engine.pipeline.reopen).
+A settlement is decided on those before it, whatever arrived first, and on what policies before its own pay
+for it (engine.pipeline.histories). Those after it that are decided already are looked at again
+(engine.pipeline.reopen).
 
 What the adjudication sees is the evidence form of its inputs, so that a verifier's re-run sees the same.
 """
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from sqlmodel import Session
@@ -24,6 +24,7 @@ from engine.evidence.documents import (
 from engine.evidence.manifest import Documents, hex32, manifest_of, result_digest
 from engine.pipeline import consent
 from engine.pipeline.context import Context
+from engine.pipeline.histories import counted_decisions, order_of, others_before
 from engine.pipeline.sealed import (
     claim_salts,
     coverage,
@@ -35,12 +36,12 @@ from engine.pipeline.sealed import (
     seal_history,
     settlement_document,
 )
-from engine.pipeline.states import COUNTED, UNDECIDED, ClaimState, move_claim
-from engine.pipeline.touched import touch
+from engine.pipeline.states import UNDECIDED, ClaimState, move_claim
+from engine.pipeline.touched import touch, touch_others
 from engine.pipeline.values import stored
+from engine.pipeline.wordings import book_of, decided_by, terms_for
 from engine.settlement import Settlement
 from engine.store import claims, policies, tables
-from engine.terms import Terms, TermsBook
 
 ACTOR = "engine: adjudicate"
 _STATE_OF = {
@@ -51,38 +52,53 @@ _STATE_OF = {
 }
 
 
+EARLIER_UNDECIDED = {
+    "code": "history.earlier_undecided",
+    "message_en": "An earlier stay of this policy is undecided; the deductible depends on it.",
+    "message_zh": "同一保单更早的住院尚未理算完毕，免赔额取决于其结果。",
+}
+OTHER_UNDECIDED = {
+    "code": "history.other_undecided",
+    "message_en": "Another policy is undecided that pays first, or is of the family: this depends on it.",
+    "message_zh": "影响本次赔付的其他保单（先行赔付的保单或同一家庭的保单）尚未理算完毕。",
+}
+
+
 def decide_batch(ctx: Context, batch_id: str) -> int:
     """Adjudicate every claim of the batch that is still matched; returns how many are payable."""
     with ctx.database.transaction() as session:
         waiting = claims.batch(session, batch_id, ClaimState.MATCHED, lock=True)
+        policies.hold_people(session, (claim_policy_id(claim) for claim, _ in waiting))
         _held = policies.held_by_claims(session, (claim for claim, _ in waiting))
-        return sum(decide(ctx, session, claim, settlement) for claim, settlement in waiting)
-
-
-def decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement) -> bool:
-    """Adjudicate one matched claim and move it on; whether something is payable."""
-    terms = terms_for(ctx, book_of(ctx, session, claim), settlement.admitted_on)
-    others = [row for row in claims.of_policy(session, claim_policy_id(claim)) if row[0].id != claim.id]
-    at = _order(terms, settlement)
-    earlier = [c for c, s in others if _order(terms, s) < at]
-    if any(c.state in UNDECIDED for c in earlier):
-        claim.reasons = [
-            {
-                "code": "history.earlier_undecided",
-                "message_en": "An earlier stay of this policy is undecided; the deductible depends on it.",
-                "message_zh": "同一保单更早的住院尚未理算完毕，免赔额取决于其结果。",
-            }
-        ]
-        move_claim(
-            session,
-            claim,
-            ClaimState.REVIEW,
-            actor=ACTOR,
-            reason="history.earlier_undecided",
-            clock=ctx.clock,
+        beside = claims.beside(session, (claim.settlement_id for claim, _ in waiting))
+        return sum(
+            decide(ctx, session, claim, settlement, beside[claim.settlement_id])
+            for claim, settlement in waiting
         )
+
+
+def decide(
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    beside: claims.Beside,
+) -> bool:
+    """Adjudicate one matched claim and move it on; whether something is payable.
+
+    beside: the settlement's matched claims, this one among them.
+    """
+    terms = terms_for(ctx, book_of(ctx, session, claim), settlement.admitted_on)
+    same_policy = [row for row in claims.of_policy(session, claim_policy_id(claim)) if row[0].id != claim.id]
+    at = order_of(terms, settlement)
+    earlier = [c for c, s in same_policy if order_of(terms, s) < at]
+    others = others_before(ctx, session, claim, settlement, terms, beside)
+    if any(c.state in UNDECIDED for c in earlier) or others.undecided:
+        reason = OTHER_UNDECIDED if others.undecided else EARLIER_UNDECIDED
+        claim.reasons = [dict(reason)]
+        move_claim(session, claim, ClaimState.REVIEW, actor=ACTOR, reason=reason["code"], clock=ctx.clock)
         return False
-    past = {"decisions": [_past_decision(ctx, c) for c in earlier if c.state in COUNTED]}
+    past = others.history_after(counted_decisions(ctx, earlier))
     documents = inputs(ctx, session, claim, settlement)
     decided = adjudicate(
         terms,
@@ -92,8 +108,10 @@ def decide(ctx: Context, session: Session, claim: tables.Claim, settlement: tabl
     ).document()
     claim.history_sealed = seal_history(ctx.vault, claim, past)
     settle_decision(ctx, session, claim, settlement, decided)
-    if len(earlier) < len(others):
-        touch(ctx, session, claim)
+    if len(earlier) < len(same_policy):
+        touch(ctx, session, claim, beside)
+    else:
+        touch_others(ctx, session, claim, beside)
     return conclude(ctx, session, claim, decided)
 
 
@@ -162,9 +180,8 @@ def documents_of(
     decided = decision(ctx.vault, claim)
     if decided is None:
         raise Conflict(f"claim {claim.claim_id} is not decided", code="claim.undecided")
-    book = book_of(ctx, session, claim)
     return Documents(
-        terms=next(one.document for one in book.wordings if one.digest_hex == decided["terms_digest"]),
+        terms=decided_by(ctx, session, claim, decided["terms_digest"]).document,
         history=history(ctx.vault, claim),
         decision=decided,
         consent=consent_document(text, scope, consent.signed_grant(authorization)),
@@ -172,38 +189,7 @@ def documents_of(
     )
 
 
-def book_of(ctx: Context, session: Session, claim: tables.Claim) -> TermsBook:
-    """All wordings of the terms of the claim's policy, read once a session."""
-    policy = session.get_one(tables.Policy, claim.policy_id)
-    edition = policy.product, policy.edition
-    books: dict[tuple[str, str], TermsBook] = session.info.setdefault("books", {})
-    if edition not in books:
-        wordings = policies.wordings(session, *edition)
-        if not wordings:
-            raise Conflict(f"{policy.product}-{policy.edition} is not loaded", code="policy.product_unknown")
-        books[edition] = ctx.book(wordings)
-    return books[edition]
-
-
-def terms_for(ctx: Context, book: TermsBook, admitted_on: date) -> Terms:
-    """What is known today of a stay. Of one before all wordings, the first says that it does not hold yet."""
-    return book.wording(admitted_on, ctx.today()) or book.wordings[0]
-
-
 def claim_policy_id(claim: tables.Claim) -> int:
     if claim.policy_id is None:
         raise Conflict(f"claim {claim.claim_id} is not matched", code="claim.unmatched")
     return claim.policy_id
-
-
-def _past_decision(ctx: Context, claim: tables.Claim) -> dict[str, Any]:
-    decided = decision(ctx.vault, claim)
-    if decided is None:
-        raise Conflict(f"claim {claim.claim_id} counts and has no decision", code="claim.undecided")
-    return decided
-
-
-def _order(terms: Terms, settlement: tables.Settlement) -> tuple[Any, ...]:
-    """Where a settlement stands in the order that the terms name; its reference stands for its number."""
-    named = (settlement.reference if key == "setl_id" else getattr(settlement, key) for key in terms.order_by)
-    return *named, settlement.hospital_code, settlement.reference

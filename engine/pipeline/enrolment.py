@@ -15,7 +15,9 @@ from engine.pipeline.consent import admit_scope
 from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import seal_coverage, seal_policy_salts
-from engine.rolls import RowError, read_roll
+from engine.pipeline.states import COUNTED, UNDECIDED
+from engine.pipeline.values import stored
+from engine.rolls import Later, PolicyRow, RowError, read_roll
 from engine.settlement import normalise_certificate
 from engine.store import policies, tables
 from engine.terms import Terms, TermsBook, TermsInvalid, load_product_text
@@ -27,7 +29,10 @@ TERMS_CLASSIFICATION = 1
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What became of a roll. Good rows are kept even when others are refused: each refusal is listed."""
+    """What became of a roll. Good rows are kept even when others are refused: each refusal is listed.
+
+    loaded: policies that are new, and held ones of which something new was said.
+    """
 
     loaded: int
     unchanged: int
@@ -133,11 +138,12 @@ def _product_view(row: tables.Product) -> dict[str, Any]:
 def load_policies(ctx: Context, lines: Iterable[bytes], kind: str) -> LoadReport:
     """Keep a roll (`kind`: "ndjson" or "csv"), in chunks of one commit each, streaming.
 
-    A policy that is held with the same content is unchanged; with other content it is refused.
+    A policy that is held with the same content is unchanged; with other content it is refused. Of a held one
+    it may still be said that it is cancelled, or how else its insured is known (engine.rolls.Later).
     """
     loaded = unchanged = 0
     refused: list[dict[str, Any]] = []
-    chunk: list[tuple[int, dict[str, Any]]] = []
+    chunk: list[PolicyRow] = []
     editions = {(p["product"], p["edition"]) for p in list_products(ctx)}
 
     def flush() -> None:
@@ -157,7 +163,7 @@ def load_policies(ctx: Context, lines: Iterable[bytes], kind: str) -> LoadReport
                 _clash(row.line, "edition", "policy.product_unknown", "load this product's edition first")
             )
             continue
-        chunk.append((row.line, document))
+        chunk.append(row)
         if len(chunk) == _CHUNK:
             flush()
     if chunk:
@@ -166,27 +172,60 @@ def load_policies(ctx: Context, lines: Iterable[bytes], kind: str) -> LoadReport
 
 
 def _keep_policies(
-    ctx: Context, session: Session, chunk: Sequence[tuple[int, dict[str, Any]]]
+    ctx: Context, session: Session, chunk: Sequence[PolicyRow]
 ) -> tuple[int, int, list[dict[str, Any]]]:
-    held = {
-        no: row.coverage_digest
-        for no, row in policies.policies_by_no(session, [doc["policy_no"] for _, doc in chunk]).items()
-    }
+    held = policies.policies_by_no(session, [row.document["policy_no"] for row in chunk])
     added = same = 0
     clashes = []
-    for line, document in chunk:
-        policy_no = document["policy_no"]
-        coverage_digest = ctx.vault.fingerprint(document)
-        if policy_no in held:
-            if held[policy_no] == coverage_digest:
-                same += 1
-            else:
-                clashes.append(_clash(line, "policy_no", "policy.conflict", "held with other content"))
-            continue
-        session.add(_policy(ctx, document, coverage_digest))
-        held[policy_no] = coverage_digest
-        added += 1
+    for row in chunk:
+        policy_no = row.document["policy_no"]
+        coverage_digest = ctx.vault.fingerprint(row.document)
+        if policy_no not in held:
+            held[policy_no] = _policy(ctx, row.document, coverage_digest)
+            session.add(held[policy_no])
+            _say_later(ctx, session, held[policy_no], row.later)
+            added += 1
+        elif held[policy_no].coverage_digest != coverage_digest:
+            clashes.append(_clash(row.line, "policy_no", "policy.conflict", "held with other content"))
+        elif why_not := _why_not_cancelled(session, held[policy_no], row.later):
+            clashes.append(_clash(row.line, "cancelled_on", "policy.cancellation", why_not))
+        elif _say_later(ctx, session, held[policy_no], row.later):
+            added += 1
+        else:
+            same += 1
     return added, same, clashes
+
+
+def _why_not_cancelled(session: Session, policy: tables.Policy, later: Later) -> str:
+    """Empty where it can be, or is as of that day, or nothing is said of it."""
+    if later.cancelled_on in (None, policy.cancelled_on):
+        return ""
+    policies.lock(session, policy)
+    if policy.cancelled_on is not None:
+        return f"it is cancelled as of {policy.cancelled_on}"
+    last = policies.stays_until(session, stored(policy.id), (*UNDECIDED, *COUNTED))
+    if last is not None and last >= later.cancelled_on:
+        return f"a claim of a stay until {last} stands: no cancellation takes cover away from it"
+    return ""
+
+
+def _say_later(ctx: Context, session: Session, policy: tables.Policy, later: Later) -> bool:
+    """Whether it was anything new."""
+    new = later.cancelled_on not in (None, policy.cancelled_on)
+    if new:
+        policy.cancelled_on = later.cancelled_on
+        session.add(policy)
+    aliases = [
+        *(ctx.pseudonymiser.of(*certificate) for certificate in later.other_certificates),
+        *(ctx.pseudonymiser.of_name(name) for name in later.other_names),
+    ]
+    if aliases:
+        session.flush()
+    for alias in dict.fromkeys(aliases):
+        if not policies.has_alias(session, stored(policy.id), alias):
+            session.add(tables.PolicyAlias(policy_id=stored(policy.id), pseudonym=alias))
+            new = True
+    return new
 
 
 def _policy(ctx: Context, document: dict[str, Any], coverage_digest: str) -> tables.Policy:
@@ -199,11 +238,19 @@ def _policy(ctx: Context, document: dict[str, Any], coverage_digest: str) -> tab
         effective=date.fromisoformat(document["effective"]),
         expires=date.fromisoformat(document["expires"]),
         pseudonym=ctx.pseudonymiser.of(*identity),
+        family=_family(ctx, document),
         coverage_digest=coverage_digest,
         coverage_sealed=seal_coverage(ctx.vault, document),
         salts_sealed=seal_policy_salts(ctx.vault, document["policy_no"], PolicySalts.generate(ctx.rng)),
         loaded_at=ctx.clock(),
     )
+
+
+def _family(ctx: Context, document: dict[str, Any]) -> str | None:
+    """A family is one within an edition; what the insurer calls it stays in the sealed coverage."""
+    if "family" not in document:
+        return None
+    return ctx.vault.fingerprint({name: document[name] for name in ("product", "edition", "family")})
 
 
 def _clash(line: int, field: str, rule: str, message: str) -> dict[str, Any]:
@@ -232,5 +279,6 @@ def _policy_view(row: tables.Policy) -> dict[str, Any]:
         "edition": row.edition,
         "effective": row.effective,
         "expires": row.expires,
+        "cancelled_on": row.cancelled_on,
         "loaded_at": row.loaded_at,
     }

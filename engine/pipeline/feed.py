@@ -19,10 +19,11 @@ from engine.payout.port import TransferOrder
 from engine.pipeline.context import Context
 from engine.pipeline.decide import claim_policy_id
 from engine.pipeline.sealed import coverage
+from engine.pipeline.set_off import book, most_to_set_off
 from engine.pipeline.states import ClaimState, PayoutState, move_claim, move_payout
 from engine.pipeline.undone import withdraw
 from engine.pipeline.values import stored
-from engine.store import claims, tables
+from engine.store import claims, set_offs, tables
 
 ACTOR = "chain event"
 _CURSOR = "payouts"
@@ -128,23 +129,27 @@ def _recorded(ctx: Context, session: Session, event: ChainEvent) -> None:
     if event.args["resultDigest"] != claim.result_digest:
         _to_review(ctx, session, claim, "record.other_digest")
         return
-    amount = claim.payable_fen - claims.paid_fen(session, stored(claim.id))
-    claim.recovery_fen = max(-amount, 0)
+    due = claim.payable_fen - set_offs.settled_fen(session, stored(claim.id))
+    claim.recovery_fen = max(-due, 0)
+    off = most_to_set_off(session, claim, due) if due > 0 else 0
+    amount = due - off
     if amount <= 0:
-        reason = f"{event.name} in {event.tx_hash}: {claim.recovery_fen} fen to recover"
+        book(ctx, session, claim, off)
+        reason = f"{event.name} in {event.tx_hash}: {claim.recovery_fen} fen to recover, {off} set off"
         move_claim(session, claim, ClaimState.COVERED, actor=ACTOR, reason=reason, clock=ctx.clock)
         return
     order = _order(ctx, session, claim, amount)
     if isinstance(order, str):
         _to_review(ctx, session, claim, order)
         return
+    book(ctx, session, claim, off)
     payout_id = order.payout_id
     move_claim(
         session,
         claim,
         ClaimState.RECORDED,
         actor=ACTOR,
-        reason=f"{event.name} in {event.tx_hash}",
+        reason=f"{event.name} in {event.tx_hash}" + (f": {off} fen set off" if off else ""),
         clock=ctx.clock,
     )
     session.add(
@@ -207,6 +212,11 @@ def _confirmed(ctx: Context, session: Session, event: ChainEvent) -> None:
             reason=f"PayoutConfirmed in {event.tx_hash}",
             clock=ctx.clock,
         )
+        still_due = claim.payable_fen - set_offs.settled_fen(session, stored(claim.id))
+        if still_due > 0:
+            # While this version was with the bank, the payment of an earlier one came back.
+            reason = f"an earlier version's payment came back: {still_due} fen are due again"
+            move_claim(session, claim, ClaimState.RETURNED, actor=ACTOR, reason=reason, clock=ctx.clock)
 
 
 def _to_review(ctx: Context, session: Session, claim: tables.Claim, code: str) -> None:

@@ -1,15 +1,19 @@
-"""Match: a discharge to a policy in force, and to a live authorization. Never to a near miss."""
+"""Match: a discharge to the policies in force, and to a live authorization each. Never to a near miss."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
 from engine.evidence.manifest import claim_key, hex32
+from engine.pipeline.begin import begin_beside
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.sealed import claim_salts
+from engine.pipeline.sealed import claim_salts, coverage, patient
 from engine.pipeline.states import ClaimState, move_claim
+from engine.pipeline.touched import touch_others
+from engine.pipeline.values import stored
 from engine.store import claims, policies, tables
 
 ACTOR = "engine: match"
@@ -28,8 +32,8 @@ def match_batch(ctx: Context, batch_id: str) -> int:
             max(s.discharged_on for _, s in waiting),
         )
         of_person: dict[str, list[tables.Policy]] = {}
-        for policy in candidates:
-            of_person.setdefault(policy.pseudonym, []).append(policy)
+        for pseudonym, policy in candidates:
+            of_person.setdefault(pseudonym, []).append(policy)
         return sum(
             _match(ctx, session, claim, settlement, of_person.get(settlement.pseudonym or "", []))
             for claim, settlement in waiting
@@ -42,73 +46,144 @@ def _match(
     claim: tables.Claim,
     settlement: tables.Settlement,
     of_person: Sequence[tables.Policy],
-) -> bool:
-    def rest(state: ClaimState, code: str, en: str, zh: str) -> bool:
-        claim.reasons = [_reason(code, en, zh)]
-        move_claim(session, claim, state, actor=ACTOR, reason=code, clock=ctx.clock)
-        return False
-
+) -> int:
+    """How many claims it makes: one for each policy that answers and has a live authorization."""
     if settlement.pseudonym is None:
-        move_claim(
-            session, claim, ClaimState.REVIEW, actor=ACTOR, reason=claim.reasons[0]["code"], clock=ctx.clock
-        )
-        return False
-    in_force = _in_force(of_person, settlement)
-    if not in_force:
-        return rest(
-            ClaimState.UNINSURED,
-            "match.no_policy",
-            "No policy of this person was in force during the stay.",
-            "住院期间没有有效保单。",
-        )
-    if len(in_force) > 1:
-        return rest(
-            ClaimState.REVIEW,
-            "match.several_policies",
-            "Several policies of this person were in force: a person must say which one answers.",
-            "住院期间有多张有效保单，需人工确定由哪一张赔付。",
-        )
-    policy = in_force[0]
+        _rest(ctx, session, claim, ClaimState.REVIEW, claim.reasons[0])
+        return 0
+    answering = _in_force(of_person, settlement)
+    doubt = _doubt(ctx, session, claim, settlement, answering)
+    if doubt is not None:
+        _rest(ctx, session, claim, ClaimState.REVIEW, doubt)
+        return 0
+    open_ones = _without_a_claim(session, claim, answering)
+    if not open_ones:
+        _rest(ctx, session, claim, ClaimState.UNINSURED, _NO_POLICY)
+        return 0
+    mine = next((policy for policy in open_ones if policy.id == claim.policy_id), open_ones[0])
+    matched = int(_bind(ctx, session, claim, settlement, mine))
+    for policy in open_ones:
+        if policy is not mine:
+            further = begin_beside(ctx, session, claim, policy, ACTOR)
+            matched += _bind(ctx, session, further, settlement, policy)
+    return matched
+
+
+def _without_a_claim(
+    session: Session, claim: tables.Claim, answering: Sequence[tables.Policy]
+) -> Sequence[tables.Policy]:
+    """Those that no other claim of the settlement is for."""
+    if len(answering) == 1 and claim.beside is None and claim.policy_id is None:
+        return answering  # so nearly always: its first match, under the only policy
+    others = claims.of_settlement(session, claim.settlement_id)
+    taken = {other.policy_id for other in others if other.id != claim.id}
+    return [policy for policy in answering if policy.id not in taken]
+
+
+def _bind(
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    policy: tables.Policy,
+) -> bool:
     authorization = policies.authorization_for(
         session, policy.pseudonym, scope_id(ctx, policy.product), (GRANTED,)
     )
     if authorization is None or authorization.expires_s <= int(ctx.clock().timestamp()):
-        return rest(
-            ClaimState.NO_CONSENT,
-            "match.no_live_authorization",
-            "The insured person has given no consent for this, or has withdrawn it.",
-            "被保险人没有有效授权，或已撤回授权。",
-        )
+        _rest(ctx, session, claim, ClaimState.NO_CONSENT, _NO_AUTHORIZATION)
+        return False
     salts = claim_salts(ctx.vault, claim)
     key = claim_key(settlement.hospital_code, settlement.setl_id, policy.policy_no, salts)
     claim.policy_id = policy.id
     claim.authorization_id = authorization.authorization_id
     claim.claim_key = hex32(key)
     claim.reasons = []
-    move_claim(
-        session,
-        claim,
-        ClaimState.MATCHED,
-        actor=ACTOR,
-        reason="policy in force, consent live",
-        clock=ctx.clock,
-    )
+    reason = "policy in force, consent live"
+    move_claim(session, claim, ClaimState.MATCHED, actor=ACTOR, reason=reason, clock=ctx.clock)
     return True
 
 
+def _rest(
+    ctx: Context, session: Session, claim: tables.Claim, state: ClaimState, reason: dict[str, Any]
+) -> None:
+    claim.reasons = [reason]
+    move_claim(session, claim, state, actor=ACTOR, reason=reason["code"], clock=ctx.clock)
+    touch_others(ctx, session, claim)
+
+
 def _in_force(of_person: Sequence[tables.Policy], settlement: tables.Settlement) -> list[tables.Policy]:
-    """The policy in force on admission; failing that, the one whose cover began during the stay.
+    """Of each product the policy in force on admission; failing that, the one whose cover began during the
+    stay. In the order in which they pay.
 
     Whether a stay that began before the cover is paid is for the terms to say, not for the match.
     """
     stay = [
         p
         for p in of_person
-        if p.effective <= settlement.discharged_on and p.expires >= settlement.admitted_on
+        if p.effective <= settlement.discharged_on and _last_day(p) >= settlement.admitted_on
     ]
     at_admission = [p for p in stay if p.effective <= settlement.admitted_on]
-    return at_admission or stay
+    begun = {p.product for p in at_admission}
+    return sorted(
+        [*at_admission, *(p for p in stay if p.product not in begun)], key=lambda policy: policy.order
+    )
+
+
+def _doubt(
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    settlement: tables.Settlement,
+    answering: Sequence[tables.Policy],
+) -> dict[str, Any] | None:
+    """Why a person has to look before anything is decided."""
+    if any(p.cancelled_on is not None and p.cancelled_on <= settlement.discharged_on for p in answering):
+        return _CANCELLED
+    name = patient(ctx.vault, settlement, claim).name
+    if not all(_is_called(ctx, session, policy, name) for policy in answering):
+        return _NAME_DIFFERS
+    return _SEVERAL if len({policy.product for policy in answering}) < len(answering) else None
+
+
+def _is_called(ctx: Context, session: Session, policy: tables.Policy, name: str) -> bool:
+    if coverage(ctx.vault, policy)["person"]["name"] == name:
+        return True
+    return policies.has_alias(session, stored(policy.id), ctx.pseudonymiser.of_name(name))
+
+
+def _last_day(policy: tables.Policy) -> date:
+    if policy.cancelled_on is None:
+        return policy.expires
+    return policy.cancelled_on - timedelta(days=1)
 
 
 def _reason(code: str, en: str, zh: str) -> dict[str, Any]:
     return {"code": code, "message_en": en, "message_zh": zh}
+
+
+_NO_POLICY = _reason(
+    "match.no_policy",
+    "No policy of this person was in force during the stay.",
+    "住院期间没有有效保单。",
+)
+_SEVERAL = _reason(
+    "match.several_policies",
+    "Several policies of one product were in force: a person must say which one answers.",
+    "住院期间同一产品有多张有效保单，需人工确定由哪一张赔付。",
+)
+_CANCELLED = _reason(
+    "match.cancelled_during_stay",
+    "The policy was cancelled during the stay: a person must say what of it is covered.",
+    "住院期间退保，需人工核定应赔付的部分。",
+)
+_NAME_DIFFERS = _reason(
+    "match.name_differs",
+    "The certificate is an insured person's, the name is not: a person must say whether it is them.",
+    "证件号码与被保险人一致而姓名不一致，需人工核实是否为同一人。",
+)
+_NO_AUTHORIZATION = _reason(
+    "match.no_live_authorization",
+    "The insured person has given no consent for this, or has withdrawn it.",
+    "被保险人没有有效授权，或已撤回授权。",
+)

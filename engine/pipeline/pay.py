@@ -22,6 +22,7 @@ from engine.payout.port import TransferOrder, TransferResult, TransferStatus
 from engine.pipeline.context import Context
 from engine.pipeline.reversal import take_back
 from engine.pipeline.sealed import claim_salts, coverage, policy_salts
+from engine.pipeline.set_off import recover_all
 from engine.pipeline.states import (
     CLAIM_MOVES,
     PAYOUT_MOVES,
@@ -30,9 +31,9 @@ from engine.pipeline.states import (
     move_claim,
     move_payout,
 )
-from engine.pipeline.touched import touch
+from engine.pipeline.touched import touch, touch_others
 from engine.pipeline.values import raw, stored
-from engine.store import claims, settlements, tables
+from engine.store import claims, set_offs, settlements, tables
 
 ACTOR = "engine: pay"
 _LOOK_PAST = 10
@@ -125,9 +126,10 @@ def _may_be_paid(
             "message_zh": "付款前授权已撤回或到期。",
         }
     ]
-    paid = claims.paid_fen(session, stored(claim.id)) > 0
+    paid = set_offs.settled_fen(session, stored(claim.id)) > 0
     state = ClaimState.REVIEW if paid else ClaimState.NO_CONSENT
     move_claim(session, claim, state, actor=ACTOR, reason=code, clock=ctx.clock)
+    touch_others(ctx, session, claim)
     return False
 
 
@@ -201,7 +203,7 @@ def _apply(ctx: Context, result: TransferResult, session: Session) -> None:
     if state is PayoutState.REFUSED:
         _claim_refused_by_bank(ctx, session, claim, result.reason)
     elif state is PayoutState.RETURNED:
-        _claim_returned(ctx, session, claim, result.reason or "returned")
+        _claim_returned(ctx, session, claim, payout.version, result.reason or "returned")
 
 
 def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tables.Payout) -> None:
@@ -209,7 +211,7 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
     move_claim(session, claim, ClaimState.PAID, actor="bank", reason=reason, clock=ctx.clock)
     if settlements.reversal_of(session, claim.settlement_id) is not None:
         # The hospital took the settlement back while the money was on its way.
-        claim.recovery_fen = claims.paid_fen(session, stored(claim.id)) + payout.amount_fen
+        claim.recovery_fen = set_offs.settled_fen(session, stored(claim.id)) + payout.amount_fen
         move_claim(
             session,
             claim,
@@ -221,18 +223,21 @@ def _claim_paid(ctx: Context, session: Session, claim: tables.Claim, payout: tab
         touch(ctx, session, claim)
 
 
-def _claim_returned(ctx: Context, session: Session, claim: tables.Claim, reason: str) -> None:
+def _claim_returned(ctx: Context, session: Session, claim: tables.Claim, version: int, reason: str) -> None:
     """The payment of some version came back: there is less to recover, or again something to pay.
 
-    While a later version is on its way nothing moves: what that one pays is counted when the chain has it.
+    While a later version is on its way nothing moves. One that the chain does not have yet will pay what is
+    due by then; the amount of one that it has stands, and the rest is due again once that is confirmed.
     """
-    paid = claims.paid_fen(session, stored(claim.id))
     if claim.state == ClaimState.RECOVERY_DUE:
-        claim.recovery_fen = paid
-        if not paid:
+        recover_all(ctx, session, claim)
+        if not claim.recovery_fen and not claims.paid_fen(session, stored(claim.id)):
             move_claim(session, claim, ClaimState.REVERSED, actor="bank", reason=reason, clock=ctx.clock)
+    elif claim.state == ClaimState.PAID and version < claim.version:
+        pass  # a superseded version cannot be confirmed any more, so this one is confirmed first
     elif ClaimState.RETURNED in CLAIM_MOVES[ClaimState(claim.state)]:
-        claim.recovery_fen = max(paid - claim.payable_fen, 0)
+        settled = set_offs.settled_fen(session, stored(claim.id))
+        claim.recovery_fen = max(settled - claim.payable_fen, 0)
         move_claim(session, claim, ClaimState.RETURNED, actor="bank", reason=reason, clock=ctx.clock)
     session.add(claim)
 
@@ -259,11 +264,13 @@ def _keep_payment(ctx: Context, session: Session, claim: tables.Claim, payout: t
     )
     if payout.settled_at is None or payout.bank_ref is None:
         raise LookupError(f"payout {payout.payout_id} is settled without a time or the bank's reference")
+    set_off_fen = set_offs.net_fen(session, stored(claim.id))
     payment = Payment(
         payout_id=payout.payout_id,
         version=payout.version,
         amount_fen=payout.amount_fen,
-        previously_paid_fen=claim.payable_fen - payout.amount_fen,
+        previously_paid_fen=claim.payable_fen - payout.amount_fen - set_off_fen,
+        set_off_fen=set_off_fen,
         bank_ref=payout.bank_ref,
         settled_at=payout.settled_at,
     )

@@ -16,8 +16,9 @@ from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.tasks import ensure_task
+from engine.pipeline.touched import touch_others
 from engine.pipeline.values import raw, stored
-from engine.store import claims, tables
+from engine.store import claims, set_offs, tables
 
 ACTOR = "engine: record"
 _CONSENT_REFUSALS = frozenset(
@@ -155,9 +156,10 @@ def _turn_away(ctx: Context, item: _Item, refusal: Refusal) -> None:
                 "message_zh": "智能合约拒绝记录该结果。",
             }
         ]
-        paid = claims.paid_fen(session, stored(claim.id)) > 0
+        paid = set_offs.settled_fen(session, stored(claim.id)) > 0
         state = ClaimState.NO_CONSENT if refusal in _CONSENT_REFUSALS and not paid else ClaimState.REVIEW
         move_claim(session, claim, state, actor="contract MatchResultStore", reason=code, clock=ctx.clock)
+        touch_others(ctx, session, claim)
 
 
 def _keep_tx(ctx: Context, items: Sequence[_Item], task_id: str, tx_hash: str) -> None:

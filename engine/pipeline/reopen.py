@@ -6,7 +6,7 @@ there a re-opened claim goes the way of any other: on chain as the version that 
 event pays the difference, or says what is to be recovered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,23 +15,27 @@ from sqlmodel import Session
 
 from engine.adjudication import Coverage
 from engine.adjudication.history import SettlementRef
-from engine.adjudication.reopening import RULING_BASIS_CHANGED, Change, Decided, reopen
+from engine.adjudication.reopening import RULING_BASIS_CHANGED, Change, Decided, Others, reopen
 from engine.adjudication.ruling import ruling_of
 from engine.evidence.documents import coverage_for_adjudication
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.decide import (
+    EARLIER_UNDECIDED,
+    OTHER_UNDECIDED,
     begin_version,
-    book_of,
     conclude,
     inputs,
     settle_decision,
-    terms_for,
 )
+from engine.pipeline.histories import others_before
 from engine.pipeline.sealed import decision, history, seal_history, settlement_document
 from engine.pipeline.states import ON_THE_WAY, ClaimState, move_claim
+from engine.pipeline.touched import touch_others
+from engine.pipeline.wordings import book_of, terms_for
 from engine.settlement import Settlement
 from engine.store import claims, policies, tables
+from engine.terms import TermsBook
 
 ACTOR = "engine: reopen"
 _AFTER_FAILURE = timedelta(minutes=5)
@@ -89,6 +93,7 @@ def _reopen(ctx: Context, session: Session, policy_id: int) -> None:
         # It has moved since it was found.
         policies.ask_to_reopen(session, [policy_id], ctx.clock())
         return
+    policies.hold_people(session, [policy_id])
     cases = [_case(ctx, claim, row) for claim, row in rows if _counts(ctx, claim)]
     if not cases:
         return
@@ -102,6 +107,7 @@ def _reopen(ctx: Context, session: Session, policy_id: int) -> None:
     for change, case in _changes(ctx, session, cases):
         if change.after is not None:
             _keep(ctx, session, case, change.after, authorization.authorization_id)
+            touch_others(ctx, session, case.claim)
 
 
 def _counts(ctx: Context, claim: tables.Claim) -> bool:
@@ -116,10 +122,22 @@ def _case(ctx: Context, claim: tables.Claim, settlement: tables.Settlement) -> _
     bill = Settlement.parse(settlement_document(ctx.vault, settlement, claim))
     decided = decision(ctx.vault, claim)
     standing = None
-    if decided is not None:
-        known = history(ctx.vault, claim)["decisions"]
+    if decided is not None and not _waits_for_others(claim, decided):
+        known = history(ctx.vault, claim)
         standing = Decided(decided, claim.payable_fen, known, _awaits_person(claim, decided))
     return _Case(claim, settlement, bill, standing)
+
+
+def _waits_for_others(claim: tables.Claim, decided: dict[str, object]) -> bool:
+    """Run again behind something undecided: the decision that it has is an earlier version's."""
+    codes = {reason["code"] for reason in claim.reasons}
+    waits = bool(codes & {EARLIER_UNDECIDED["code"], OTHER_UNDECIDED["code"]})
+    return (
+        claim.state == ClaimState.REVIEW
+        and waits
+        and decided["decision"] != "review"
+        and ruling_of(decided) is None
+    )
 
 
 def _awaits_person(claim: tables.Claim, decided: dict[str, object]) -> bool:
@@ -134,13 +152,23 @@ def _changes(ctx: Context, session: Session, cases: Sequence[_Case]) -> list[tup
     first = cases[0]
     coverage = inputs(ctx, session, first.claim, first.settlement)["coverage"]
     book = book_of(ctx, session, first.claim)
+    beside = claims.beside(session, (case.claim.settlement_id for case in cases))
     found = reopen(
         lambda bill: terms_for(ctx, book, bill.admitted_on),
         Coverage.parse(coverage_for_adjudication(coverage)),
         [case.bill for case in cases],
         [case.standing for case in cases if case.standing is not None],
+        lambda bill: _others(ctx, session, book, of[SettlementRef.of(bill).id], beside),
     )
     return [(change, of[change.settlement.id]) for change in found]
+
+
+def _others(
+    ctx: Context, session: Session, book: TermsBook, case: _Case, beside: Mapping[int, claims.Beside]
+) -> Others:
+    terms = terms_for(ctx, book, case.bill.admitted_on)
+    of_settlement = beside[case.claim.settlement_id]
+    return others_before(ctx, session, case.claim, case.settlement, terms, of_settlement)
 
 
 def _keep(ctx: Context, session: Session, case: _Case, after: Decided, authorization_id: str) -> None:
@@ -153,7 +181,7 @@ def _keep(ctx: Context, session: Session, case: _Case, after: Decided, authoriza
         begin_version(ctx, session, claim)
         claim.authorization_id = authorization_id
         _move(ctx, session, claim, ClaimState.MATCHED, "what it stood on has changed")
-    claim.history_sealed = seal_history(ctx.vault, claim, {"decisions": list(after.history or ())})
+    claim.history_sealed = seal_history(ctx.vault, claim, dict(after.history or {}))
     decided = dict(after.decision)
     settle_decision(ctx, session, claim, case.settlement, decided)
     if waits and after.undecided:

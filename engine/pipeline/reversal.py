@@ -13,6 +13,7 @@ from engine.evidence.canonical import commitment
 from engine.evidence.manifest import hex32
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import settlement_document
+from engine.pipeline.set_off import recover_all
 from engine.pipeline.states import ClaimState, PayoutState, move_claim, move_payout
 from engine.pipeline.touched import touch
 from engine.pipeline.values import stored
@@ -93,7 +94,8 @@ def _reverse(
             received_at=now,
         )
     )
-    _stop(ctx, session, claim, f"hospital {hospital_code}")
+    for one in claims.of_settlement(session, claim.settlement_id, lock=True):
+        _stop(ctx, session, one, f"hospital {hospital_code}")
     return Reversed(setl_id, claim.claim_id, claim.state, now, created=True)
 
 
@@ -108,9 +110,10 @@ def _stop(ctx: Context, session: Session, claim: tables.Claim, actor: str) -> No
 
 
 def take_back(ctx: Context, session: Session, claim: tables.Claim, actor: str, reason: str) -> None:
-    """Whatever was paid on any version is to be recovered, and the policy's other claims count without it."""
-    claim.recovery_fen = claims.paid_fen(session, stored(claim.id))
-    to = ClaimState.RECOVERY_DUE if claim.recovery_fen else ClaimState.REVERSED
+    """Whatever was paid on any version is to be recovered, if it was not set off; others count without it."""
+    recover_all(ctx, session, claim)
+    paid = claim.recovery_fen or claims.paid_fen(session, stored(claim.id))
+    to = ClaimState.RECOVERY_DUE if paid else ClaimState.REVERSED
     move_claim(session, claim, to, actor=actor, reason=reason, clock=ctx.clock)
     touch(ctx, session, claim)
 

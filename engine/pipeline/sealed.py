@@ -3,6 +3,7 @@
 from typing import Any
 
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
+from engine.settlement import PersonIdentity, identity_of, parse_body
 from engine.store.tables import Authorization, Claim, Policy, Settlement
 from engine.store.vault import Vault
 
@@ -44,9 +45,16 @@ def authorization_salts(vault: Vault, authorization: Authorization) -> Authoriza
 
 
 def settlement_document(vault: Vault, settlement: Settlement, claim: Claim) -> dict[str, Any]:
-    place = f"settlement.document/{claim.claim_id}"
+    """The claim is any of the settlement's: it is sealed under the one that it was accepted as."""
+    place = f"settlement.document/{claim.beside or claim.claim_id}"
     document: dict[str, Any] = vault.unseal_json(settlement.document_sealed, place)
     return document
+
+
+def patient(vault: Vault, settlement: Settlement, claim: Claim) -> PersonIdentity:
+    """Of a settlement that has a pseudonym, so says who the patient is."""
+    raw = vault.unseal(settlement.body_sealed, f"settlement.body/{claim.beside or claim.claim_id}")
+    return identity_of(parse_body(raw))
 
 
 def seal_decision(vault: Vault, claim: Claim, decision: dict[str, Any]) -> bytes:

@@ -26,10 +26,10 @@ class ClaimState(StrEnum):
     RECORDED = "recorded"  # on chain and confirmed: the payout has started
     PAID = "paid"  # the bank says the money is there
     CONFIRMED = "confirmed"  # the payment's confirmation is on chain
-    COVERED = "covered"  # a later version, on chain, pays nothing more: what it pays was paid before
-    RETURNED = "returned"  # the bank took the payment back
+    COVERED = "covered"  # on chain, and pays nothing more: what it pays was paid before, or set off
+    RETURNED = "returned"  # the bank took a payment back: something is due again
     REVERSED = "reversed"  # the hospital took the settlement back, and nobody has its money
-    RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered
+    RECOVERY_DUE = "recovery_due"  # …after it was paid: the money is to be recovered, or was set off
 
 
 class PayoutState(StrEnum):
@@ -80,6 +80,8 @@ UNDECIDED = (_C.ACCEPTED, _C.MATCHED, _C.REVIEW)
 """An earlier claim in one of these leaves the year's deductible open."""
 COUNTED = (_C.NOTHING, _C.DECIDED, _C.RECORDED, _C.PAID, _C.CONFIRMED, _C.COVERED, _C.RETURNED)
 """Decisions that a later decision's history holds."""
+LOOKED_AT = (*COUNTED, _C.REFUSED, _C.REVIEW)
+"""Decided, or waiting for a person: what they stand on may change."""
 ON_THE_WAY = (_C.ACCEPTED, _C.MATCHED, _C.DECIDED, _C.RECORDED, _C.PAID)
 """Moved on by the engine itself; no decision of the policy is re-opened before that."""
 

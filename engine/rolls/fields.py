@@ -5,6 +5,7 @@ Names are those of the coverage document. In CSV every column may be headed in E
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,17 +29,34 @@ CSV_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         "payee_name": "收款人",
         "payee_account": "收款账号",
         "payee_bank": "开户行",
+        "family": "家庭编号",
+        "cancelled_on": "退保日期",
     }
 )
 """English column -> Chinese column. pre_existing holds classes joined by "|", renewed true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What may be said of a policy that is held already. No part of its coverage: what was decided stands."""
+
+    cancelled_on: date | None = None
+    """The first day without cover (退保)."""
+    other_certificates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Of the insured besides the one of the roll, a renewed passport say: (type, number), normalised."""
+    other_names: tuple[str, ...] = field(default=(), repr=False)
+    """Under which bills may name the insured, normalised: before a marriage, without a rare character."""
+
 
 Report = Callable[[str, str, str], None]
 """(field, rule, message): one thing wrong with the row."""
 
 _FIELDS = frozenset(
     {"policy_no", "product", "edition", "person", "effective", "expires"}
-    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee"}
+    | {"pre_existing", "continuous_years", "claim_free_years", "renewed", "payee", "family"}
+    | {"cancelled_on", "other_certificates", "other_names"}
 )
+_CERTIFICATE = frozenset({"cert_type", "cert_no"})
 _PERSON = frozenset({"cert_type", "cert_no", "name"})
 _PAYEE = frozenset({"name", "account", "bank"})
 
@@ -52,14 +70,16 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MAX_TEXT = 100
 _MAX_YEARS = 100
 _MAX_CLASSES = 50
+_MAX_OTHERS = 10
 
 
 def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """The coverage document of one row, the person spelled in the normalised way.
 
     Everything wrong goes to report; when anything did, the result is incomplete and not to be used.
-    Absent years are 0, absent renewed is false, a policy need not name a payee. pre_existing is required:
-    leaving it out by mistake would pay the higher ratio.
+    Absent years are 0, absent renewed is false, a policy need not name a payee, nor a family: whatever the
+    insurer calls it, those of one edition that name the same are one. pre_existing is required: leaving it
+    out by mistake would pay the higher ratio.
     """
     _refuse_unknown(row, _FIELDS, "", report)
     document: dict[str, Any] = {
@@ -79,7 +99,24 @@ def coverage_document(row: Mapping[str, Any], report: Report) -> dict[str, Any]:
         report("/renewed", "roll.field.type", "must be true or false")
     if row.get("payee") is not None:
         document["payee"] = _payee(row["payee"], report)
+    if row.get("family") is not None:
+        document["family"] = _identifier(row, "family", report)
     return document
+
+
+def later_of(row: Mapping[str, Any], report: Report) -> Later:
+    """What the row says besides the coverage. An insurer that leaves it out takes nothing back."""
+    cancelled = _day(row, "cancelled_on", report) if row.get("cancelled_on") is not None else None
+    if cancelled is not None:
+        first, last = (_day(row, name, lambda *_: None) for name in ("effective", "expires"))
+        if first and last and not first <= cancelled <= last:
+            report("/cancelled_on", "roll.period", "must be a day from effective to expires")
+    certificates = [
+        _other_certificate(item, pointer, report)
+        for pointer, item in _others(row, "other_certificates", report)
+    ]
+    names = [_other_name(item, pointer, report) for pointer, item in _others(row, "other_names", report)]
+    return Later(cancelled, tuple(one for one in certificates if one), tuple(name for name in names if name))
 
 
 def row_of_cells(cells: Mapping[str, str]) -> dict[str, Any]:
@@ -171,17 +208,45 @@ def _person(value: object, report: Report) -> dict[str, str] | None:
         report("/person", "roll.field.required", "must be an object of cert_type, cert_no and name")
         return None
     _refuse_unknown(value, _PERSON, "/person", report)
-    cert_type, cert_no, name = (
-        _text(value, part, "/person", report) for part in ("cert_type", "cert_no", "name")
-    )
-    if cert_type is None or cert_no is None or name is None:
+    name, certificate = _text(value, "name", "/person", report), _certificate(value, "/person", report)
+    if name is None or certificate is None:
+        return None
+    kind, number = certificate
+    return {"cert_type": kind, "cert_no": number, "name": normalise_name(name)}
+
+
+def _others(row: Mapping[str, Any], name: str, report: Report) -> list[tuple[str, object]]:
+    """Each item of a list with its pointer."""
+    value = row.get(name, [])
+    if not isinstance(value, list) or len(value) > _MAX_OTHERS:
+        report(f"/{name}", "roll.field.type", f"must be a list of at most {_MAX_OTHERS}")
+        return []
+    return [(f"/{name}/{index}", item) for index, item in enumerate(value)]
+
+
+def _other_certificate(value: object, pointer: str, report: Report) -> tuple[str, str] | None:
+    if not isinstance(value, Mapping):
+        report(pointer, "roll.field.type", "must be an object of cert_type and cert_no")
+        return None
+    _refuse_unknown(value, _CERTIFICATE, pointer, report)
+    return _certificate(value, pointer, report)
+
+
+def _other_name(value: object, pointer: str, report: Report) -> str | None:
+    parent, _, place = pointer.rpartition("/")
+    name = _text({place: value}, place, parent, report)
+    return None if name is None else normalise_name(name)
+
+
+def _certificate(value: Mapping[str, Any], pointer: str, report: Report) -> tuple[str, str] | None:
+    cert_type, cert_no = (_text(value, part, pointer, report) for part in ("cert_type", "cert_no"))
+    if cert_type is None or cert_no is None:
         return None
     try:
-        kind, number = normalise_certificate(cert_type, cert_no)
+        return normalise_certificate(cert_type, cert_no)
     except CertificateInvalid as error:
-        report("/person/cert_no", "roll.certificate", str(error))
+        report(f"{pointer}/cert_no", "roll.certificate", str(error))
         return None
-    return {"cert_type": kind, "cert_no": number, "name": normalise_name(name)}
 
 
 def _payee(value: object, report: Report) -> dict[str, str] | None:

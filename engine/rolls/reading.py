@@ -6,10 +6,10 @@ One line is one policy in both forms; a roll of any size needs the memory of one
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.rolls.fields import CSV_COLUMNS, coverage_document, row_of_cells
+from engine.rolls.fields import CSV_COLUMNS, Later, coverage_document, later_of, row_of_cells
 
 MAX_LINE_BYTES = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -24,10 +24,11 @@ RollKind = Literal["ndjson", "csv"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """A good row: its line (from 1) and its coverage document."""
+    """A good row: its line (from 1), its coverage document, and what it says besides."""
 
     line: int
     document: dict[str, Any]
+    later: Later = field(default_factory=Later)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,15 @@ def _header_errors(columns: list[str], line: int) -> Iterator[RowError]:
 
 def _policy(line: int, row: dict[str, Any]) -> Iterator[PolicyRow | RowError]:
     errors: list[RowError] = []
-    document = coverage_document(
-        row, lambda field, rule, message: errors.append(RowError(line, field, rule, message))
-    )
+
+    def report(field: str, rule: str, message: str) -> None:
+        errors.append(RowError(line, field, rule, message))
+
+    document, later = coverage_document(row, report), later_of(row, report)
     if errors:
         yield from errors
     else:
-        yield PolicyRow(line, document)
+        yield PolicyRow(line, document, later)
 
 
 def _text(raw: bytes, number: int) -> str:

@@ -317,7 +317,7 @@ def csv_cells(policy: dict[str, Any]) -> list[str]:
         "renewed": "true" if policy["renewed"] else "false",
         **{f"payee_{name}": value for name, value in policy["payee"].items()},
     }
-    return [str(flat[name]) for name in CSV_COLUMNS]
+    return [str(flat.get(name, "")) for name in CSV_COLUMNS]
 
 
 def write(seeds: Path, population: Population) -> None:

@@ -16,17 +16,17 @@ class _Refusal(Exception):
         self.violation = Violation("", rule, message)
 
 
-def parse_body(raw: bytes) -> dict[str, Any]:
+def parse_body(raw: bytes, max_bytes: int = MAX_BODY_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Read a body; JSON numbers with a fraction become Decimal. Raises BodyRefused with one violation."""
     try:
-        return _parse(raw)
+        return _parse(raw, max_bytes, max_depth)
     except _Refusal as refusal:
         raise BodyRefused([refusal.violation]) from refusal
 
 
-def _parse(raw: bytes) -> dict[str, Any]:
-    if len(raw) > MAX_BODY_BYTES:
-        raise _Refusal("settlement.body.too_large", f"is {len(raw)} bytes; at most {MAX_BODY_BYTES} are read")
+def _parse(raw: bytes, max_bytes: int, max_depth: int) -> dict[str, Any]:
+    if len(raw) > max_bytes:
+        raise _Refusal("settlement.body.too_large", f"is {len(raw)} bytes; at most {max_bytes} are read")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -40,10 +40,10 @@ def _parse(raw: bytes) -> dict[str, Any]:
             "settlement.body.json", f"{error.msg} at line {error.lineno} column {error.colno}"
         ) from error
     except RecursionError as error:
-        raise _Refusal("settlement.body.nesting", f"nests deeper than {MAX_DEPTH}") from error
+        raise _Refusal("settlement.body.nesting", f"nests deeper than {max_depth}") from error
     if not isinstance(body, dict):
         raise _Refusal("settlement.body.object", "must be one JSON object")
-    _check_depth(body)
+    _check_depth(body, max_depth)
     if "\\u" in text:
         _check_surrogates(body)
     return body
@@ -80,9 +80,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-def _check_depth(body: dict[str, Any]) -> None:
+def _check_depth(body: dict[str, Any], max_depth: int) -> None:
     level: list[Any] = [body]
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         level = [
             value
             for container in level
@@ -91,7 +91,7 @@ def _check_depth(body: dict[str, Any]) -> None:
         ]
         if not level:
             return
-    raise _Refusal("settlement.body.nesting", f"nests deeper than {MAX_DEPTH}")
+    raise _Refusal("settlement.body.nesting", f"nests deeper than {max_depth}")
 
 
 def _check_surrogates(body: dict[str, Any]) -> None:

@@ -21,6 +21,9 @@ from engine.store.tables import (
     Settlement,
 )
 
+POLICY_ORDER = col(Policy.effective), col(Policy.coverage_digest)
+"""In which the policies of a person pay for a settlement; Policy.order is the same of rows in memory."""
+
 
 def by_name(session: Session, name: str, *, lock: bool = False) -> Claim | None:
     """By claim_id (`clm_…`) or by claim_key (0x…)."""
@@ -49,12 +52,13 @@ def unbatched(session: Session, states: Iterable[str], limit: int) -> Sequence[C
 def batch(
     session: Session, batch_id: str, state: str, *, lock: bool = False
 ) -> Sequence[tuple[Claim, Settlement]]:
-    """A batch's claims that are still in `state`, in order of settlement time."""
+    """A batch's claims that are still in `state`, in order of settlement time, and then of the policies."""
     query = (
         select(Claim, Settlement)
         .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
+        .join(Policy, col(Policy.id) == col(Claim.policy_id), isouter=True)
         .where(Claim.batch_id == batch_id, Claim.state == state)
-        .order_by(col(Settlement.settled_at), col(Settlement.reference))
+        .order_by(col(Settlement.settled_at), col(Settlement.reference), *POLICY_ORDER)
     )
     return session.exec(query.with_for_update(of=Claim) if lock else query).all()
 
@@ -78,6 +82,38 @@ def of_policy(session: Session, policy_id: int, *, lock: bool = False) -> Sequen
         .order_by(col(Settlement.settled_at), col(Settlement.reference))
     )
     return session.exec(query.with_for_update(of=Claim) if lock else query).all()
+
+
+def of_settlement(session: Session, settlement_id: int, *, lock: bool = False) -> Sequence[Claim]:
+    """The claim that a settlement was accepted as, then those of further policies."""
+    query = select(Claim).where(Claim.settlement_id == settlement_id).order_by(col(Claim.id))
+    return session.exec(query.with_for_update() if lock else query).all()
+
+
+Beside = Sequence[tuple[Claim, Policy]]
+"""A settlement's matched claims in the order in which their policies pay."""
+
+
+def beside(session: Session, settlement_ids: Iterable[int]) -> dict[int, Beside]:
+    """By settlement; one without a matched claim is left out."""
+    query = select(Claim, Policy).join(Policy, col(Policy.id) == col(Claim.policy_id))
+    query = query.where(col(Claim.settlement_id).in_(list(settlement_ids))).order_by(*POLICY_ORDER)
+    found: dict[int, list[tuple[Claim, Policy]]] = {}
+    for claim, policy in session.exec(query).all():
+        found.setdefault(claim.settlement_id, []).append((claim, policy))
+    return dict(found)
+
+
+def of_family(session: Session, family: str, policy_id: int) -> Sequence[tuple[Claim, Settlement]]:
+    """All claims of a family's other policies, by settlement time."""
+    query = (
+        select(Claim, Settlement)
+        .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
+        .join(Policy, col(Policy.id) == col(Claim.policy_id))
+        .where(Policy.family == family, col(Policy.id) != policy_id)
+        .order_by(col(Settlement.settled_at), col(Settlement.reference))
+    )
+    return session.exec(query).all()
 
 
 def page(

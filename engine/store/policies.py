@@ -5,9 +5,18 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel, col, func, select
+from sqlmodel import Session, SQLModel, col, func, or_, select
 
-from engine.store.tables import Authorization, Claim, ConsentText, Policy, Product, Reopening
+from engine.store.tables import (
+    Authorization,
+    Claim,
+    ConsentText,
+    Policy,
+    PolicyAlias,
+    Product,
+    Reopening,
+    Settlement,
+)
 
 _AT_ONCE = 500
 """Rows of one statement: SQLite takes so many variables and no more."""
@@ -34,6 +43,22 @@ def policies_by_no(session: Session, policy_nos: Iterable[str]) -> dict[str, Pol
     return {row.policy_no: row for row in rows}
 
 
+def lock(session: Session, policy: Policy) -> None:
+    """Nobody matches by it until the end of the transaction. (SQLite has one writer anyway.)"""
+    session.flush()
+    session.refresh(policy, with_for_update=True)
+
+
+def stays_until(session: Session, policy_id: int, states: Iterable[str]) -> date | None:
+    """The last discharge under a policy whose claim is in one of `states`."""
+    query = select(func.max(Settlement.discharged_on)).join(Claim).where(Claim.policy_id == policy_id)
+    return session.exec(query.where(col(Claim.state).in_(list(states)))).one()
+
+
+def has_alias(session: Session, policy_id: int, pseudonym: str) -> bool:
+    return session.get(PolicyAlias, (policy_id, pseudonym)) is not None
+
+
 def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
     """All consent texts, and these claims' policies and authorizations, in three queries.
 
@@ -51,6 +76,21 @@ def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:
     return [row for query in queries for row in session.scalars(query)]
 
 
+def hold_people(session: Session, policy_ids: Iterable[int]) -> None:
+    """Until the end of the transaction nobody else decides for these policies' people and families.
+
+    Whoever holds claims too has taken those first. (SQLite has one writer; there it changes nothing.)
+    """
+    mine = select(Policy.pseudonym, Policy.family).where(col(Policy.id).in_(sorted(set(policy_ids))))
+    found = session.exec(mine).all()
+    people, families = {person for person, _ in found}, {family for _, family in found if family is not None}
+    # By values and not by subqueries: so that either part is looked up in its index.
+    theirs = or_(col(Policy.pseudonym).in_(people), col(Policy.family).in_(families))
+    query = select(Policy.id).where(theirs)
+    # Rows that refer to a policy may still be added: no key of it changes.
+    session.exec(query.order_by(col(Policy.id)).with_for_update(key_share=True)).all()
+
+
 def policies_page(session: Session, after: int, limit: int) -> Sequence[Policy]:
     query = select(Policy).where(col(Policy.id) > after).order_by(col(Policy.id)).limit(limit)
     return session.exec(query).all()
@@ -58,12 +98,18 @@ def policies_page(session: Session, after: int, limit: int) -> Sequence[Policy]:
 
 def policies_touching(
     session: Session, pseudonyms: Iterable[str], first: date, last: date
-) -> Sequence[Policy]:
-    """Policies of these people with at least one day of cover in first..last, both included."""
-    query = select(Policy).where(
-        col(Policy.pseudonym).in_(list(pseudonyms)), Policy.effective <= last, Policy.expires >= first
-    )
-    return session.exec(query).all()
+) -> Iterable[tuple[str, Policy]]:
+    """Policies of these people with at least one day of cover in first..last, both included; with whichever
+    of the pseudonyms is theirs. Nobody cancels them until the end of the transaction.
+    """
+    other = col(PolicyAlias.pseudonym)
+    by_roll = select(col(Policy.pseudonym), Policy)
+    by_other = select(other, Policy).join(Policy, col(Policy.id) == col(PolicyAlias.policy_id))
+    for query, pseudonym in ((by_roll, col(Policy.pseudonym)), (by_other, other)):
+        these = query.where(
+            pseudonym.in_(list(pseudonyms)), Policy.effective <= last, Policy.expires >= first
+        )
+        yield from session.exec(these.with_for_update(read=True, of=Policy)).all()
 
 
 def authorization_for(

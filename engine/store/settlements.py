@@ -1,20 +1,107 @@
 """Settlements, reversals and what is in quarantine: every query."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlmodel import Session, col, or_, select, update
+from sqlalchemy import insert, tuple_
+from sqlalchemy import select as columns
+from sqlmodel import Session, col, or_, select
 
-from engine.store.tables import Claim, Payout, Quarantined, Reversal, Settlement
+from engine.store.tables import Claim, ClaimTransition, Payout, Quarantined, Reversal, Settlement
+
+Name = tuple[str, str]
+"""What names a settlement: hospital and setl_id."""
+
+
+class Held(NamedTuple):
+    """A settlement that is held already, as far as a second arrival of it needs it."""
+
+    content_digest: str
+    claim_id: str
+    state: str
+    received_at: datetime
+
+
+def held(session: Session, names: Collection[Name]) -> dict[Name, Held]:
+    """Those of `names` that are held."""
+    query = (
+        columns(
+            col(Settlement.hospital_code),
+            col(Settlement.setl_id),
+            col(Settlement.content_digest),
+            col(Claim.claim_id),
+            col(Claim.state),
+            col(Settlement.received_at),
+        )
+        .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
+        .where(
+            tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names),
+            col(Claim.beside).is_(None),
+        )
+    )
+    return {(row[0], row[1]): Held(*row[2:]) for row in session.connection().execute(query)}
+
+
+def by_id(session: Session, settlement_id: int) -> Settlement:
+    return session.get_one(Settlement, settlement_id)
+
+
+def row_ids(session: Session, names: Collection[Name]) -> dict[Name, int]:
+    query = columns(col(Settlement.hospital_code), col(Settlement.setl_id), col(Settlement.id)).where(
+        tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names)
+    )
+    rows: dict[Name, Any] = {(row[0], row[1]): row[2] for row in session.connection().execute(query)}
+    return rows
+
+
+def insert_all(session: Session, rows: Mapping[Name, tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """New settlements with their claims and these claims' first transition, one statement a table whatever
+    their number; and what they correct. rows: the columns of settlement and claim but for row ids."""
+    connection = session.connection()
+    name_and_id = (col(Settlement.hospital_code), col(Settlement.setl_id), col(Settlement.id))
+    kept = connection.execute(insert(Settlement).returning(*name_and_id), [one for one, _ in rows.values()])
+    ids: dict[Name, Any] = {(row[0], row[1]): row[2] for row in kept}
+    of_claim = (col(Claim.id), col(Claim.hospital_code), col(Claim.state), col(Claim.created_at))
+    claims = connection.execute(
+        insert(Claim).returning(*of_claim),
+        [{**claim, "settlement_id": ids[name]} for name, (_, claim) in rows.items()],
+    )
+    transitions = [
+        {
+            "claim_id": claim_id,
+            "from_state": None,
+            "to_state": state,
+            "actor": f"hospital {hospital_code}",
+            "reason": "settlement received",
+            "at": at,
+        }
+        for claim_id, hospital_code, state, at in claims
+    ]
+    connection.execute(insert(ClaimTransition), transitions)
+    _mark_corrected(session, ids)
+
+
+def _mark_corrected(session: Session, ids: Mapping[Name, int]) -> None:
+    """What was refused under these names has now been accepted."""
+    name = tuple_(col(Quarantined.hospital_code), col(Quarantined.setl_id))
+    waiting = select(Quarantined).where(name.in_(ids), col(Quarantined.corrected_by).is_(None))
+    for row in session.exec(waiting).all():
+        row.corrected_by = ids[row.hospital_code, str(row.setl_id)]
 
 
 def by_setl_id(
     session: Session, hospital_code: str, setl_id: str, *, lock: bool = False
 ) -> tuple[Settlement, Claim] | None:
-    """A hospital's settlement with its claim; `lock` as in the claims' queries."""
+    """A hospital's settlement with the claim that it was accepted as; `lock` as in the claims' queries."""
     query = (
         select(Settlement, Claim)
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
-        .where(Settlement.hospital_code == hospital_code, Settlement.setl_id == setl_id)
+        .where(
+            Settlement.hospital_code == hospital_code,
+            Settlement.setl_id == setl_id,
+            col(Claim.beside).is_(None),
+        )
     )
     return session.exec(query.with_for_update(of=Claim) if lock else query).one_or_none()
 
@@ -23,7 +110,9 @@ def page(session: Session, hospital_code: str, after: int, limit: int) -> Sequen
     query = (
         select(Settlement, Claim)
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
-        .where(Settlement.hospital_code == hospital_code, col(Settlement.id) > after)
+        .where(
+            Settlement.hospital_code == hospital_code, col(Settlement.id) > after, col(Claim.beside).is_(None)
+        )
         .order_by(col(Settlement.id))
         .limit(limit)
     )
@@ -49,19 +138,6 @@ def quarantined_same(session: Session, hospital_code: str, body_digest: str) -> 
         Quarantined.hospital_code == hospital_code, Quarantined.body_digest == body_digest
     )
     return session.exec(query).first()
-
-
-def mark_corrected(session: Session, hospital_code: str, setl_id: str, settlement_id: int) -> None:
-    """What was refused under this setl_id has now been accepted."""
-    session.exec(
-        update(Quarantined)
-        .where(
-            col(Quarantined.hospital_code) == hospital_code,
-            col(Quarantined.setl_id) == setl_id,
-            col(Quarantined.corrected_by).is_(None),
-        )
-        .values(corrected_by=settlement_id)
-    )
 
 
 def reversed_on_record(session: Session, limit: int) -> Sequence[tuple[Claim, Reversal]]:

@@ -16,15 +16,16 @@ from sqlalchemy import (
     LargeBinary,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
 
-_Id = BigInteger().with_variant(Integer, "sqlite")
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 """SQLite gives a row id only to INTEGER PRIMARY KEY."""
 
 
-class _Utc(TypeDecorator[datetime]):
+class UtcTime(TypeDecorator[datetime]):
     """An aware UTC time. SQLite forgets the zone; a naive time is refused on the way in."""
 
     impl = DateTime(timezone=True)
@@ -49,8 +50,8 @@ class ApiKey(SQLModel, table=True):
     key_digest: str = Field(unique=True)
     role: str
     principal: str
-    created_at: datetime = Field(sa_type=_Utc)
-    revoked_at: datetime | None = Field(default=None, sa_type=_Utc)
+    created_at: datetime = Field(sa_type=UtcTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class Hospital(SQLModel, table=True):
@@ -71,8 +72,8 @@ class AccessEntry(SQLModel, table=True):
     """One call. Append-only: the database refuses changes, and each entry chains the one before."""
 
     __tablename__ = "access_log"
-    seq: int | None = Field(default=None, primary_key=True, sa_type=_Id)
-    at: datetime = Field(sa_type=_Utc, index=True)
+    seq: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
+    at: datetime = Field(sa_type=UtcTime, index=True)
     request_id: str = Field(index=True)
     key_id: str | None
     role: str | None
@@ -107,7 +108,7 @@ class Checkpoint(SQLModel, table=True):
     previous_root: str
     state: str
     tx_hash: str | None = None
-    signed_at: datetime = Field(sa_type=_Utc)
+    signed_at: datetime = Field(sa_type=UtcTime)
 
 
 class CheckpointSignature(SQLModel, table=True):
@@ -122,7 +123,7 @@ class CheckpointSignature(SQLModel, table=True):
     signer: str = Field(primary_key=True)
     kind: str
     signature: str
-    received_at: datetime = Field(sa_type=_Utc)
+    received_at: datetime = Field(sa_type=UtcTime)
 
 
 class IdempotentAnswer(SQLModel, table=True):
@@ -134,7 +135,7 @@ class IdempotentAnswer(SQLModel, table=True):
     request_digest: str
     status: int
     body: bytes = Field(sa_type=LargeBinary)
-    at: datetime = Field(sa_type=_Utc)
+    at: datetime = Field(sa_type=UtcTime)
 
 
 class Product(SQLModel, table=True):
@@ -149,25 +150,45 @@ class Product(SQLModel, table=True):
     version: int = Field(default=1, primary_key=True)
     digest: str
     document: dict[str, Any] = Field(sa_type=JSON)
-    loaded_at: datetime = Field(sa_type=_Utc)
+    loaded_at: datetime = Field(sa_type=UtcTime)
 
 
 class Policy(SQLModel, table=True):
     """One insured person under one edition."""
 
     __tablename__ = "policy"
-    __table_args__ = (Index("policy_by_person", "pseudonym", "effective", "expires"),)
-    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    __table_args__ = (
+        Index("policy_by_person", "pseudonym", "effective", "expires"),
+        Index("policy_by_family", "family"),
+    )
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     policy_no: str = Field(unique=True)
     product: str
     edition: str
     effective: date
     expires: date
     pseudonym: str
+    family: str | None = None
+    """A pseudonym too: the same for all policies of one edition that the roll puts into one family."""
     coverage_digest: str
     coverage_sealed: bytes = Field(sa_type=LargeBinary)
     salts_sealed: bytes = Field(sa_type=LargeBinary)
-    loaded_at: datetime = Field(sa_type=_Utc)
+    loaded_at: datetime = Field(sa_type=UtcTime)
+    cancelled_on: date | None = None
+    """The first day without cover (退保)."""
+
+    @property
+    def order(self) -> tuple[date, str]:
+        """In which the policies of one person pay for a settlement."""
+        return self.effective, self.coverage_digest
+
+
+class PolicyAlias(SQLModel, table=True):
+    """Another certificate, or another name, of a policy's insured: a pseudonym of it."""
+
+    __tablename__ = "policy_alias"
+    policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
+    pseudonym: str = Field(primary_key=True, index=True)
 
 
 class ConsentText(SQLModel, table=True):
@@ -203,8 +224,8 @@ class Authorization(SQLModel, table=True):
     state: str = Field(index=True)
     grant_tx: str | None = None
     revoke_tx: str | None = None
-    received_at: datetime = Field(sa_type=_Utc)
-    revoked_at: datetime | None = Field(default=None, sa_type=_Utc)
+    received_at: datetime = Field(sa_type=UtcTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class Settlement(SQLModel, table=True):
@@ -212,7 +233,7 @@ class Settlement(SQLModel, table=True):
 
     __tablename__ = "settlement"
     __table_args__ = (UniqueConstraint("hospital_code", "setl_id"),)
-    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     hospital_code: str = Field(foreign_key="hospital.code")
     setl_id: str
     reference: str
@@ -223,21 +244,21 @@ class Settlement(SQLModel, table=True):
     pseudonym: str | None = None
     admitted_on: date
     discharged_on: date
-    settled_at: datetime = Field(sa_type=_Utc)
-    received_at: datetime = Field(sa_type=_Utc)
+    settled_at: datetime = Field(sa_type=UtcTime)
+    received_at: datetime = Field(sa_type=UtcTime)
 
 
 class Quarantined(SQLModel, table=True):
     """What was refused, kept with its reasons until it is corrected and sent again."""
 
     __tablename__ = "quarantined"
-    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     hospital_code: str
     setl_id: str | None = Field(default=None, index=True)
     body_digest: str
     body_sealed: bytes = Field(sa_type=LargeBinary)
     violations: list[dict[str, Any]] = Field(sa_type=JSON)
-    received_at: datetime = Field(sa_type=_Utc)
+    received_at: datetime = Field(sa_type=UtcTime)
     corrected_by: int | None = Field(default=None, foreign_key="settlement.id")
 
 
@@ -248,21 +269,35 @@ class Reversal(SQLModel, table=True):
     settlement_id: int = Field(primary_key=True, foreign_key="settlement.id")
     body_sealed: bytes = Field(sa_type=LargeBinary)
     reason_digest: str
-    received_at: datetime = Field(sa_type=_Utc)
+    received_at: datetime = Field(sa_type=UtcTime)
 
 
 class Claim(SQLModel, table=True):
-    """The life of one settlement after acceptance; `state` moves only along pipeline's table.
+    """The life of one settlement under one policy; `state` moves only along pipeline's table.
 
-    `claim_id` names it from acceptance on; `claim_key`, its name on chain, from the match on.
+    `claim_id` names it from acceptance on; `claim_key`, its name on chain, from the match on. A settlement
+    has one claim from its acceptance, and one more for each further policy that answers for it.
     """
 
     __tablename__ = "claim"
-    __table_args__ = (Index("claim_by_state", "state", "id"), Index("claim_by_batch", "batch_id"))
-    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    __table_args__ = (
+        UniqueConstraint("settlement_id", "policy_id"),
+        Index(
+            "claim_first",
+            "settlement_id",
+            unique=True,
+            sqlite_where=text("beside IS NULL"),
+            postgresql_where=text("beside IS NULL"),
+        ),
+        Index("claim_by_state", "state", "id"),
+        Index("claim_by_batch", "batch_id"),
+    )
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     claim_id: str = Field(unique=True)
     claim_key: str | None = Field(default=None, unique=True)
-    settlement_id: int = Field(foreign_key="settlement.id", unique=True)
+    settlement_id: int = Field(foreign_key="settlement.id")
+    beside: str | None = Field(default=None, foreign_key="claim.claim_id")
+    """Of a further policy's claim: the claim that the settlement was accepted as."""
     hospital_code: str
     state: str
     batch_id: str | None = None
@@ -280,8 +315,8 @@ class Claim(SQLModel, table=True):
     task_id: str | None = None
     record_tx: str | None = None
     reverse_tx: str | None = None
-    created_at: datetime = Field(sa_type=_Utc)
-    updated_at: datetime = Field(sa_type=_Utc)
+    created_at: datetime = Field(sa_type=UtcTime)
+    updated_at: datetime = Field(sa_type=UtcTime)
 
 
 class Reopening(SQLModel, table=True):
@@ -292,20 +327,20 @@ class Reopening(SQLModel, table=True):
 
     __tablename__ = "reopening"
     policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
-    asked_at: datetime = Field(primary_key=True, sa_type=_Utc)
+    asked_at: datetime = Field(primary_key=True, sa_type=UtcTime)
 
 
 class ClaimTransition(SQLModel, table=True):
     """Every move of every claim: who, when, why. Append-only."""
 
     __tablename__ = "claim_transition"
-    id: int | None = Field(default=None, primary_key=True, sa_type=_Id)
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     claim_id: int = Field(foreign_key="claim.id", index=True)
     from_state: str | None
     to_state: str
     actor: str
     reason: str
-    at: datetime = Field(sa_type=_Utc)
+    at: datetime = Field(sa_type=UtcTime)
 
 
 class Payout(SQLModel, table=True):
@@ -331,12 +366,12 @@ class Payout(SQLModel, table=True):
     order_digest: str
     bank_ref: str | None = None
     bank_reason: str | None = None
-    submitted_at: datetime | None = Field(default=None, sa_type=_Utc)
-    settled_at: datetime | None = Field(default=None, sa_type=_Utc)
+    submitted_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    settled_at: datetime | None = Field(default=None, sa_type=UtcTime)
     payment_document: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     payout_digest: str | None = None
     confirm_tx: str | None = None
-    created_at: datetime = Field(sa_type=_Utc)
+    created_at: datetime = Field(sa_type=UtcTime)
 
 
 class ProcessingTask(SQLModel, table=True):

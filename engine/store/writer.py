@@ -1,13 +1,15 @@
 """Group commit: many callers' writes, one transaction, each acknowledged after it.
 
-A commit that reaches the disk costs milliseconds; forty callers that share one pay it once. Each
-caller's work runs inside its own savepoint, so that one that fails takes nobody with it.
+A commit that reaches the disk costs milliseconds; forty callers that share one pay it once. What can keep
+many items in a few statements gets all that a group has of them together (`submit_to`). Work runs inside a
+savepoint, so that one that fails takes nobody with it.
 """
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlmodel import Session
@@ -15,8 +17,16 @@ from sqlmodel import Session
 from engine.store.database import Database
 
 T = TypeVar("T")
-_Work = tuple[Callable[[Session], Any], "Future[Any]"]
+Keep = Callable[[Session, Sequence[Any]], Sequence[Any]]
+"""Keeps items of one kind; an outcome for each, in order: a result, or the exception that is its own."""
 _LARGEST_GROUP = 256
+
+
+@dataclass(slots=True)
+class _Work:
+    keep: Keep
+    item: Any
+    future: "Future[Any]" = field(default_factory=Future)
 
 
 class GroupCommit:
@@ -35,12 +45,17 @@ class GroupCommit:
 
         Cancelled before its turn, the work is not done. Raises RuntimeError after `close`.
         """
-        future: Future[T] = Future()
+        return self.submit_to(_one_by_one, work)
+
+    def submit_to(self, keep: Keep, item: Any) -> "Future[Any]":
+        """The same for an item that `keep` keeps, with all items that a group has for it. Should it fail for
+        them together, it is called for each alone."""
+        work = _Work(keep, item)
         with self._closing:
             if self._closed:
                 raise RuntimeError("the writer is closed: nothing more is kept")
-            self._queue.put((work, future))
-        return future
+            self._queue.put(work)
+        return work.future
 
     def run(self, work: Callable[[Session], T]) -> T:
         """`submit` and wait."""
@@ -58,7 +73,7 @@ class GroupCommit:
         while True:
             group, last = self._next_group()
             # From here on a caller can no longer cancel: its answer would have nowhere to go.
-            group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
+            group = [work for work in group if work.future.set_running_or_notify_cancel()]
             if group:
                 self._commit(group)
             if last:
@@ -78,23 +93,41 @@ class GroupCommit:
         return group, True
 
     def _commit(self, group: list[_Work]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
-        failed: list[tuple[Future[Any], BaseException]] = []
+        kinds: dict[Keep, list[_Work]] = {}
+        for work in group:
+            kinds.setdefault(work.keep, []).append(work)
+        outcomes: list[tuple[_Work, Any]] = []
         try:
             with self._database.transaction() as session:
-                for work, future in group:
-                    try:
-                        with session.begin_nested():
-                            result = work(session)
-                    except Exception as error:  # noqa: BLE001  the caller's own, raised in the caller
-                        failed.append((future, error))
-                    else:
-                        done.append((future, result))
+                for keep, works in kinds.items():
+                    outcomes += zip(works, _kept(session, keep, works), strict=True)
         except Exception as broken:  # noqa: BLE001  the commit itself: everybody is told
-            told = {id(future) for future, _ in failed}
-            failed += [(future, broken) for _, future in group if id(future) not in told]
-            done = []
-        for future, result in done:
-            future.set_result(result)
-        for future, failure in failed:
-            future.set_exception(failure)
+            own = {id(work): outcome for work, outcome in outcomes if isinstance(outcome, Exception)}
+            outcomes = [(work, own.get(id(work), broken)) for work in group]
+        for work, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                work.future.set_exception(outcome)
+            else:
+                work.future.set_result(outcome)
+
+
+def _kept(session: Session, keep: Keep, works: list[_Work]) -> Sequence[Any]:
+    items = [work.item for work in works]
+    try:
+        with session.begin_nested():
+            return keep(session, items)
+    except Exception as error:  # noqa: BLE001  of one of them: found by keeping each alone
+        if len(items) == 1:
+            return [error]
+        return [outcome for work in works for outcome in _kept(session, keep, [work])]
+
+
+def _one_by_one(session: Session, works: Sequence[Callable[[Session], Any]]) -> list[Any]:
+    outcomes: list[Any] = []
+    for work in works:
+        try:
+            with session.begin_nested():
+                outcomes.append(work(session))
+        except Exception as error:  # noqa: BLE001  the caller's own, raised in the caller
+            outcomes.append(error)
+    return outcomes

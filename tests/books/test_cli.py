@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.adjudication.replay.lives import COMPILES
 from tests.support.process import REPOSITORY
 
+pytestmark = COMPILES
 SEEDS = REPOSITORY / "seeds"
 PRODUCTS = SEEDS / "products"
 EDITIONS = [PRODUCTS / f"huhuibao-{year}.yaml" for year in range(2021, 2026)]

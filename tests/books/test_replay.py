@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,17 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.adjudication.replay.scalar import decide_in_order
-from engine.books import schema
+from engine.books import replay as replaying
+from engine.books import results, schema
 from engine.books.book import adjudicator_of
 from engine.books.errors import BookInvalid, NotInABook
-from engine.books.replay import replay
+from engine.books.replay import Worker, replay
 from engine.books.results import Summary
 from engine.terms import Terms, terms_from_document
 from tests.adjudication.builder import PRODUCTS, line, policy, stay, terms
+from tests.adjudication.replay.lives import COMPILES
 from tests.books.conftest import EDITION, PARTS
 from tests.books.making import Claims, write_book
 from tests.support.process import REPOSITORY
 
+pytestmark = COMPILES
 PRODUCT = PRODUCTS / f"{EDITION}.yaml"
 
 
@@ -46,12 +50,33 @@ def test_every_settlement_gets_the_decision_of_the_scalar_engine(
     book: Path, claims: list[Claims], tmp_path: Path
 ) -> None:
     summary, told = run(book, tmp_path)
-    expected = [
-        (
-            bill.setl_id,
-            decision.outcome.value,
-            decision.payable_fen,
-            [
+    expected = _decided_one_by_one([terms(EDITION)], claims)
+    found = decisions(tmp_path).to_pylist()
+    by_scalar = [row.pop("by_scalar") for row in found]
+    assert [row | {"reasons": sorted(row["reasons"].split())} for row in found] == expected
+    assert sorted(told) == [schema.part_name(number) for number in range(PARTS)]
+    assert summary.settlements == len(expected)
+    assert summary.lines == sum(len(bill.lines) for part in claims for _, bills in part for bill in bills)
+    assert summary.payable_fen == sum(row["payable_fen"] for row in expected) > 0
+    assert 0 < summary.by_scalar == sum(by_scalar) < len(expected)
+    assert summary.reasons == Counter(code for row in expected for code in row["reasons"])
+    assert {k: n for k, n in summary.decisions.items() if n} == Counter(row["decision"] for row in expected)
+    for name, figures in summary.benefits.items():
+        results = [one for row in expected for one in row["benefits"] if name == f"{EDITION}/{one['code']}"]
+        sums = {key: sum(one[key] for one in results) for key in figures if key.endswith("_fen")}
+        assert figures == {"settlements": sum(one["payable_fen"] > 0 for one in results), **sums}
+
+
+def _decided_one_by_one(by: list[Terms], parts: Sequence[Claims]) -> list[dict[str, object]]:
+    return [
+        {
+            "policy_no": f"P-{number}",
+            "hospital_code": bill.hospital_code,
+            "setl_id": bill.setl_id,
+            "decision": decision.outcome.value,
+            "payable_fen": decision.payable_fen,
+            "reasons": sorted({reason.code for reason in decision.reasons}),
+            "benefits": [
                 {
                     "code": result.benefit.code,
                     "eligible_fen": result.eligible_fen,
@@ -60,17 +85,31 @@ def test_every_settlement_gets_the_decision_of_the_scalar_engine(
                 }
                 for result in decision.results
             ],
+        }
+        for part in parts
+        for number, (coverage, bills) in enumerate(part)
+        for bill, decision in zip(
+            bills,
+            decide_in_order(next(one for one in by if one.edition == coverage.edition), coverage, bills),
+            strict=True,
         )
-        for part in claims
-        for coverage, bills in part
-        for bill, decision in zip(bills, decide_in_order(terms(EDITION), coverage, bills), strict=True)
     ]
-    found = decisions(tmp_path).select(["setl_id", "decision", "payable_fen", "benefits"]).to_pylist()
-    assert [tuple(row.values()) for row in found] == expected
-    assert sorted(told) == [schema.part_name(number) for number in range(PARTS)]
-    assert summary.settlements == len(expected)
-    assert summary.payable_fen == sum(row[2] for row in expected) > 0
-    assert summary.by_scalar < len(expected)
+
+
+def test_two_editions_in_one_part_decide_each_its_own(tmp_path: Path) -> None:
+    """Policy by policy in turn, so that neither's results stand together."""
+    by = [terms("huhuibao-2022"), terms("huhuibao-2023")]
+    claims = [
+        (policy(one.edition, product=one.product), [stay([line(40_000 + n)], year=int(one.edition))])
+        for n in range(3)
+        for one in by
+    ]
+    out = tmp_path / "out"
+    replay(write_book(tmp_path / "book", [claims]), by, out, workers=1, announce=lambda *_: None)
+    found = decisions(out).drop_columns(["by_scalar"]).to_pylist()
+    expected = _decided_one_by_one(by, [claims])
+    assert [row | {"reasons": sorted(row["reasons"].split())} for row in found] == expected
+    assert all(row["decision"] == "pay" for row in found)
 
 
 def test_two_workers_decide_the_same(book: Path, tmp_path: Path) -> None:
@@ -145,6 +184,51 @@ def test_a_changed_part_is_decided_again_and_no_other(tmp_path: Path, claims: li
     assert [name for name in sorted(before) if after[name] != before[name]] == ["part-0001.parquet"]
     assert pq.read_table(out / "part-0001.parquet")["payable_fen"].to_numpy().sum() == 0
     assert summary.settlements == sum(len(bills) for part in claims[:3] for _, bills in part)
+
+
+def test_a_part_is_marked_with_all_that_its_decisions_come_from(
+    tmp_path: Path, claims: list[Claims], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = write_book(tmp_path / "book", claims[:2])
+
+    def marks() -> list[str]:
+        worker = Worker(book, [terms(EDITION)])
+        return [worker.mark(schema.part_name(number)) for number in range(2)]
+
+    before = marks()
+    assert marks() == before
+    assert before[0] != before[1]
+    for name in (schema.POLICIES_FILE, schema.SETTLEMENTS_FILE, schema.LINES_FILE):
+        path = book / "part-0001" / name
+        kept = path.read_bytes()
+        pq.write_table(pq.read_table(path).slice(0, 1), path)
+        assert marks()[0] == before[0]
+        assert marks()[1] != before[1], name
+        path.write_bytes(kept)
+    kinds = book / schema.KINDS_FILE
+    kept = kinds.read_bytes()
+    pq.write_table(pq.read_table(kinds)[::-1], kinds)
+    assert not set(marks()) & set(before)
+    kinds.write_bytes(kept)
+    assert marks() == before
+    monkeypatch.setattr(replaying, "ENGINE_VERSION", "adjudication/99")
+    assert not set(marks()) & set(before)
+
+
+def test_a_part_that_died_in_the_writing_is_not_there(
+    book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(table: pa.Table, path: Path, **_: object) -> None:
+        path.write_bytes(b"PAR1 half of it")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(results.pq, "write_table", half)
+    with pytest.raises(OSError, match="no space"):
+        run(book, tmp_path)
+    assert list(tmp_path.glob("*.parquet")) == []
+    monkeypatch.undo()
+    _, told = run(book, tmp_path)
+    assert len(told) == PARTS
 
 
 # ---------------------------------------------------------------------------------------- bad books

@@ -8,8 +8,11 @@ from engine.adjudication.replay.scalar import decide_in_order
 from engine.books.simulate import Comparison, simulate
 from engine.terms import Terms, terms_from_document
 from tests.adjudication.builder import terms
+from tests.adjudication.replay.lives import COMPILES
 from tests.books.conftest import EDITION
 from tests.books.making import Claims, write_book
+
+pytestmark = COMPILES
 
 
 def compared(book: Path, now: Terms, then: Terms, workers: int = 1) -> Comparison:

@@ -77,6 +77,7 @@ FORGERIES: dict[str, Change] = {
     "more paid before": lambda payment: payment.update(previously_paid_fen=PAID_FEN + 1),
     "a fen more now": lambda payment: payment.update(amount_fen=1),
     "something paid now": lambda payment: payment.update(amount_fen=1, previously_paid_fen=PAID_FEN - 1),
+    "something set off": lambda payment: payment.update(set_off_fen=1),
     "another payee": lambda payment: payment.update(payee_commitment="0x" + "11" * 32),
     "another version": lambda payment: payment.update(version=1),
     "said to be settled": lambda payment: payment.update(status="settled"),
@@ -119,6 +120,19 @@ def test_a_first_version_is_never_covered(world: World) -> None:
     assert "amount" in failed(resealed(body), world)
     with pytest.raises(DocumentInvalid):
         covered_document(1, 0, 0, "0x")
+
+
+def test_a_first_version_that_was_set_off_whole_says_so() -> None:
+    document = covered_document(1, 70, 0, "0x", 70)
+    assert (document["set_off_fen"], document["previously_paid_fen"], document["to_recover_fen"]) == (
+        70,
+        0,
+        0,
+    )
+    given = covered_document(3, 60, 100, "0x", -30)
+    assert (given["set_off_fen"], given["to_recover_fen"]) == (-30, 10)
+    with pytest.raises(DocumentInvalid):
+        covered_document(1, 70, 0, "0x", 69)
 
 
 def test_no_more_is_covered_than_was_paid() -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -13,6 +14,8 @@ from engine.evidence.documents import (
     Payment,
     coverage_document,
     coverage_for_adjudication,
+    decision_elsewhere,
+    decision_of_family,
     payment_document,
     settlement_document,
     settlement_reference,
@@ -39,6 +42,48 @@ def test_a_coverage_keeps_what_decides_and_commits_to_who() -> None:
     assert document["subject"] == "0x" + "07" * 32
 
 
+def test_a_coverage_says_nothing_of_the_family() -> None:
+    named = COVERAGE | {"family": "F-17"}
+    assert coverage_document(named, POLICY, b"\x07" * 32) == coverage_document(COVERAGE, POLICY, b"\x07" * 32)
+
+
+ELSEWHERE: dict[str, Any] = {
+    "terms": {"product": "other", "edition": "1"},
+    "decision": "pay",
+    "payable_fen": 900,
+    "benefits": [{"code": "B1", "payable_fen": 700}, {"code": "DAYS", "payable_fen": 200}],
+    "settlement": {"fixmedins_code": "H1", "setl_id": "E-1", "adm": "2024-08-01"},
+    "used": {
+        "B1": {"deductible_fen": 50, "paid_fen": 700, "limits": {"drug": {"X": 1}}},
+        "DAYS": {"deductible_fen": 0, "paid_fen": 200, "limits": {}},
+    },
+    "trace": ["everything"],
+}
+
+
+def test_of_another_policys_decision_a_history_holds_what_of_the_cost_it_pays() -> None:
+    entry = decision_elsewhere(ELSEWHERE, fixed={"DAYS"})
+    assert entry == {
+        "terms": ELSEWHERE["terms"],
+        "decision": "pay",
+        "settlement": ELSEWHERE["settlement"],
+        "used": {"all": {"deductible_fen": 0, "paid_fen": 700, "limits": {}}},
+    }
+    ruled = ELSEWHERE | {"decision": "review", "payable_fen": 0, "used": {}, "ruling": {"payable_fen": 333}}
+    assert decision_elsewhere(ruled, fixed={"DAYS"})["used"]["all"]["paid_fen"] == 333
+    nothing = ELSEWHERE | {"decision": "nothing", "payable_fen": 0, "benefits": [], "used": {}}
+    assert (decision_elsewhere(nothing)["decision"], decision_elsewhere(nothing)["used"]) == ("nothing", {})
+
+
+def test_of_a_familys_decision_a_history_holds_what_it_bore_and_not_where() -> None:
+    assert decision_of_family(ELSEWHERE) == {
+        "terms": ELSEWHERE["terms"],
+        "decision": "pay",
+        "settlement": {"fixmedins_code": "withheld", "setl_id": "E-1", "adm": "2024-08-01"},
+        "used": {"B1": {"deductible_fen": 50, "paid_fen": 0, "limits": {}}},
+    }
+
+
 @pytest.mark.parametrize("bad", [{"person": {}}, {"policy_no": "P"}, {**COVERAGE, "subject": "0x"}])
 def test_a_coverage_without_its_person_or_with_commitments_of_its_own_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(DocumentInvalid, match="coverage"):
@@ -62,6 +107,12 @@ def test_a_payment_states_its_time_in_utc() -> None:
     shanghai = timezone(timedelta(hours=8))
     payment = Payment("pay_1", 1, 100, 0, "B", datetime(2024, 11, 20, 7, 0, 5, tzinfo=shanghai))
     assert payment_document(payment, "0x")["settled_at"] == "2024-11-19T23:00:05Z"
+
+
+def test_a_payment_states_what_was_set_off_where_anything_was() -> None:
+    payment = Payment("pay_1", 1, 30, 0, "B", datetime(2024, 1, 1, tzinfo=UTC), 70)
+    assert payment_document(payment, "0x")["set_off_fen"] == 70
+    assert "set_off_fen" not in payment_document(replace(payment, set_off_fen=0), "0x")
 
 
 @pytest.mark.parametrize(

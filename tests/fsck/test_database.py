@@ -47,6 +47,13 @@ TWO_CLAIMS = """
         SELECT 99, from_state, to_state, actor, reason, at
         FROM claim_transition WHERE claim_id = 7 ORDER BY id
 """
+A_FURTHER_POLICY = """
+    INSERT INTO policy (id, policy_no, product, edition, effective, expires, pseudonym, coverage_digest,
+        coverage_sealed, salts_sealed, loaded_at)
+        SELECT 2, 'P2', product, edition, effective, expires, pseudonym, coverage_digest, coverage_sealed,
+        salts_sealed, loaded_at FROM policy WHERE id = 1;
+    UPDATE claim SET beside = 'clm_nothing', policy_id = 2 WHERE id = 99
+"""
 TWO_PAYOUTS = """
     INSERT INTO payout SELECT * FROM payout WHERE payout_id = 'po_confirmed';
     UPDATE payout SET payout_id = 'po_twice', state = 'due' WHERE rowid = (SELECT max(rowid) FROM payout)
@@ -59,6 +66,11 @@ def moves(where: str) -> str:
 
 def claim(change: str, row: int = 1) -> str:
     return f"UPDATE claim SET {change} WHERE id = {row}"  # noqa: S608  the test's own words
+
+
+def set_off(debtor: int, of: int, fen: int) -> str:
+    columns = "debtor_id, claim_id, version, amount_fen, at"
+    return f"INSERT INTO set_off ({columns}) VALUES ({debtor}, {of}, 1, {fen}, '2026-01-01')"  # noqa: S608
 
 
 def payout(change: str) -> str:
@@ -134,6 +146,30 @@ BREAKS: dict[str, tuple[str, set[tuple[str, str]]]] = {
         claim("payable_fen = payable_fen + 1", 10),
         {("payout.sum", "clm_covered")},
     ),
+    "confirmed, and short of what came back": (
+        "UPDATE payout SET state = 'returned' WHERE payout_id = 'po_topped_1'",
+        {("payout.sum", "clm_topped"), ("bank.return_missing", "po_topped_1"), SUM},
+    ),
+    "a set-off that left what is to be recovered as it was": (
+        set_off(4, 1, 5),
+        {("payout.sum", "clm_recovered"), ("payout.amount", PAYOUT)},
+    ),
+    "a set-off of no claim's": (
+        set_off(404, 1, 5),
+        {("set_off.foreign", "set-off 1"), ("payout.amount", PAYOUT)},
+    ),
+    "more undone than was set off": (
+        set_off(4, 1, -5),
+        {
+            ("set_off.foreign", "set-off 1"),
+            ("payout.sum", "clm_recovered"),
+            ("payout.amount", "po_recovered"),
+        },
+    ),
+    "another policy's debt set off": (
+        "; ".join((set_off(4, 1, 5), claim("recovery_fen = recovery_fen - 5, policy_id = NULL", 4))),
+        {("set_off.foreign", "set-off 1"), ("payout.amount", PAYOUT)},
+    ),
     "another amount than was decided": (claim("payable_fen = payable_fen + 1"), {("payout.amount", PAYOUT)}),
     "another amount than was paid": (
         payout("amount_fen = amount_fen + 1"),
@@ -173,6 +209,23 @@ def test_a_task_under_other_terms_is_named(inspect: Inspect, home: Path, built: 
 def test_two_claims_of_one_settlement_are_named(inspect: Inspect, home: Path) -> None:
     break_database(home, TWO_CLAIMS, loose="claim")
     assert named(inspect()) == {("claim.twice", "settlement 7")}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("state = state", set()),
+        ("beside = 'clm_other'", {("claim.orphan", "clm_copy")}),
+        ("beside = 'clm_none'", {("claim.orphan", "clm_copy")}),
+        ("beside = 'clm_copy'", {("claim.orphan", "clm_copy")}),
+        ("policy_id = 1", {("claim.twice", "clm_copy")}),
+    ],
+)
+def test_a_further_policys_claim_stands_beside_its_settlements_own(
+    change: str, expected: set[tuple[str, str]], inspect: Inspect, home: Path
+) -> None:
+    break_database(home, f"{TWO_CLAIMS}; {A_FURTHER_POLICY}; {claim(change, 99)}", loose="claim")
+    assert named(inspect()) == expected
 
 
 def test_two_payouts_of_one_claim_are_named(inspect: Inspect, home: Path) -> None:

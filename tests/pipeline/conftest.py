@@ -95,6 +95,17 @@ def paying(open_world: OpenWorld, quick_bank: BankProcess) -> World:
     return open_world(quick_bank)
 
 
+@pytest.fixture
+def alone(
+    open_world: OpenWorld, slow_process: BankProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """With a bank of its own, that settles at once: every line of its statement is this world's."""
+    secrets = ("--secret-file", slow_process.ready["secret_file"])
+    bank = BankProcess(tmp_path_factory.mktemp("own-bank"), "--settle-after-ms", "1", *secrets)
+    yield open_world(bank)
+    bank.end()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def either(
     request: pytest.FixtureRequest, open_world: OpenWorld, built_home: Path, slow_bank: BankProcess

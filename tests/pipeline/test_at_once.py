@@ -5,32 +5,37 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from engine.payout.port import TransferStatus
-from engine.pipeline import claims, feed, record
+from engine.pipeline import claims, decide, feed, record
 from engine.store.writer import GroupCommit
 from tests.payout.bank_process import eventually
+from tests.pipeline.further import cost_fen, in_order, insured, loaded, run_to_rest
+from tests.pipeline.reopening import large
 from tests.pipeline.world import World
 
 
 class Held:
-    """A clock that stops whoever reads it first, which is inside a transaction, until it is let go."""
+    """A clock that stops its reader, inside a transaction, until it is let go; at a reading of its choice."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, reading: int = 1) -> None:
         self._clock = world.ctx.clock
+        self._readings = count(1)
+        self._held = reading
         self._lock = threading.Lock()
         self.reached, self.released = threading.Event(), threading.Event()
         world.ctx.clock = self
 
     def __call__(self) -> datetime:
         with self._lock:
-            first = not self.reached.is_set()
+            held = next(self._readings) == self._held
+        if held:
             self.reached.set()
-        if first:
             assert self.released.wait(20)
         return self._clock()
 
@@ -54,9 +59,11 @@ def someone_waits_or(done: "Future[Any]", world: World) -> None:
     eventually(waits)
 
 
-def at_once(world: World, first: Callable[[], object], second: Callable[[], object]) -> None:
+def at_once(
+    world: World, first: Callable[[], object], second: Callable[[], object], reading: int = 1
+) -> None:
     """`first` reads the claim and is held before it writes; `second` begins meanwhile."""
-    held = Held(world)
+    held = Held(world, reading)
     with ThreadPoolExecutor(2) as pool:
         holding = pool.submit(first)
         assert held.reached.wait(20)
@@ -97,3 +104,41 @@ def test_the_banks_word_twice_at_once(on_postgres: World, beside: World) -> None
     assert (beside.state(claim), beside.payout(claim).state) == ("paid", "settled")
     moves = [move["to"] for move in claims.get_claim(beside.ctx, claim)["transitions"]]
     assert moves.count("paid") == 1
+
+
+def apart(world: World) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Claims of one settlement under two policies, in their order, and the batches they stand in."""
+    loaded(world)
+    insured(world)
+    claim = large(world)
+    world.matched(claim)
+    first, second = in_order(world, claim)
+    return (first, second), (world.batch(first), world.batch(second))
+
+
+def test_two_policies_of_one_person_decided_at_once(on_postgres: World, beside: World) -> None:
+    (first, second), (of_first, of_second) = apart(on_postgres)
+    at_once(
+        on_postgres,
+        lambda: decide.decide_batch(on_postgres.ctx, of_first),
+        lambda: decide.decide_batch(beside.ctx, of_second),
+    )
+    assert (beside.state(first), beside.state(second)) == ("decided", "decided")
+    assert sum(beside.claim(one).payable_fen for one in (first, second)) == cost_fen(beside, first)
+
+
+def test_the_second_that_has_seen_the_first_undecided_is_looked_at_again(
+    on_postgres: World, beside: World
+) -> None:
+    """It is held when it has read and not yet written: the first must not pass it by unseen."""
+    (first, second), (of_first, of_second) = apart(on_postgres)
+    at_once(
+        on_postgres,
+        lambda: decide.decide_batch(on_postgres.ctx, of_second),
+        lambda: decide.decide_batch(beside.ctx, of_first),
+        reading=2,
+    )
+    assert beside.reasons(second) == ["history.other_undecided"]
+    run_to_rest(beside, first, second)
+    assert beside.state(second) == "confirmed"
+    assert sum(beside.claim(one).payable_fen for one in (first, second)) == cost_fen(beside, first)

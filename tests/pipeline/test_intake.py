@@ -2,13 +2,15 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from sqlmodel import Session, select
 
 from engine.errors import Conflict, NotAllowed, NotFound, Refused
-from engine.pipeline import claims, intake
+from engine.pipeline import claims, intake, quarantine
+from engine.pipeline.keeping import Accepted
 from engine.store import tables
 from tests.pipeline.world import OURS, THEIRS, World
 
@@ -103,7 +105,7 @@ def test_a_refused_body_is_kept_with_its_violations_until_its_correction(world: 
     with pytest.raises(Refused) as refused:
         world.send(bad)
     assert {v["field"] for v in refused.value.violations} >= {"/setlinfo/dscg_way"}
-    (kept,) = intake.list_quarantined(world.ctx, OURS, 0, 10).items
+    (kept,) = quarantine.list_quarantined(world.ctx, OURS, 0, 10).items
     assert kept["quarantine_id"] == refused.value.quarantine_id
     assert kept["violations"] == refused.value.violations
     assert kept["corrected"] is False
@@ -113,7 +115,7 @@ def test_a_refused_body_is_kept_with_its_violations_until_its_correction(world: 
     assert json.loads(body) == bad
 
     world.send(good)
-    assert intake.list_quarantined(world.ctx, OURS, 0, 10).items[0]["corrected"] is True
+    assert quarantine.list_quarantined(world.ctx, OURS, 0, 10).items[0]["corrected"] is True
     assert claims.totals(world.ctx)["quarantined"] == 0
 
 
@@ -123,7 +125,7 @@ def test_another_settlements_acceptance_corrects_nothing(world: World) -> None:
     with pytest.raises(Refused):
         world.send(bad)
     world.send(world.native())
-    assert intake.list_quarantined(world.ctx, OURS, 0, 10).items[0]["corrected"] is False
+    assert quarantine.list_quarantined(world.ctx, OURS, 0, 10).items[0]["corrected"] is False
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"setlinfo": {"a": 1, "a": 2}}', b"\xff\xfe"])
@@ -134,7 +136,7 @@ def test_a_body_that_cannot_be_read_is_kept_too(world: World, raw: bytes) -> Non
             intake.accept_settlement(world.ctx, OURS, raw)
         ids.add(refused.value.quarantine_id)
     assert len(ids) == 1, "the same bytes are kept once"
-    assert len(intake.list_quarantined(world.ctx, OURS, 0, 10).items) == 1
+    assert len(quarantine.list_quarantined(world.ctx, OURS, 0, 10).items) == 1
 
 
 def test_one_bad_item_of_a_batch_takes_no_other_with_it(world: World) -> None:
@@ -147,6 +149,19 @@ def test_one_bad_item_of_a_batch_takes_no_other_with_it(world: World) -> None:
     kinds = [type(outcome).__name__ for outcome in outcomes]
     assert kinds == ["Accepted", "Refused", "NotAllowed", "Accepted", "Accepted"]
     assert len(rows(world, tables.Claim)) == 2
+
+
+def test_a_settlement_twice_in_one_batch_is_kept_once_and_with_other_content_is_refused(world: World) -> None:
+    first = world.native(0)
+    other = deepcopy(first)
+    other["diseinfo"][0]["diag_name"] = "another name"
+    raws = [json.dumps(native).encode() for native in (first, other, first)]
+    kept, clash, again = intake.accept_batch(world.ctx, OURS, raws)
+    assert isinstance(clash, Conflict)
+    assert isinstance(kept, Accepted)
+    assert isinstance(again, Accepted)
+    assert (kept.created, again.created, again.claim_id) == (True, False, kept.claim_id)
+    assert len(rows(world, tables.Claim)) == 1
 
 
 def test_pages_go_on_where_they_ended(world: World) -> None:

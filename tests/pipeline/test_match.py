@@ -6,15 +6,20 @@ from datetime import date, timedelta
 
 import pytest
 
-from engine.pipeline import consent, enrolment, match
+from engine.errors import Conflict
+from engine.pipeline import claims, consent, enrolment, match
 from tests.pipeline.world import BEGINS, ENDS, PEOPLE, World, person, policy, policy_no
 
 STRANGER = 500
 """On no roll."""
 
 
+def roll(world: World, document: dict[str, object]) -> enrolment.LoadReport:
+    return enrolment.load_policies(world.ctx, [json.dumps(document).encode()], "ndjson")
+
+
 def load(world: World, document: dict[str, object]) -> None:
-    report = enrolment.load_policies(world.ctx, [json.dumps(document).encode()], "ndjson")
+    report = roll(world, document)
     assert (report.loaded, report.refused) == (1, [])
 
 
@@ -125,6 +130,106 @@ def test_the_certificate_matches_however_it_is_spelled(world: World) -> None:
     claim = world.accepted(who=replace(who, cert_no=who.cert_no.lower()))
     world.matched(claim)
     assert world.state(claim) == "no_consent", "insured: only the consent is missing"
+
+
+UYGHUR = "阿依努尔·买买提"
+
+
+@pytest.mark.parametrize("spelt", ["阿依努尔•买买提", "阿依努尔．买买提", " 阿依努尔　·　买买提 "])
+def test_a_name_matches_however_it_is_spelled(world: World, spelt: str) -> None:
+    load(world, policy(STRANGER, person=policy(STRANGER)["person"] | {"name": UYGHUR}))
+    claim = world.accepted(who=replace(person(STRANGER), name=spelt))
+    world.matched(claim)
+    assert world.state(claim) == "no_consent", "insured: only the consent is missing"
+
+
+def test_a_certificate_under_another_name_is_for_a_person_and_never_paid(either: World) -> None:
+    """A rare character that one side could not write is another character, and no near miss."""
+    claim = either.accepted(who=replace(person(0), name=person(0).name + "𣲗"))
+    either.decided(claim)
+    assert (either.state(claim), either.reasons(claim)) == ("review", ["match.name_differs"])
+    assert either.claim(claim).policy_id is None
+    assert either.payouts(claim) == []
+    with pytest.raises(Conflict, match="never adjudicated"):
+        claims.decide_claim(either.ctx, claim, "pay", "looks like them", "insurer test", 100)
+
+
+def test_another_name_that_the_insurer_states_is_the_insureds(either: World) -> None:
+    claim = either.accepted(who=replace(person(0), name="李 𣲗"))
+    either.matched(claim)
+    load(either, policy(0, other_names=["李𣲗"]))
+    either.again(claim)
+    either.matched(claim)
+    assert either.state(claim) == "matched"
+
+
+def test_a_renewed_passport_is_nobodys_until_the_insurer_states_it(either: World) -> None:
+    """Then it is the same person: the same policy, the same consent, the same year."""
+    native = either.native(0)
+    native["setlinfo"] |= {"patn_cert_type": "08", "certno": "E87654321"}
+    claim = either.send(native).claim_id
+    either.decided(claim)
+    assert (either.state(claim), either.payouts(claim)) == ("uninsured", [])
+    load(either, policy(0, other_certificates=[{"cert_type": "08", "cert_no": "e 8765 4321"}]))
+    either.again(claim)
+    either.matched(claim)
+    assert either.state(claim) == "matched"
+    by_the_old_one = either.accepted(0)
+    either.matched(by_the_old_one)
+    assert either.claim(by_the_old_one).policy_id == either.claim(claim).policy_id
+
+
+def test_what_was_said_of_a_policy_is_said_once_and_not_taken_back(either: World) -> None:
+    said = policy(0, other_names=["别名"], cancelled_on="2025-01-10")
+    load(either, said)
+    for again in (said, policy(0)):
+        report = roll(either, again)
+        assert (report.loaded, report.unchanged, report.refused) == (0, 1, [])
+    (refused,) = roll(either, policy(0, cancelled_on="2025-02-10")).refused
+    assert (refused["field"], refused["rule"]) == ("cancelled_on", "policy.cancellation")
+    assert enrolment.get_policy(either.ctx, policy_no(0))["cancelled_on"] == date(2025, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("admitted", "state"),
+    [
+        (date(2025, 1, 6), "matched"),  # left the day before
+        (date(2025, 1, 7), "review"),  # left on the first day without cover
+        (date(2025, 1, 10), "uninsured"),
+    ],
+)
+def test_a_cancelled_policy_covers_no_stay_from_that_day_on(world: World, admitted: date, state: str) -> None:
+    load(world, policy(0, cancelled_on="2025-01-10"))
+    claim = world.accepted(0, admitted=admitted, days=3)
+    world.matched(claim)
+    assert world.state(claim) == state
+    assert (
+        world.reasons(claim)
+        == {
+            "matched": [],
+            "review": ["match.cancelled_during_stay"],
+            "uninsured": ["match.no_policy"],
+        }[state]
+    )
+
+
+def test_a_stay_before_the_policy_was_cancelled_is_paid(world: World) -> None:
+    load(world, policy(0, cancelled_on="2025-01-10"))
+    claim = world.accepted(0, admitted=date(2025, 1, 2), days=3)
+    world.confirmed(claim)
+    assert world.state(claim) == "confirmed"
+    assert world.payout(claim).amount_fen == world.claim(claim).payable_fen > 0
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_no_cancellation_takes_cover_away_from_a_claim(either: World, taken_back: bool) -> None:
+    claim = either.accepted(0, admitted=date(2025, 1, 7), days=3)
+    either.decided(claim)
+    if taken_back:
+        either.reverse(claim)
+    refused = roll(either, policy(0, cancelled_on="2025-01-10")).refused
+    assert [one["rule"] for one in refused] == ([] if taken_back else ["policy.cancellation"])
+    assert roll(either, policy(0, cancelled_on="2025-01-11")).loaded == (0 if taken_back else 1)
 
 
 def test_matching_again_changes_nothing(world: World) -> None:

@@ -101,14 +101,14 @@ def test_a_paid_stay_that_comes_to_nothing_now_is_superseded_and_recovered_whole
 
 
 def test_what_is_to_be_recovered_is_set_off_against_the_next_version(world: World) -> None:
-    """An earlier stay is taken back, and another one that uses up the deductible comes in its place."""
+    """An earlier stay is taken back, and one that uses up more of the deductible comes in its place."""
     earlier, later = small(world), large(world)
     world.decided(earlier)
     world.confirmed(later)
     paid = world.claim(later).payable_fen
     world.reverse(earlier)
     reopened(world, later)
-    world.confirmed(large(world, admitted=AUGUST))
+    world.decided(world.accepted(0, admitted=AUGUST, self_paid_fen=1_100_000))
     reopened(world, later)
     row = world.claim(later)
     assert (row.version, row.state, row.recovery_fen) == (3, "recorded", 0)

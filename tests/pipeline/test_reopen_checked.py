@@ -1,13 +1,12 @@
 """After history has changed, whoever checks finds the same: the auditor's verifier and fsck."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import httpx
-import pytest
 from sqlmodel import select
 
 from engine.chain.rpc import ReadOnlyRpc
@@ -15,7 +14,7 @@ from engine.evidence.report import Outcome
 from engine.fsck import Bank, BankKey, Report, Sources, check
 from engine.pipeline import enrolment, feed, pay, record, reopen, reversal
 from engine.store import tables
-from tests.payout.bank_process import BankProcess, eventually
+from tests.payout.bank_process import eventually
 from tests.pipeline.test_audit import verified
 from tests.pipeline.world import World, wording
 
@@ -76,17 +75,6 @@ def arrived(world: World, admitted: date, self_paid_fen: int) -> str:
     world.decided(claim)
     run(world)
     return claim
-
-
-@pytest.fixture
-def alone(
-    open_world: Callable[..., World], slow_process: BankProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
-    """With a bank of its own, that settles at once: every line of its statement is this world's."""
-    secrets = ("--secret-file", slow_process.ready["secret_file"])
-    bank = BankProcess(tmp_path_factory.mktemp("own-bank"), "--settle-after-ms", "1", *secrets)
-    yield open_world(bank)
-    bank.end()
 
 
 def test_a_late_earlier_stay_is_paid_on_proven_and_found_in_order(alone: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.chain.contracts import PayoutState as OnChain
 from engine.payout.port import TransferStatus
-from engine.pipeline import audit, feed, pay, record, reopen, reversal
+from engine.pipeline import audit, claims, feed, pay, record, reopen, reversal
 from tests.pipeline.reopening import (
     AUGUST,
     large,
@@ -190,3 +190,19 @@ def test_one_policy_that_fails_holds_up_no_other(world: World, monkeypatch: pyte
     world.clock.ahead += reopen._AFTER_FAILURE
     assert reopen.reopen_touched(world.ctx, 10) == 1
     assert world.claim(laters[0]).version == 2
+
+
+def test_one_run_again_behind_something_undecided_is_decided_when_that_is(world: World) -> None:
+    later = large(world)
+    world.confirmed(later)
+    world.bank_says(later, TransferStatus.RETURNED, "account_closed")
+    died = world.accepted(0, admitted=AUGUST, discharge_way="5")
+    world.decided(died)
+    reopen.reopen_touched(world.ctx, 10)
+    world.again(later)
+    world.decided(later)
+    assert (world.state(later), world.reasons(later)) == ("review", ["history.earlier_undecided"])
+    claims.decide_claim(world.ctx, died, "refuse", "no heirs", "insurer test")
+    reopened(world, later)
+    assert (world.state(later), world.payout(later).version) == ("recorded", 2)
+    assert world.payout(later).amount_fen == world.claim(later).payable_fen > 0

@@ -17,6 +17,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from sqlalchemy import select as select_rows
+from sqlalchemy import text
 from sqlmodel import Session, SQLModel, col, insert, select
 
 from engine.chain.keys import RoleKeys
@@ -152,6 +153,9 @@ def copy_rows(home: Path, url: str) -> None:
             rows = [dict(row._mapping) for row in reading.execute(select_rows(table)).all()]
             if rows:
                 writing.execute(insert(table), rows)
+        # The rows brought their own numbers, of which the new database's counters know nothing.
+        counter = "setval(pg_get_serial_sequence('policy', 'id'), (SELECT max(id) FROM policy))"
+        writing.execute(text(f"SELECT {counter}"))
     source.close()
     target.close()
 

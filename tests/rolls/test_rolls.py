@@ -1,6 +1,7 @@
 """A roll is read line by line: good rows as coverage documents, bad ones with everything wrong named."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.adjudication import Coverage
-from engine.rolls import CSV_COLUMNS, PolicyRow, RowError, read_roll
+from engine.rolls import CSV_COLUMNS, Later, PolicyRow, RowError, read_roll
 from engine.sandbox.population import csv_cells, generate
 
 POLICY: dict[str, Any] = {
@@ -23,6 +24,7 @@ POLICY: dict[str, Any] = {
     "claim_free_years": 1,
     "renewed": True,
     "payee": {"name": "张三", "account": "6229088643593662142", "bank": "示例浦江银行"},
+    "family": "F-17",
 }
 
 
@@ -58,6 +60,19 @@ def test_the_seeds_population_reads_the_same_in_both_forms() -> None:
 
 def test_every_document_is_one_that_adjudication_reads() -> None:
     assert Coverage.parse(POLICY).claim_free_years == 1
+
+
+def test_what_is_said_later_is_no_part_of_the_coverage() -> None:
+    said = {
+        "cancelled_on": "2025-01-10",
+        "other_certificates": [{"cert_type": "08", "cert_no": "e 1234567"}],
+        "other_names": ["张 山"],
+    }
+    later = Later(date(2025, 1, 10), (("08", "E1234567"),), ("张山",))
+    assert ndjson(POLICY | said) == [PolicyRow(1, POLICY, later)]
+    (row,) = csv(",".join(CSV_COLUMNS), ",".join(csv_cells(POLICY | {"cancelled_on": "2025-01-10"})))
+    assert row == PolicyRow(2, POLICY, Later(date(2025, 1, 10)))
+    assert "E1234567" not in repr(later)
 
 
 def test_the_person_is_spelled_in_the_normalised_way() -> None:
@@ -104,6 +119,16 @@ def test_a_required_field_is_missed(name: str) -> None:
         ({"person": {**POLICY["person"], "name": "a\u0000b"}}, "/person/name", "roll.field.text"),
         ({"person": {**POLICY["person"], "tel": "1"}}, "/person/tel", "roll.field.unknown"),
         ({"person": {**POLICY["person"], "cert_no": "1"}}, "/person/cert_no", "roll.certificate"),
+        ({"cancelled_on": "2025-07-01"}, "/cancelled_on", "roll.period"),
+        ({"cancelled_on": "soon"}, "/cancelled_on", "roll.field.date"),
+        ({"other_names": "x"}, "/other_names", "roll.field.type"),
+        ({"other_names": ["张山", ""]}, "/other_names/1", "roll.field.required"),
+        ({"other_certificates": [1]}, "/other_certificates/0", "roll.field.type"),
+        (
+            {"other_certificates": [{"cert_type": "01", "cert_no": "1"}]},
+            "/other_certificates/0/cert_no",
+            "roll.certificate",
+        ),
         ({"payee": []}, "/payee", "roll.field.type"),
         ({"payee": {**POLICY["payee"], "account": "62-1"}}, "/payee/account", "roll.payee.account"),
         ({"payee": {"name": "a", "account": "12345678"}}, "/payee/bank", "roll.field.required"),

@@ -67,14 +67,6 @@ def test_a_hospital_is_registered_once() -> None:
         HospitalRegister.of([hospital, hospital])
 
 
-def test_a_vendors_name_stands_for_a_field_of_its_node() -> None:
-    fields = {"setlinfo": SETLINFO, **{name: node.fields for name, node in LISTS.items()}}
-    assert ALIASES["setlinfo"]["cash_payamt"] == "psn_cash_pay"
-    for node, aliases in ALIASES.items():
-        assert set(aliases.values()) <= {field.name for field in fields[node]}
-        assert not aliases.keys() & {field.name for field in fields[node]}, "a national name stays itself"
-
-
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
 def test_a_dictionary_says_which_version_it_is(name: str) -> None:
     read = dictionary(name)
@@ -112,3 +104,11 @@ def test_a_wrong_list_of_the_operators_names_the_line(tmp_path: Path, text: str,
     path.write_text(text, "utf-8")
     with pytest.raises(ValueError, match=re.escape(message)):
         operator_dictionary(path)
+
+
+def test_a_vendors_name_stands_for_a_field_of_its_node() -> None:
+    fields = {"setlinfo": SETLINFO, **{name: node.fields for name, node in LISTS.items()}}
+    assert ALIASES["setlinfo"]["cash_payamt"] == "psn_cash_pay"
+    for node, aliases in ALIASES.items():
+        assert set(aliases.values()) <= {field.name for field in fields[node]}
+        assert not aliases.keys() & {field.name for field in fields[node]}, "a national name stays itself"

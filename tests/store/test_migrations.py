@@ -1,19 +1,21 @@
 """The migrations make the schema that the tables state, and what is append-only the database itself holds."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Executable, delete, text, update
+from alembic.script import ScriptDirectory
+from sqlalchemy import Executable, MetaData, Table, delete, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import SQLModel, select
 
 from engine.store import access_log, tables
 from engine.store.access_log import Call
-from engine.store.database import Database
+from engine.store.database import MIGRATIONS, Database
 
 PAID_AND_TAKEN_BACK = """
     INSERT INTO hospital (code, name, grade, area, kind, wards) VALUES ('H', 'H', 3, '31', 'o', '[]');
@@ -35,6 +37,11 @@ PAID_AND_TAKEN_BACK = """
         VALUES ('po', 1, 1, 1, 1, 700, 'confirmed', '', 1, 1, '', '', '2026-01-01')
 """
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+VERSIONS = sorted(one.revision for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+FORGOTTEN_BY = {"0002": {"chain_cursor"}}
+"""Tables that a version empties on purpose."""
+ONE_OF = {str: "x", int: 1, bool: True, bytes: b"x", date: date(2026, 1, 1), datetime: NOW, object: {}}
+"""What every column of a type holds (object is JSON): one row a table, so each refers to the one there is."""
 
 
 def test_upgraded_from_nothing_it_is_what_the_tables_state(database: Database) -> None:
@@ -51,6 +58,39 @@ def test_migrating_again_changes_nothing_and_keeps_what_is_there(database: Datab
         assert session.get_one(tables.ChainCursor, "kept").next_block == 7
 
 
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+def test_a_home_of_any_earlier_version_keeps_every_row(unmigrated: Database, version: str) -> None:
+    unmigrated.migrate(version)
+    before = _a_row_in_every_table(unmigrated)
+    unmigrated.migrate()
+    forgotten = set().union(*(tables for later, tables in FORGOTTEN_BY.items() if later > version))
+    for name, row in before.items():
+        expected = [] if name in forgotten else [row]
+        kept = [{column: after[column] for column in row} for after in _rows(unmigrated, name)]
+        assert kept == expected, name
+    with unmigrated.engine.connect() as connection:
+        if unmigrated.engine.dialect.name == "sqlite":  # PostgreSQL checks at every statement
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+
+
+def _a_row_in_every_table(database: Database) -> dict[str, dict[str, Any]]:
+    """The rows by table, as they read back."""
+    schema = MetaData()
+    schema.reflect(database.engine)
+    made = [table for table in schema.sorted_tables if table.name != "alembic_version"]
+    with database.transaction() as session:
+        for table in made:
+            row = {column.name: ONE_OF[column.type.python_type] for column in table.columns}
+            session.connection().execute(table.insert().values(row))
+    return {table.name: _rows(database, table.name)[0] for table in made}
+
+
+def _rows(database: Database, table: str) -> list[dict[str, Any]]:
+    with database.reading() as session:
+        found = session.connection().execute(Table(table, MetaData(), autoload_with=database.engine).select())
+        return [dict(row) for row in found.mappings()]
+
+
 def test_a_feed_from_before_events_were_remembered_reads_from_the_start(tmp_path: Path) -> None:
     """It would not know what to withdraw; what it reads again changes nothing."""
     database = Database(f"sqlite:///{tmp_path / 'old.db'}")
@@ -61,6 +101,15 @@ def test_a_feed_from_before_events_were_remembered_reads_from_the_start(tmp_path
     with database.reading() as session:
         assert session.get(tables.ChainCursor, "payouts") is None
     database.close()
+
+
+def test_what_was_granted_before_guardians_was_granted_by_the_insured(unmigrated: Database) -> None:
+    unmigrated.migrate("0002")
+    _a_row_in_every_table(unmigrated)
+    unmigrated.migrate()
+    with unmigrated.reading() as session:
+        (granted,) = session.exec(select(tables.Authorization)).all()
+    assert granted.guardian == "0x" + "0" * 40
 
 
 def test_what_was_loaded_and_paid_before_versions_is_kept(tmp_path: Path) -> None:
@@ -76,6 +125,52 @@ def test_what_was_loaded_and_paid_before_versions_is_kept(tmp_path: Path) -> Non
         assert session.get_one(tables.Claim, 1).recovery_fen == 700
         assert session.get_one(tables.Payout, "po").amount_fen == 700
     database.close()
+
+
+def test_claims_are_kept_when_settlements_may_have_several(tmp_path: Path) -> None:
+    """SQLite has to make their table anew, while moves and payouts refer to it."""
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    database.migrate("0004")
+    with database.transaction() as session:
+        for statement in PAID_AND_TAKEN_BACK.split(";"):
+            session.connection().exec_driver_sql(statement)
+    database.migrate("0005")
+    with database.reading() as session:
+        before = session.connection().exec_driver_sql("SELECT * FROM claim").mappings().one()
+    database.migrate()
+    with database.reading() as session:
+        after = session.connection().exec_driver_sql("SELECT * FROM claim").mappings().one()
+        assert {**after} == {**before, "beside": None}
+        assert session.connection().exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        assert session.exec(select(tables.ClaimTransition)).one().claim_id == 1
+    with pytest.raises(IntegrityError), database.transaction() as session:
+        session.connection().exec_driver_sql("DELETE FROM claim WHERE id = 1")
+    database.close()
+
+
+def _claim(number: int, **further: object) -> tables.Claim:
+    return tables.Claim(
+        id=10 + number,
+        claim_id=f"clm_{number}",
+        settlement_id=1,
+        hospital_code="H",
+        state="accepted",
+        salts_sealed=b"",
+        created_at=NOW,
+        updated_at=NOW,
+        **further,
+    )
+
+
+def test_a_settlement_has_one_claim_of_its_own_and_one_a_further_policy(database: Database) -> None:
+    _transition(database)
+    with database.transaction() as session:
+        for statement in PAID_AND_TAKEN_BACK.split(";")[2:3]:
+            session.connection().exec_driver_sql(statement)
+        session.add(_claim(2, beside="clm", policy_id=1))
+    for second in (_claim(3), _claim(3, beside="clm", policy_id=1), _claim(3, beside="clm_none")):
+        with pytest.raises(IntegrityError), database.transaction() as session:
+            session.add(second)
 
 
 def _log_entry(database: Database) -> None:

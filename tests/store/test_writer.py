@@ -1,7 +1,7 @@
 """Group commit: many writes share a commit, and each is answered after it, for itself."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +185,37 @@ def test_closing_finishes_what_was_queued_and_takes_nothing_more(
     assert kept(database) == set("01234")
     with pytest.raises(RuntimeError):
         writer.submit(adds("too late"))
+
+
+def test_items_of_one_kind_are_kept_together_and_each_gets_its_own_outcome(
+    writer: GroupCommit, database: Database
+) -> None:
+    calls: list[list[str]] = []
+
+    def keep(session: Session, names: Sequence[str]) -> list[Any]:
+        calls.append(list(names))
+        return [LookupError(name) if name == "bad" else adds(name)(session) for name in names]
+
+    held = Held(writer)
+    futures = [writer.submit_to(keep, name) for name in ("a", "bad", "b")]
+    held.let_go()
+    assert [futures[0].result(), futures[2].result()] == ["a", "b"]
+    with pytest.raises(LookupError, match="bad"):
+        futures[1].result()
+    assert calls == [["a", "bad", "b"]]
+    assert kept(database) == {"a", "b"}
+
+
+def test_where_one_item_breaks_the_group_the_others_are_kept_alone(
+    writer: GroupCommit, database: Database
+) -> None:
+    def keep(session: Session, names: Sequence[str]) -> list[str]:
+        return [adds(name)(session) for name in names]
+
+    held = Held(writer)
+    good, again, other = (writer.submit_to(keep, name) for name in ("a", "a", "b"))
+    held.let_go()
+    assert (good.result(), other.result()) == ("a", "b")
+    with pytest.raises(IntegrityError):
+        again.result()
+    assert kept(database) == {"a", "b"}

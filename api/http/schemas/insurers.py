@@ -27,6 +27,7 @@ class PolicyView(BaseModel):
     edition: str
     effective: date
     expires: date
+    cancelled_on: date | None = Field(description="The first day without cover (退保).")
     loaded_at: datetime
 
 
@@ -43,7 +44,7 @@ class RefusedRow(BaseModel):
 
 
 class LoadReport(BaseModel):
-    """`unchanged`: held before with the same content."""
+    """`loaded`: new, or something new was said of it. `unchanged`: held before with the same content."""
 
     loaded: int
     unchanged: int
@@ -55,6 +56,9 @@ class ClaimSummary(BaseModel):
 
     claim_id: ClaimIdField
     claim_key: Hex32 | None
+    beside: ClaimIdField | None = Field(
+        description="Of a further policy's claim: the claim that its settlement was accepted as."
+    )
     state: str = Field(examples=["confirmed"])
     hospital_code: str
     product: str | None

@@ -1,11 +1,12 @@
 """A record under its sender's names and codes -> the same under the national ones."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from engine.settlement.errors import Violation
-from engine.settlement.fields import Field
+from engine.settlement.fields import OPEN_DICTIONARIES, Field
 from engine.settlement.sources.cleaning import clean, narrow, written
 from engine.settlement.sources.codes import SHIPPED, CodeMap, Dictionaries
 from engine.settlement.sources.mapping import SourceMapping
@@ -14,6 +15,7 @@ from engine.settlement.sources.record import Raw, Record, UnmappedCode
 
 _MOST_OF_A_CODE = 40
 _EXACT_WHOLE = 10**15
+_LONG_NUMBER = re.compile(r"[0-9]{9}")
 
 
 def standardise(raw: Raw, mapping: SourceMapping, on: date, dictionaries: Dictionaries = SHIPPED) -> Record:
@@ -81,6 +83,13 @@ def _pointer(raw: Raw, node: str) -> str:
     return "" if node == raw.kind else f"/{node}"
 
 
+def _shown(dictionary: str, local: str) -> str:
+    """The local code, for whoever maps it; not where a slipped column put a person's number."""
+    if dictionary not in OPEN_DICTIONARIES and _LONG_NUMBER.search(local):
+        return "(withheld: a long number)"
+    return local[:_MOST_OF_A_CODE]
+
+
 class _Work:
     """What comes to light while one record is read."""
 
@@ -130,7 +139,7 @@ class _Work:
         if standard is None:
             message = f"is neither a code of the dictionary {name} nor mapped to one on {self._by.on}"
             self.violations.append(Violation(place, "source.code.unmapped", message))
-            self.unmapped.append(UnmappedCode(name, local[:_MOST_OF_A_CODE], place))
+            self.unmapped.append(UnmappedCode(name, _shown(name, local), place))
             return text
         return standard
 

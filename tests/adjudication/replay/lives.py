@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
 
+import pytest
+
 from engine.adjudication import Coverage
 from engine.money import Fen
 from engine.settlement.model import DetailLine, Settlement
@@ -17,6 +19,8 @@ from engine.terms import Terms
 from tests.adjudication.builder import MATERIAL, PRODUCTS, SERVICE, line, stay
 
 V = TypeVar("V")
+COMPILES = pytest.mark.timeout(900)
+"""Whoever calls the kernel first compiles it: half a minute of one processor, minutes where many share it."""
 
 SEEDS = sorted(path.stem for path in PRODUCTS.glob("*.yaml"))
 KINDS: list[dict[str, Any]] = [

@@ -10,9 +10,11 @@ from engine.adjudication.replay.scalar import decide_in_order
 from engine.adjudication.replay.whole_book import OUTCOMES, Adjudicator
 from engine.terms import Terms
 from tests.adjudication.builder import terms
-from tests.adjudication.replay.lives import SEEDS, Life
+from tests.adjudication.replay.lives import COMPILES, SEEDS, Life
 from tests.adjudication.replay.wordings import Wordings
 from tests.books.making import Claims, part_from
+
+pytestmark = COMPILES
 
 
 def by_columns(by: Terms, book: Claims) -> tuple[list[object], int]:

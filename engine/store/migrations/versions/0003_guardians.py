@@ -12,8 +12,6 @@ _NOBODY = "0x" + "0" * 40
 
 
 def upgrade() -> None:
-    # Whatever was granted before this was granted by the insured.
-    with op.batch_alter_table("authorization") as table:
-        table.add_column(sa.Column("guardian", sa.String(), nullable=False, server_default=_NOBODY))
-    with op.batch_alter_table("authorization") as table:
-        table.alter_column("guardian", server_default=None)
+    # Whatever was granted before this was granted by the insured. The default stays: to take it away, SQLite
+    # would have to make the table anew, and claims refer to it.
+    op.add_column("authorization", sa.Column("guardian", sa.String(), nullable=False, server_default=_NOBODY))

@@ -1,0 +1,125 @@
+"""Accepted settlements kept: sealed by whoever received them, written together by whoever commits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.errors import AutoclaimError, Conflict
+from engine.evidence.documents import settlement_document
+from engine.evidence.salts import ClaimSalts
+from engine.pipeline.context import Context
+from engine.pipeline.sealed import seal_claim_salts
+from engine.pipeline.states import ClaimState
+from engine.settlement import Submission
+from engine.store import settlements
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The acknowledgement. `created` is False when the same settlement had been accepted before."""
+
+    setl_id: str
+    claim_id: str
+    state: str
+    received_at: datetime
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A settlement that passed every rule, ready to be written."""
+
+    settlement: dict[str, Any]
+    claim: dict[str, Any]
+
+    @property
+    def name(self) -> settlements.Name:
+        return self.settlement["hospital_code"], self.settlement["setl_id"]
+
+    @property
+    def held(self) -> settlements.Held:
+        """What it is to a second arrival."""
+        return settlements.Held(
+            self.settlement["content_digest"],
+            self.claim["claim_id"],
+            self.claim["state"],
+            self.settlement["received_at"],
+        )
+
+
+def arrival(ctx: Context, raw: bytes, submission: Submission) -> Arrival:
+    """Everything that is kept of a settlement, sealed; nothing is written yet."""
+    read, identity, now = submission.settlement, submission.identity, ctx.clock()
+    claim_id = "clm_" + ctx.rng(12).hex()
+    salts = ClaimSalts.generate(ctx.rng)
+    document = settlement_document(submission.document, salts)
+    settlement = {
+        "hospital_code": read.hospital_code,
+        "setl_id": read.setl_id,
+        "reference": document["setlinfo"]["setl_id"],
+        "content_digest": submission.digest.hex(),
+        "body_sealed": ctx.vault.seal(raw, f"settlement.body/{claim_id}"),
+        "document_sealed": ctx.vault.seal_json(document, f"settlement.document/{claim_id}"),
+        "pseudonym": ctx.pseudonymiser.of(identity.cert_type, identity.cert_no) if identity else None,
+        "admitted_on": read.admitted_on,
+        "discharged_on": read.discharged_on,
+        "settled_at": read.settled_at,
+        "received_at": now,
+    }
+    claim = {
+        "claim_id": claim_id,
+        "hospital_code": read.hospital_code,
+        "state": ClaimState.ACCEPTED,
+        "version": 1,
+        "payable_fen": 0,
+        "recovery_fen": 0,
+        "reasons": _identity_reason(submission.identity_missing),
+        "salts_sealed": seal_claim_salts(ctx.vault, claim_id, salts),
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Arrival(settlement, claim)
+
+
+def keep(session: Session, arrivals: Sequence[Arrival]) -> list[Accepted | AutoclaimError]:
+    """Write what is new. The same settlement again is what it was; under other content it is a conflict."""
+    known = settlements.held(session, {one.name for one in arrivals})
+    new: dict[settlements.Name, Arrival] = {}
+    outcomes: list[Accepted | AutoclaimError] = []
+    for one in arrivals:
+        before = known.get(one.name)
+        if before is not None and before.content_digest != one.settlement["content_digest"]:
+            outcomes.append(_conflict(one.name[1]))
+            continue
+        if before is None:
+            new[one.name], known[one.name] = one, one.held
+        kept = known[one.name]
+        outcomes.append(
+            Accepted(one.name[1], kept.claim_id, kept.state, kept.received_at, created=before is None)
+        )
+    if new:
+        settlements.insert_all(session, {name: (one.settlement, one.claim) for name, one in new.items()})
+    return outcomes
+
+
+def _conflict(setl_id: str) -> Conflict:
+    return Conflict(
+        f"/setlinfo/setl_id: {setl_id} was accepted with other content; "
+        "reverse it and send the new settlement under its own setl_id",
+        code="settlement.conflict",
+    )
+
+
+def _identity_reason(missing: str | None) -> list[dict[str, Any]]:
+    if missing is None:
+        return []
+    return [
+        {
+            "code": f"identity.{missing}",
+            "message_en": "The settlement does not say who the patient is in a way that can be matched.",
+            "message_zh": "结算清单中的身份信息不足以匹配参保人。",
+        }
+    ]

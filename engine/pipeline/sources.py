@@ -1,0 +1,114 @@
+"""Which mapping file reads what a hospital's system sends: registered, kept as written, never changed."""
+
+from datetime import date
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.errors import Conflict, NotFound, Refused
+from engine.pipeline.context import Context
+from engine.settlement.sources.mapping import MappingBook, MappingInvalid, SourceMapping
+from engine.settlement.sources.mapping_file import load_mapping_text
+from engine.store import deliveries
+from engine.store.deliveries import SourceVersion
+
+
+def register_source(ctx: Context, text: bytes) -> dict[str, Any]:
+    """Keep one version of a source's mapping. The same file again is what it was.
+
+    Raises Refused with every problem of the file, Conflict where that version is held with other content,
+    NotFound where its hospital is not in the register.
+    """
+    try:
+        mapping = load_mapping_text(text, "mapping")
+    except MappingInvalid as error:
+        raise _refused(error) from error
+    if ctx.hospital_register().get(mapping.hospital) is None:
+        raise NotFound(f"/hospital: {mapping.hospital} is not in the register", code="hospital.unknown")
+    row = SourceVersion(
+        hospital_code=mapping.hospital,
+        source=mapping.source,
+        number=mapping.number,
+        holds_from=mapping.holds_from,
+        digest=mapping.digest_hex,
+        text=text.decode("utf-8"),
+        registered_at=ctx.clock(),
+    )
+    return _view(ctx.writer.run(lambda session: _keep(session, row, mapping)))
+
+
+def _keep(session: Session, row: SourceVersion, mapping: SourceMapping) -> SourceVersion:
+    known = deliveries.versions(session, row.hospital_code, row.source)
+    for held in known:
+        if held.number == row.number and held.digest == row.digest:
+            return held
+        if held.number == row.number:
+            raise Conflict(
+                f"/version/number: {row.number} of {row.source} is held with other content; "
+                "a mapping never changes, give the new one the next number",
+                code="source.version_held",
+            )
+    try:
+        MappingBook.of([*(_mapping(held) for held in known), mapping])
+    except MappingInvalid as error:
+        raise _refused(error) from error
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _refused(error: MappingInvalid) -> Refused:
+    listed = [{"field": p.pointer, "rule": p.rule, "message": str(p)} for p in error.problems]
+    return Refused("source.mapping_invalid", f"{len(listed)} problem(s) in the mapping file", listed)
+
+
+def _mapping(row: SourceVersion) -> SourceMapping:
+    return load_mapping_text(row.text.encode(), row.source)
+
+
+def mapping_on(session: Session, hospital_code: str, source: str, day: date) -> SourceMapping:
+    """The version for what is received on a day. Raises NotFound."""
+    known = deliveries.versions(session, hospital_code, source)
+    mapping = MappingBook.of(_mapping(row) for row in known).holding(day) if known else None
+    if mapping is None:
+        raise NotFound(
+            f"no mapping of source {source!r} holds on {day}; register one (autoclaim sources register FILE)",
+            code="source.unknown",
+        )
+    return mapping
+
+
+def list_sources(ctx: Context, hospital_code: str | None) -> list[dict[str, Any]]:
+    with ctx.database.reading() as session:
+        return [_view(row) for row in deliveries.sources(session, hospital_code)]
+
+
+def _view(row: SourceVersion) -> dict[str, Any]:
+    return {
+        "hospital_code": row.hospital_code,
+        "source": row.source,
+        "number": row.number,
+        "holds_from": row.holds_from,
+        "digest": row.digest,
+        "registered_at": row.registered_at,
+    }
+
+
+def list_unmapped(ctx: Context, hospital_code: str | None, limit: int) -> list[dict[str, Any]]:
+    """Codes that had no mapping, of one hospital or of all; the most frequent first."""
+    with ctx.database.reading() as session:
+        rows = deliveries.tallies(session, hospital_code, "unmapped", limit)
+    listed = []
+    for row in rows:
+        dictionary, local = row.name.split("/", 1)
+        listed.append(
+            {
+                "hospital_code": row.hospital_code,
+                "source": row.source,
+                "dictionary": dictionary,
+                "local": local,
+                "seen": row.seen,
+                "last_at": row.last_at,
+            }
+        )
+    return listed

@@ -1,0 +1,228 @@
+"""What hospitals delivered in their own formats, and what became of each record: tables, and every query.
+
+The lineage of a settlement is here: from it to the record, the delivery's bytes, and every version of the
+mapping and of the dictionaries under which they were read.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlmodel import JSON, Field, Session, SQLModel, col, func, select
+
+from engine.store.tables import BIG_ID, UtcTime
+
+
+class SourceVersion(SQLModel, table=True):
+    """One version of a source's mapping file, as registered."""
+
+    __tablename__ = "source_version"
+    hospital_code: str = Field(primary_key=True, foreign_key="hospital.code")
+    source: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    holds_from: date
+    digest: str
+    text: str
+    """The file as its author wrote it."""
+    registered_at: datetime = Field(sa_type=UtcTime)
+
+
+class Delivery(SQLModel, table=True):
+    """Bytes that a hospital delivered, kept as they came, sealed. The same bytes are one delivery."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (UniqueConstraint("hospital_code", "source", "body_digest"),)
+    delivery_id: str = Field(primary_key=True)
+    hospital_code: str = Field(foreign_key="hospital.code")
+    source: str
+    body_digest: str
+    """sha256 of the bytes."""
+    size: int = Field(sa_type=BigInteger)
+    body_sealed: bytes = Field(sa_type=LargeBinary)
+    received_at: datetime = Field(sa_type=UtcTime)
+
+
+class Reading(SQLModel, table=True):
+    """One reading of a delivery, under one version of everything that has a say in what comes out."""
+
+    __tablename__ = "reading"
+    __table_args__ = (UniqueConstraint("delivery_id", "run"),)
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
+    delivery_id: str = Field(foreign_key="delivery.delivery_id")
+    run: int
+    mapping_number: int
+    mapping_digest: str
+    cleaning: str
+    dictionaries: str
+    """sha256 over the dictionaries' versions."""
+    begun_at: datetime = Field(sa_type=UtcTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    refused: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON)
+    """Why the rest of the delivery, or all of it, cannot be read."""
+
+
+class DeliveredRecord(SQLModel, table=True):
+    """What one reading made of one record. Append-only."""
+
+    __tablename__ = "delivered_record"
+    __table_args__ = (
+        UniqueConstraint("reading_id", "ordinal"),
+        Index("delivered_record_by_settlement", "settlement_id"),
+    )
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
+    reading_id: int = Field(foreign_key="reading.id", sa_type=BigInteger)
+    ordinal: int
+    """From 1, in the delivery's order."""
+    place: str
+    kind: str
+    outcome: str
+    """accepted, quarantined, refused, waiting (for the rest of its stay), reversed or noted."""
+    code: str | None = None
+    """Of a refusal."""
+    setl_id: str | None = None
+    settlement_id: int | None = Field(default=None, foreign_key="settlement.id")
+    quarantined_id: int | None = Field(default=None, foreign_key="quarantined.id")
+
+
+class DeliveredBody(SQLModel, table=True):
+    """A record that is no settlement by itself: a part of a stay, a report on it, a reconciliation.
+
+    key: the visit's number at the hospital.
+    """
+
+    __tablename__ = "delivered_body"
+    __table_args__ = (Index("delivered_body_by_stay", "hospital_code", "source", "key"),)
+    delivery_id: str = Field(primary_key=True, foreign_key="delivery.delivery_id")
+    ordinal: int = Field(primary_key=True)
+    hospital_code: str
+    source: str
+    kind: str
+    key: str
+    closes: bool
+    place: str
+    body_sealed: bytes = Field(sa_type=LargeBinary)
+
+
+class Tally(SQLModel, table=True):
+    """How often a code of a source had no mapping ("unmapped"), or a field was dropped ("dropped")."""
+
+    __tablename__ = "source_tally"
+    hospital_code: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    what: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    """"dictionary/local code", or "node/field"."""
+    seen: int = Field(sa_type=BigInteger)
+    last_at: datetime = Field(sa_type=UtcTime)
+
+
+def versions(session: Session, hospital_code: str, source: str) -> Sequence[SourceVersion]:
+    query = select(SourceVersion).where(
+        SourceVersion.hospital_code == hospital_code, SourceVersion.source == source
+    )
+    return session.exec(query.order_by(col(SourceVersion.number))).all()
+
+
+def sources(session: Session, hospital_code: str | None) -> Sequence[SourceVersion]:
+    """Every version of every source, of one hospital or of all."""
+    query = select(SourceVersion)
+    if hospital_code is not None:
+        query = query.where(SourceVersion.hospital_code == hospital_code)
+    order = (SourceVersion.hospital_code, SourceVersion.source, SourceVersion.number)
+    return session.exec(query.order_by(*(col(one) for one in order))).all()
+
+
+def delivery_of(session: Session, hospital_code: str, source: str, digest: str) -> Delivery | None:
+    query = select(Delivery).where(
+        Delivery.hospital_code == hospital_code, Delivery.source == source, Delivery.body_digest == digest
+    )
+    return session.exec(query).one_or_none()
+
+
+def last_reading(session: Session, delivery_id: str) -> Reading | None:
+    query = select(Reading).where(Reading.delivery_id == delivery_id)
+    return session.exec(query.order_by(col(Reading.run).desc()).limit(1)).one_or_none()
+
+
+def readings(session: Session, delivery_id: str) -> Sequence[Reading]:
+    query = select(Reading).where(Reading.delivery_id == delivery_id)
+    return session.exec(query.order_by(col(Reading.run))).all()
+
+
+def records(session: Session, reading_id: int, after: int, limit: int) -> Sequence[DeliveredRecord]:
+    query = (
+        select(DeliveredRecord)
+        .where(DeliveredRecord.reading_id == reading_id, DeliveredRecord.ordinal > after)
+        .order_by(col(DeliveredRecord.ordinal))
+        .limit(limit)
+    )
+    return session.exec(query).all()
+
+
+def last_ordinal(session: Session, reading_id: int) -> int:
+    query = select(func.max(DeliveredRecord.ordinal)).where(DeliveredRecord.reading_id == reading_id)
+    return session.exec(query).one() or 0
+
+
+def counts(session: Session, reading_id: int) -> dict[str, int]:
+    """Outcome -> records."""
+    query = (
+        select(DeliveredRecord.outcome, func.count())
+        .where(DeliveredRecord.reading_id == reading_id)
+        .group_by(DeliveredRecord.outcome)
+    )
+    return dict(session.exec(query).all())
+
+
+def page(session: Session, hospital_code: str, after: str, limit: int) -> Sequence[Delivery]:
+    query = (
+        select(Delivery)
+        .where(Delivery.hospital_code == hospital_code, Delivery.delivery_id > after)
+        .order_by(col(Delivery.delivery_id))
+        .limit(limit)
+    )
+    return session.exec(query).all()
+
+
+def lineage(session: Session, settlement_id: int) -> Sequence[tuple[DeliveredRecord, Reading, Delivery]]:
+    """Every record, in every reading, that said this settlement."""
+    query = (
+        select(DeliveredRecord, Reading, Delivery)
+        .join(Reading, col(Reading.id) == col(DeliveredRecord.reading_id))
+        .join(Delivery, col(Delivery.delivery_id) == col(Reading.delivery_id))
+        .where(DeliveredRecord.settlement_id == settlement_id)
+        .order_by(col(DeliveredRecord.id))
+    )
+    return session.exec(query).all()
+
+
+def parts_of(session: Session, hospital_code: str, source: str, key: str) -> Sequence[DeliveredBody]:
+    """What has come of one stay so far."""
+    query = select(DeliveredBody).where(
+        DeliveredBody.hospital_code == hospital_code,
+        DeliveredBody.source == source,
+        DeliveredBody.key == key,
+        DeliveredBody.kind == "part",
+    )
+    return session.exec(query.order_by(col(DeliveredBody.delivery_id), col(DeliveredBody.ordinal))).all()
+
+
+def tally(session: Session, of: tuple[str, str, str], seen: Mapping[str, int], at: datetime) -> None:
+    """Add to a source's tallies. of: hospital, source, what."""
+    hospital_code, source, what = of
+    for name, number in sorted(seen.items()):
+        row = session.get(Tally, (hospital_code, source, what, name))
+        if row is None:
+            row = Tally(hospital_code=hospital_code, source=source, what=what, name=name, seen=0, last_at=at)
+            session.add(row)
+        row.seen += number
+        row.last_at = at
+
+
+def tallies(session: Session, hospital_code: str | None, what: str, limit: int) -> Sequence[Tally]:
+    """The most frequent first."""
+    query = select(Tally).where(Tally.what == what)
+    if hospital_code is not None:
+        query = query.where(Tally.hospital_code == hospital_code)
+    return session.exec(query.order_by(col(Tally.seen).desc(), col(Tally.name)).limit(limit)).all()

@@ -1,0 +1,184 @@
+"""Deliveries: the bytes are kept before anything is made of them, and every record comes to one answer."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from engine.errors import Conflict, NotFound, Refused
+from engine.pipeline import deliveries, lineage, quarantine, sources
+from engine.pipeline.records import Told
+from engine.settlement import minimise
+from engine.settlement.sources.record import SourceRefused
+from engine.store import tables
+from engine.store.deliveries import DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
+from tests.pipeline.test_intake import rows
+from tests.pipeline.world import OURS, THEIRS, World
+from tests.settlement.sources.calls import of_settlement, written
+
+CALLS = "his-calls"
+
+
+def mapping(number: int = 1, hospital: str = OURS, codes: dict[str, str] | None = None) -> bytes:
+    rules = "".join(
+        f'    - {{local: "{local}", standard: "{code}"}}\n' for local, code in (codes or {}).items()
+    )
+    version = f"version: {{number: {number}, holds_from: 2024-01-01}}\n"
+    listed = "codes:\n  discharge_way:\n" + rules if rules else ""
+    return f"source: {CALLS}\nhospital: {hospital}\nformat: national\n{version}{listed}".encode()
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    sources.register_source(world.ctx, mapping())
+    return world
+
+
+def deliver(world: World, raw: bytes, hospital: str = OURS) -> tuple[str, list[Told]]:
+    receipt = deliveries.deliver(world.ctx, hospital, CALLS, raw)
+    return receipt.delivery_id, list(deliveries.read(world.ctx, hospital, receipt.delivery_id))
+
+
+def natives(world: World, *natives: dict[str, Any]) -> bytes:
+    """Whole settlements, a line each."""
+    return b"\n".join(json.dumps(native, ensure_ascii=False).encode() for native in natives)
+
+
+def test_the_parts_of_a_stay_wait_for_each_other_and_come_to_what_it_is_whole(world: World) -> None:
+    native = world.native()
+    _, told = deliver(world, written(of_settlement(native)))
+    assert {one.outcome for one in told[:-1]} <= {"waiting", "noted"}
+    assert told[-1].outcome == "accepted"
+    claim_id = str(told[-1].claim_id)
+    kept = world.ctx.vault.unseal_json(world.settlement(claim_id).body_sealed, f"settlement.body/{claim_id}")
+    assert minimise(kept) == minimise(native)
+
+
+@pytest.mark.parametrize("turn", [1, 3])
+def test_the_parts_of_a_stay_may_come_in_any_order_and_in_deliveries_of_their_own(
+    world: World, turn: int
+) -> None:
+    calls = of_settlement(world.native())
+    calls = [*calls[turn:], *calls[:turn]]
+    told = [one for call in calls for one in deliver(world, written([call]))[1]]
+    assert [one.outcome for one in told].count("accepted") == 1
+    assert len(rows(world, tables.Claim)) == 1
+
+
+def test_the_same_bytes_again_are_the_same_delivery_and_tell_the_same(world: World) -> None:
+    raw = natives(world, world.native(0), world.native(1))
+    first, told = deliver(world, raw)
+    second, again = deliver(world, raw)
+    assert first == second
+    assert [(one.outcome, one.setl_id) for one in again] == [(one.outcome, one.setl_id) for one in told]
+    assert len(rows(world, Delivery)) == len(rows(world, Reading)) == 1
+
+
+def test_what_no_mapping_reads_is_not_kept(world: World) -> None:
+    with pytest.raises(NotFound) as unknown:
+        deliveries.deliver(world.ctx, THEIRS, CALLS, b"{}")
+    assert unknown.value.code == "source.unknown"
+    assert rows(world, Delivery) == []
+
+
+def test_a_mapping_put_right_reads_the_delivery_again_and_empties_the_quarantine(world: World) -> None:
+    native = world.native()
+    native["setlinfo"]["dscg_way"] = "回家"
+    delivery_id, (told,) = deliver(world, natives(world, native))
+    assert (told.outcome, [one["rule"] for one in told.errors]) == ("quarantined", ["source.code.unmapped"])
+    (tally,) = [row for row in rows(world, Tally) if row.what == "unmapped"]
+    assert (tally.name, tally.seen) == ("discharge_way/回家", 1)
+    sources.register_source(world.ctx, mapping(2, codes={"回家": "1"}))
+    (accepted,) = deliveries.read(world.ctx, OURS, delivery_id)
+    assert accepted.outcome == "accepted"
+    assert [item["corrected"] for item in quarantine.list_quarantined(world.ctx, OURS, 0, 9).items] == [True]
+    found = lineage.lineage(world.ctx, str(accepted.claim_id))
+    assert [(one["delivery_id"], one["run"], one["mapping_number"]) for one in found["delivered"]] == [
+        (delivery_id, 2, 2)
+    ]
+
+
+def test_a_reading_that_was_interrupted_goes_on_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "_CHUNK", 2)
+    raw = natives(world, *(world.native(index) for index in range(5)))
+    receipt = deliveries.deliver(world.ctx, OURS, CALLS, raw)
+    begun: Iterator[Told] = deliveries.read(world.ctx, OURS, receipt.delivery_id)
+    assert [one.ordinal for one in islice(begun, 3)] == [1, 2, 3]
+    begun.close()  # type: ignore[attr-defined]
+    told = list(deliveries.read(world.ctx, OURS, receipt.delivery_id))
+    assert [(one.ordinal, one.outcome) for one in told] == [(n, "accepted") for n in range(1, 6)]
+    assert len(rows(world, DeliveredRecord)) == len(rows(world, tables.Claim)) == 5
+    (reading,) = rows(world, Reading)
+    assert reading.ended_at is not None
+
+
+def test_what_came_before_bytes_that_cannot_be_read_is_kept(world: World) -> None:
+    raw = natives(world, world.native()) + b"\n{" + b"[" * 20_000
+    receipt = deliveries.deliver(world.ctx, OURS, CALLS, raw)
+    reading = deliveries.read(world.ctx, OURS, receipt.delivery_id)
+    assert next(reading).outcome == "accepted"
+    with pytest.raises(SourceRefused):
+        list(reading)
+    view = deliveries.delivery_view(world.ctx, OURS, receipt.delivery_id)
+    assert view["readings"][0]["refused"]
+    with pytest.raises(SourceRefused):
+        list(deliveries.read(world.ctx, OURS, receipt.delivery_id))
+
+
+def test_a_call_takes_back_what_was_settled(world: World) -> None:
+    native = world.native()
+    _, told = deliver(world, written(of_settlement(native)))
+    info = native["setlinfo"]
+    undo = {
+        "infno": "2305",
+        "msgid": "undo",
+        "fixmedins_code": OURS,
+        "inf_time": info["setl_time"],
+        "input": {"data": {"setl_id": info["setl_id"], "mdtrt_id": info["mdtrt_id"]}},
+        "output": {"setlinfo": {"setl_id": info["setl_id"] + "R", "setl_time": info["setl_time"]}},
+    }
+    _, (taken_back,) = deliver(world, written([undo]))
+    assert taken_back.kind == "reversal"
+    assert (taken_back.outcome, taken_back.claim_id) == ("reversed", told[-1].claim_id)
+    assert world.state(str(told[-1].claim_id)) == "reversed"
+
+
+def test_a_settlement_in_other_words_is_refused_and_not_kept_twice(world: World) -> None:
+    native = world.native()
+    world.send(native)
+    native["diseinfo"][0]["diag_name"] = "another name"
+    _, (told,) = deliver(world, natives(world, native))
+    assert (told.outcome, told.code) == ("refused", "settlement.conflict")
+
+
+def test_another_hospital_learns_nothing_of_a_delivery(world: World) -> None:
+    delivery_id, _ = deliver(world, natives(world, world.native()))
+    with pytest.raises(NotFound):
+        next(deliveries.read(world.ctx, THEIRS, delivery_id))
+    with pytest.raises(NotFound):
+        deliveries.delivery_view(world.ctx, THEIRS, delivery_id)
+
+
+def test_a_mapping_never_changes(world: World) -> None:
+    held = sources.register_source(world.ctx, mapping())
+    assert (held["number"], held["holds_from"]) == (1, date(2024, 1, 1))
+    with pytest.raises(Conflict):
+        sources.register_source(world.ctx, mapping(1, codes={"回家": "1"}))
+    with pytest.raises(Refused) as refused:
+        sources.register_source(world.ctx, b"source: x\n")
+    assert refused.value.violations
+    with pytest.raises(NotFound):
+        sources.register_source(world.ctx, mapping(hospital="H99999999999"))
+
+
+def test_what_is_kept_of_a_delivery_names_nobody_in_the_clear(world: World) -> None:
+    native = world.native()
+    name = native["setlinfo"]["psn_name"]
+    deliver(world, written(of_settlement(native)[:1]) + b"\n" + natives(world, world.native(1)))
+    for row in (*rows(world, Delivery), *rows(world, DeliveredBody), *rows(world, DeliveredRecord)):
+        assert name.encode() not in repr(row.model_dump()).encode()
