@@ -26,9 +26,15 @@ from engine.pipeline.log_tree import LogTree, extend
 from engine.pipeline.settings import WITNESS_ROLES
 from engine.pipeline.values import raw
 from engine.store import checkpoints as store
-from engine.store import tables
 from engine.store.access_log import LogBroken
-from engine.store.checkpoints import OPEN, OVERTAKEN, RECORDED, REFUSED
+from engine.store.checkpoints import (
+    OPEN,
+    OVERTAKEN,
+    RECORDED,
+    REFUSED,
+    Checkpoint,
+    CheckpointSignature,
+)
 
 KINDS = {"engine": "ENGINE_WITNESS_ROLE", **WITNESS_ROLES}
 """Kind of witness -> its role on chain. Two different kinds make a checkpoint."""
@@ -97,7 +103,7 @@ def view(ctx: Context) -> dict[str, Any]:
         }
         if proposal is None:
             return {"latest": latest_view, "proposal": None}
-        row = session.get(tables.Checkpoint, (proposal.head.size, proposal.previous.size))
+        row = session.get(Checkpoint, (proposal.head.size, proposal.previous.size))
         return {
             "latest": latest_view,
             "proposal": _head_view(proposal.head)
@@ -182,7 +188,7 @@ def advance(ctx: Context) -> int:
     return extend(ctx.database) + record_signed(ctx)
 
 
-def _record(ctx: Context, row: tables.Checkpoint, signed: Any) -> bool:
+def _record(ctx: Context, row: Checkpoint, signed: Any) -> bool:
     results = ctx.chain.results
     head, latest = LogHead(row.size, raw(row.root)), results.latest_checkpoint()
     if latest == head:
@@ -205,9 +211,9 @@ def _record(ctx: Context, row: tables.Checkpoint, signed: Any) -> bool:
     return _settle(ctx, row, RECORDED, sent.tx_hash)
 
 
-def _settle(ctx: Context, row: tables.Checkpoint, state: str, tx_hash: str | None = None) -> bool:
+def _settle(ctx: Context, row: Checkpoint, state: str, tx_hash: str | None = None) -> bool:
     with ctx.database.transaction() as session:
-        kept = session.get_one(tables.Checkpoint, (row.size, row.previous_size))
+        kept = session.get_one(Checkpoint, (row.size, row.previous_size))
         kept.state, kept.tx_hash = state, tx_hash
         session.add(kept)
     return True
@@ -223,16 +229,16 @@ def _recorded_by(ctx: Context, size: int, signer: str) -> dict[str, Any] | None:
         return _kept_view(session, row)
 
 
-def _previous_of(row: tables.Checkpoint) -> LogHead:
+def _previous_of(row: Checkpoint) -> LogHead:
     return LogHead(row.previous_size, raw(row.previous_root))
 
 
-def _kept(ctx: Context, session: Session, proposal: Proposal) -> tables.Checkpoint:
+def _kept(ctx: Context, session: Session, proposal: Proposal) -> Checkpoint:
     """The proposal's row, open: `propose` has just seen that it is not on chain, whatever was noted before.
 
     It may have been refused by roles that have changed since, or undone by a reorganisation.
     """
-    row = session.get(tables.Checkpoint, (proposal.head.size, proposal.previous.size)) or tables.Checkpoint(
+    row = session.get(Checkpoint, (proposal.head.size, proposal.previous.size)) or Checkpoint(
         size=proposal.head.size,
         previous_size=proposal.previous.size,
         root=hex32(proposal.head.root),
@@ -246,10 +252,8 @@ def _kept(ctx: Context, session: Session, proposal: Proposal) -> tables.Checkpoi
     return row
 
 
-def _signature_row(
-    ctx: Context, row: tables.Checkpoint, kind: str, signed: CoSignature
-) -> tables.CheckpointSignature:
-    return tables.CheckpointSignature(
+def _signature_row(ctx: Context, row: Checkpoint, kind: str, signed: CoSignature) -> CheckpointSignature:
+    return CheckpointSignature(
         size=row.size,
         previous_size=row.previous_size,
         signer=signed.signer,
@@ -263,7 +267,7 @@ def _head_view(head: LogHead) -> dict[str, Any]:
     return {"size": head.size, "root": hex32(head.root)}
 
 
-def _kept_view(session: Session, row: tables.Checkpoint) -> dict[str, Any]:
+def _kept_view(session: Session, row: Checkpoint) -> dict[str, Any]:
     return {
         "size": row.size,
         "root": row.root,
@@ -273,7 +277,7 @@ def _kept_view(session: Session, row: tables.Checkpoint) -> dict[str, Any]:
     }
 
 
-def _signers(session: Session, row: tables.Checkpoint | None) -> list[dict[str, str]]:
+def _signers(session: Session, row: Checkpoint | None) -> list[dict[str, str]]:
     if row is None:
         return []
     return [{"kind": one.kind, "signer": one.signer} for one in store.signatures(session, row)]

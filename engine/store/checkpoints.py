@@ -1,16 +1,58 @@
-"""The access log's kept subtrees, and its checkpoints with their signatures: every query."""
+"""The access log's kept subtrees, and its checkpoints with their signatures: tables, and every query."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary
+from sqlmodel import Field, Session, SQLModel, col, func, select
 
-from engine.store.tables import Checkpoint, CheckpointSignature, LogSubtree
+from engine.store.tables import UtcTime
 
 KEPT_FROM_LEVEL = 8
 """Smaller subtrees are read from the log itself, at most 256 entries at a time: keeping two hashes an entry
 would be two hundred million rows for a city's log; from here on it is one for every 128 entries."""
 STRETCH = 1 << KEPT_FROM_LEVEL
 OPEN, RECORDED, OVERTAKEN, REFUSED = "open", "recorded", "overtaken", "refused"
+
+
+class LogSubtree(SQLModel, table=True):
+    """The root of a complete subtree of the access log's Merkle tree: 2**level entries from the
+    `position`-th such stretch on. Derived from the log, and kept so that no checkpoint reads all of it.
+    """
+
+    __tablename__ = "log_subtree"
+    level: int = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    root: bytes = Field(sa_type=LargeBinary)
+
+
+class Checkpoint(SQLModel, table=True):
+    """A head of the access log that a witness has signed, to follow that earlier one on chain."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (Index("checkpoint_by_state", "state"),)
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
+    root: str
+    previous_root: str
+    state: str
+    tx_hash: str | None = None
+    signed_at: datetime = Field(sa_type=UtcTime)
+
+
+class CheckpointSignature(SQLModel, table=True):
+    """One witness's signature (EIP-712) over a checkpoint. kind: engine, hospital or auditor."""
+
+    __tablename__ = "checkpoint_signature"
+    __table_args__ = (
+        ForeignKeyConstraint(["size", "previous_size"], ["checkpoint.size", "checkpoint.previous_size"]),
+    )
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
+    signer: str = Field(primary_key=True)
+    kind: str
+    signature: str
+    received_at: datetime = Field(sa_type=UtcTime)
 
 
 def covered(session: Session) -> int:

@@ -10,7 +10,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -84,46 +83,6 @@ class AccessEntry(SQLModel, table=True):
     remote: str
     previous_digest: str
     digest: str
-
-
-class LogSubtree(SQLModel, table=True):
-    """The root of a complete subtree of the access log's Merkle tree: 2**level entries from the
-    `position`-th such stretch on. Derived from the log, and kept so that no checkpoint reads all of it.
-    """
-
-    __tablename__ = "log_subtree"
-    level: int = Field(primary_key=True)
-    position: int = Field(primary_key=True, sa_type=BigInteger)
-    root: bytes = Field(sa_type=LargeBinary)
-
-
-class Checkpoint(SQLModel, table=True):
-    """A head of the access log that a witness has signed, to follow that earlier one on chain."""
-
-    __tablename__ = "checkpoint"
-    __table_args__ = (Index("checkpoint_by_state", "state"),)
-    size: int = Field(primary_key=True, sa_type=BigInteger)
-    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
-    root: str
-    previous_root: str
-    state: str
-    tx_hash: str | None = None
-    signed_at: datetime = Field(sa_type=UtcTime)
-
-
-class CheckpointSignature(SQLModel, table=True):
-    """One witness's signature (EIP-712) over a checkpoint. kind: engine, hospital or auditor."""
-
-    __tablename__ = "checkpoint_signature"
-    __table_args__ = (
-        ForeignKeyConstraint(["size", "previous_size"], ["checkpoint.size", "checkpoint.previous_size"]),
-    )
-    size: int = Field(primary_key=True, sa_type=BigInteger)
-    previous_size: int = Field(primary_key=True, sa_type=BigInteger)
-    signer: str = Field(primary_key=True)
-    kind: str
-    signature: str
-    received_at: datetime = Field(sa_type=UtcTime)
 
 
 class IdempotentAnswer(SQLModel, table=True):

@@ -19,8 +19,7 @@ from engine.chain.sender import TxRef
 from engine.errors import Conflict, Refused
 from engine.pipeline import checkpoints, context
 from engine.pipeline.settings import Settings
-from engine.store import tables
-from engine.store.checkpoints import STRETCH
+from engine.store.checkpoints import STRETCH, Checkpoint
 from tests.payout.bank_process import BankProcess, eventually
 from tests.pipeline.log_entries import digests, head_over, rewrite, tamper, write
 from tests.pipeline.test_dispatcher import running
@@ -72,7 +71,7 @@ def head(world: World, size: int) -> LogHead:
 
 def rows(world: World) -> list[tuple[int, int, str]]:
     with world.ctx.database.reading() as session:
-        found = session.exec(select(tables.Checkpoint)).all()
+        found = session.exec(select(Checkpoint)).all()
         return sorted((row.size, row.previous_size, row.state) for row in found)
 
 

@@ -11,9 +11,8 @@ from engine.pipeline import log_tree
 from engine.pipeline.log_tree import LogTree, extend
 from engine.store import access_log
 from engine.store.access_log import LogBroken
-from engine.store.checkpoints import STRETCH
+from engine.store.checkpoints import STRETCH, LogSubtree
 from engine.store.database import Database
-from engine.store.tables import LogSubtree
 from tests.pipeline.log_entries import chain_again, digests, head_over, rewrite, tamper, write
 from tests.support.postgres import sqlalchemy_url
 

@@ -13,7 +13,8 @@ from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.nodes import NODES, dictionary_of, national_name
 from engine.settlement.sources.record import Raw, Record, UnmappedCode
 
-_MOST_OF_A_CODE = 40
+_MOST_OF_A_CODE = 100
+"""As long as a local code in a mapping file: FHIR's stand behind the address of their system."""
 _EXACT_WHOLE = 10**15
 _LONG_NUMBER = re.compile(r"[0-9]{9}")
 

@@ -94,7 +94,8 @@ def _has_code(concept: object, code: str) -> bool:
 
 def _totals(bill: Bill, codes: Codes, dictionary: str) -> Iterator[tuple[str, str]]:
     for row in nodes(bill.benefit.resource.get("total")) if bill.benefit else ():
-        if not codes.is_standard(codes.coding(row.get("category"), "fund_type"), "fund_type"):
+        fund = codes.is_standard(codes.coding(row.get("category"), "fund_type"), "fund_type")
+        if not fund and not _has_code(row.get("category"), SUBMITTED):
             yield codes.token(row.get("category"), dictionary), number(node(row.get("amount")).get("value"))
 
 
@@ -178,7 +179,7 @@ def _of_people(bill: Bill, codes: Codes, certificates: Mapping[str, str]) -> Row
             "Patient.telecom": " ".join(text(one.get("value")) for one in nodes(patient.get("telecom"))),
             "certificate.type": kind,
             "certificate.number": certificate,
-            **dict(identifiers(patient.get("identifier"), "Patient.identifier")),
+            **_other_numbers(patient, certificate),
             **dict(extensions(patient, "Patient")),
             "Coverage.subscriberId": subscriber,
             "Coverage.type": codes.token(coverage.get("type"), "insurance_type"),
@@ -197,6 +198,11 @@ def certificate_of(patient: Node, certificates: Mapping[str, str]) -> tuple[str,
             if known == text(identifier.get("system")) or _has_code(identifier.get("type"), known):
                 return kind, text(identifier.get("value"))
     return "", ""
+
+
+def _other_numbers(patient: Node, certificate: str) -> Row:
+    numbers = dict(identifiers(patient.get("identifier"), "Patient.identifier"))
+    return {name: stated for name, stated in numbers.items() if stated != certificate}
 
 
 def _name(patient: Node) -> str:

@@ -13,6 +13,11 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    _what_came()
+    _what_became_of_it()
+
+
+def _what_came() -> None:
     op.create_table(
         "source_version",
         sa.Column("hospital_code", sa.String(), nullable=False),
@@ -38,6 +43,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("delivery_id"),
         sa.UniqueConstraint("hospital_code", "source", "body_digest"),
     )
+
+
+def _what_became_of_it() -> None:
     op.create_table(
         "reading",
         sa.Column("id", _ID, nullable=False),

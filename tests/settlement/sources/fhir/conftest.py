@@ -8,6 +8,7 @@ import pytest
 
 from engine.settlement.sources.fhir import read_fhir
 from engine.settlement.sources.record import Raw
+from engine.settlement.sources.rules import SOURCE_RULES
 from tests.settlement.conftest import PLAIN
 from tests.settlement.sources.fhir.bundles import bundle_of, encoded
 
@@ -39,4 +40,5 @@ def read(document: Json, layout: Json | None = None) -> list[Raw]:
 def rules(document: Json, layout: Json | None = None) -> dict[str, str]:
     """Rule -> place, of the one record that the document holds."""
     (record,) = read(document, layout)
+    assert SOURCE_RULES.keys() >= {violation.rule for violation in record.violations}
     return {violation.rule.removeprefix("source.fhir."): violation.field for violation in record.violations}
