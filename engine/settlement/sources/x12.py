@@ -20,7 +20,7 @@ from pyx12.x12context import X12ContextReader
 
 from engine.settlement.errors import Violation
 from engine.settlement.sources.json_stream import CHUNK, refusal
-from engine.settlement.sources.record import Raw
+from engine.settlement.sources.record import Raw, SourceRefused
 
 MAX_SEGMENT_CHARACTERS: Final = 64 * 1024
 MAX_CLAIM_SEGMENTS: Final = 60_000
@@ -40,16 +40,24 @@ def read_x12(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
     interchange, is cut off, or is of another guide."""
     text = _Text(delivery, str(layout.get("charset", "utf-8")))
     reader = _Claims()
-    try:
-        for node in X12ContextReader(params(), errh_null(), text).iter_segments():
-            text.read_so_far += 1
-            found = (*node.err_isa, *node.err_gs, *node.err_st, *node.err_seg)
-            faults = [_fault(node.seg_data, *fault[:2]) for fault in found]
-            yield from reader.segment(node.cur_path.split("/")[-2], node.seg_data, faults)
-    except (X12Error, EngineError, X12PathError) as error:
-        raise refusal("source.x12.unreadable", f"is no interchange of {GUIDE}") from error
+    for node in _nodes(text):
+        text.read_so_far += 1
+        found = (*node.err_isa, *node.err_gs, *node.err_st, *node.err_seg)
+        faults = [_fault(node.seg_data, *fault[:2]) for fault in found]
+        yield from reader.segment(node.cur_path.split("/")[-2], node.seg_data, faults)
     text.check_all_was_read()
     yield from reader.end()
+
+
+def _nodes(text: "_Text") -> Iterator[Any]:
+    """What pyx12 makes of the segments. On broken envelopes it raises its own errors, and what its lists and
+    dictionaries do."""
+    try:
+        yield from X12ContextReader(params(), errh_null(), text).iter_segments()
+    except SourceRefused:
+        raise
+    except (X12Error, EngineError, X12PathError, LookupError, AttributeError, TypeError, ValueError) as error:
+        raise refusal("source.x12.unreadable", f"is no interchange of {GUIDE}") from error
 
 
 _MISSING: Final = "3"

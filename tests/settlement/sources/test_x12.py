@@ -135,6 +135,7 @@ _WHOLE = interchange([PLAIN])
         ("", "source.x12.unreadable"),
         ("ISA*", "source.x12.unreadable"),
         ("{}" * 100, "source.x12.unreadable"),
+        (_WHOLE.replace("GS*", "IEA*1*000000001~SE*1*1~GS*"), "source.x12.unreadable"),
         (_WHOLE.replace("00501", "00401", 1), "source.x12.unreadable"),
         (_WHOLE.replace("X223A2", "X222A1"), "source.x12.guide"),
         (_WHOLE.replace("X223A2", "X999"), "source.x12.unreadable"),
