@@ -45,7 +45,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.workbook.unreadable", "error", "valid", "A workbook can be read as one."),
     ("source.workbook.password", "error", "valid", "A workbook is not locked."),
     ("source.workbook.sheet", "error", "complete", "A workbook has the sheets that the mapping states."),
-    ("source.workbook.too_large", "error", "valid", "A workbook has at most 64 MiB, a sheet 4 m cells."),
+    ("source.workbook.too_large", "error", "valid", "A workbook has at most 64 MiB and 2 m cells."),
     ("source.workbook.bomb", "error", "valid", "A workbook unpacks to no more than a workbook needs."),
     # table: the rows
     ("source.row.key", "error", "complete", "A row says to which settlement it belongs."),
@@ -77,6 +77,13 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.hl7.segment", "error", "valid", "A segment has a name of three characters."),
     ("source.hl7.message", "error", "valid", "A message is ADT^A03, ADT^A13, DFT^P03 or ORU^R01."),
     ("source.hl7.transaction", "error", "consistent", "FT1-6 says whether a line is charged or credited."),
+    # wire: X12 (837I)
+    ("source.x12.unreadable", "error", "valid", "A delivery is an X12 interchange."),
+    ("source.x12.guide", "error", "valid", "A functional group is of 005010X223A2 (837I)."),
+    ("source.x12.truncated", "error", "complete", "Interchange, group and transaction end; all is read."),
+    ("source.x12.too_large", "error", "valid", "A segment has at most 65,536 characters, a claim 60,000."),
+    ("source.x12.segment", "error", "valid", "A segment stands where the guide has it, and none is missing."),
+    ("source.x12.frequency", "error", "valid", "A claim is original (CLM05-3 = 1) or void (8)."),
     # FHIR: the document
     ("source.fhir.too_large", "error", "valid", "A document is at most 16 MiB."),
     ("source.fhir.encoding", "error", "valid", "A document is UTF-8 and holds no lone surrogate."),
