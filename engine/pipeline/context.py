@@ -23,6 +23,7 @@ from engine.payout.http_bank import HttpBank
 from engine.payout.signing import BankCredentials
 from engine.pipeline.settings import Settings
 from engine.settlement.hospitals import Hospital, HospitalRegister
+from engine.settlement.sources.codes import SHIPPED, Dictionaries
 from engine.store import tables
 from engine.store.database import Database
 from engine.store.vault import Vault
@@ -62,6 +63,7 @@ class Context:
     bank: HttpBank
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
+    dictionaries: Dictionaries
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
@@ -71,6 +73,7 @@ class Context:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         vault = Vault.open(settings.in_home("master.key"), rng)
         credentials = _bank_credentials(settings)
+        dictionaries = _dictionaries(settings)
         with ExitStack() as on_failure:
             database = Database(settings.database)
             on_failure.callback(database.close)
@@ -103,6 +106,7 @@ class Context:
             bank=HttpBank(settings.bank_url, credentials, clock=clock),
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
+            dictionaries=dictionaries,
             _terms={},
         )
 
@@ -162,6 +166,15 @@ def _bank_credentials(settings: Settings) -> BankCredentials:
             "name another file with AUTOCLAIM_BANK_KEY_FILE, or try it with `serve --sandbox-bank`",
             code="bank.no_credentials",
         ) from error
+
+
+def _dictionaries(settings: Settings) -> Dictionaries:
+    if settings.dictionaries is None:
+        return SHIPPED
+    try:
+        return Dictionaries.of_folder(settings.dictionaries)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"AUTOCLAIM_DICTIONARIES: {error}", code="dictionaries.invalid") from error
 
 
 def _send_policy(settings: Settings) -> SendPolicy:
