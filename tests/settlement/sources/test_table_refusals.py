@@ -66,9 +66,9 @@ def test_what_is_no_table_is_refused_by_a_stable_rule(data: bytes, rule: str) ->
 
 
 def test_an_encoding_that_breaks_off_is_refused_after_what_could_be_read() -> None:
-    data = "id,姓名\n".encode() + b"1,x\n" * 100_000 + b"2,\xff\n"
+    data = "id,姓名\n0,x\n".encode() + b"1,x\n" * 100_000 + b"2,\xff\n"
     raws = READERS["table"](io.BytesIO(data), FLAT)
-    assert next(raws).key == "1"
+    assert next(raws).key == "0"
     with pytest.raises(SourceRefused, match=r"after line 9\d{4}; state table\.encoding"):
         list(raws)
 
@@ -94,6 +94,7 @@ class Endless(io.RawIOBase):
         (b"", b"a", "source.text.line"),
         (b"id,total\n", b",", "source.text.line"),
         (b'id,total\n1,"', b"\n", "source.text.quoting"),
+        (b"id,total\n" + b"1,2\n" * 100_000, b"\0", "source.text.nul"),
         (b"PK\x03\x04", b"a", "source.workbook.too_large"),
     ],
 )
@@ -105,6 +106,13 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
         list(READERS["table"](source, FLAT))  # type: ignore[arg-type]
     assert caught.value.violations[0].rule == rule
     assert source.asked <= 65 << 20
+
+
+def test_a_csv_file_is_read_as_it_goes() -> None:
+    source = Endless(b"id,total\n" + b"".join(b"%d,2\n" % at for at in range(100_000)), b"\n")
+    raws = READERS["table"](source, FLAT)  # type: ignore[arg-type]
+    assert [next(raws).key for _ in range(90_000)][-1] == "89999"
+    assert source.asked <= 1 << 20
 
 
 def test_more_rows_than_a_table_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
