@@ -55,6 +55,8 @@ class Context:
     bank: HttpBank
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
+    engine_id: str
+    """Names this opening, beside others that work on the same database at the same time."""
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister] | None = None
 
@@ -96,6 +98,7 @@ class Context:
             bank=HttpBank(settings.bank_url, credentials, clock=clock),
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
+            engine_id=rng(4).hex(),
             _terms={},
         )
 

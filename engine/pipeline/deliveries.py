@@ -18,7 +18,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.errors import AutoclaimError, NotFound, TooLarge
-from engine.pipeline import reversal
+from engine.pipeline import counting, reversal
 from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.page import Page
 from engine.pipeline.quarantine import listed
@@ -32,7 +32,7 @@ from engine.settlement.sources.formats import READERS
 from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.record import Record, SourceRefused
 from engine.settlement.sources.standardise import Standardiser
-from engine.store import deliveries
+from engine.store import deliveries, quality
 from engine.store.deliveries import DeliveredRecord, Delivery, Reading
 
 MAX_BYTES = 64 << 20
@@ -145,13 +145,13 @@ def _go_on(
         for chunk in _chunks(islice(numbered, done, None)):
             if chunk[0].record.kind == "reversal":
                 told = [_reverse(ctx, delivery, chunk[0])]
-                ctx.writer.run(partial(_mark, reading, told[0]))
+                ctx.writer.run(partial(_mark, ctx, delivery, reading, told[0]))
             else:
                 told = ctx.writer.run(partial(_keep, ctx, delivery, reading, chunk))
             yield from told
     except SourceRefused as error:
-        refused = listed(error.violations)
-    ctx.writer.run(partial(_end, reading, ctx.clock(), refused))
+        refused = list(error.violations)
+    ctx.writer.run(partial(_end, ctx, delivery, reading, refused))
 
 
 def _keep(
@@ -194,13 +194,25 @@ def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
     return Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
 
 
-def _mark(reading: Reading, told: Told, session: Session) -> None:
+def _mark(ctx: Context, delivery: Delivery, reading: Reading, told: Told, session: Session) -> None:
     mark(session, reading, told, None)
+    counts = counting.outcome(told.outcome) if told.code is None else counting.refused(told.code)
+    quality.add(session, {_of(ctx, delivery): counts})
 
 
-def _end(reading: Reading, at: datetime, refused: list[dict[str, str]] | None, session: Session) -> None:
-    reading.ended_at, reading.refused = at, refused
+def _end(
+    ctx: Context, delivery: Delivery, reading: Reading, refused: list[Violation] | None, session: Session
+) -> None:
+    """What cannot be read of a delivery counts as one record that was refused."""
+    reading.ended_at, reading.refused = ctx.clock(), listed(refused) if refused else None
     session.merge(reading)
+    if refused:
+        counts = {**counting.refused("source.refused"), **counting.broken("error", refused)}
+        quality.add(session, {_of(ctx, delivery): counts})
+
+
+def _of(ctx: Context, delivery: Delivery) -> quality.Of:
+    return counting.of(ctx, delivery.hospital_code, delivery.source, ctx.clock())
 
 
 def _marked(ctx: Context, reading_id: int) -> Iterator[DeliveredRecord]:

@@ -7,11 +7,12 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.errors import Refused
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.page import Page
 from engine.pipeline.values import stored
 from engine.settlement import BodyRefused, Violation, parse_body
-from engine.store import settlements, tables
+from engine.store import quality, settlements, tables
 
 
 def listed(violations: Sequence[Violation]) -> list[dict[str, str]]:
@@ -26,20 +27,28 @@ def refused(ctx: Context, hospital_code: str, raw: bytes, violations: Sequence[V
 
 
 def keep_refused(
-    ctx: Context, session: Session, hospital_code: str, raw: bytes, violations: Sequence[Violation]
+    ctx: Context,
+    session: Session,
+    hospital_code: str,
+    raw: bytes,
+    violations: Sequence[Violation],
+    source: str = counting.NATIVE,
 ) -> int:
-    """The quarantine's number for these bytes; the same bytes are kept once."""
-    digest = hashlib.sha256(raw).hexdigest()
+    """The quarantine's number for these bytes; the same bytes are kept, and their rules counted, once."""
+    digest, now = hashlib.sha256(raw).hexdigest(), ctx.clock()
+    whose = counting.of(ctx, hospital_code, source, now)
     same = settlements.quarantined_same(session, hospital_code, digest)
     if same is not None:
+        quality.add(session, {whose: counting.outcome("repeated")})
         return stored(same.id)
+    quality.add(session, {whose: {**counting.outcome("quarantined"), **counting.broken("error", violations)}})
     row = tables.Quarantined(
         hospital_code=hospital_code,
         setl_id=_setl_id(raw),
         body_digest=digest,
         body_sealed=ctx.vault.seal(raw, f"quarantined.body/{digest}"),
         violations=listed(violations),
-        received_at=ctx.clock(),
+        received_at=now,
     )
     session.add(row)
     session.flush()
