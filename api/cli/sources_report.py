@@ -30,6 +30,7 @@ def as_document(
         "records": summary.records,
         "accepted": summary.accepted,
         "quarantined": summary.quarantined,
+        "waiting": summary.waiting,
         "columns": [
             {
                 "node": one.node,
@@ -100,10 +101,12 @@ def _counts(report: dict[str, Any], console: Console) -> None:
                 _line(console, f"  {row['times']:>7}  {escape(row[words[0]])}  {escape(row[words[1]])}")
     for one in report["refused"]:
         _line(console, f"[red]the file would be refused:[/] {_said('it', one)}")
-    counted = (
-        f"{report['records']} records: {report['accepted']} accepted, {report['quarantined']} quarantined"
-    )
-    _line(console, f"[{'red' if report['quarantined'] or report['refused'] else 'green'}]{counted}[/]")
+    counted = f"{report['records']} records: {report['accepted']} accepted, "
+    counted += f"{report['quarantined']} quarantined"
+    if report["waiting"]:
+        counted += f"; {report['waiting']} parts of stays whose rest is not in this file"
+    colour = "red" if report["quarantined"] or report["refused"] else "green"
+    _line(console, f"[{colour}]{counted}[/]")
 
 
 def print_checked(report: dict[str, Any], console: Console) -> None:

@@ -88,6 +88,7 @@ INSURER_ONLY = Depends(allow(Role.INSURER))
 HospitalCaller = Annotated[Caller, HOSPITAL_ONLY]
 InsurerCaller = Annotated[Caller, INSURER_ONLY]
 OPERATOR_ONLY = Depends(allow(Role.OPERATOR))
+OperatorCaller = Annotated[Caller, OPERATOR_ONLY]
 EVIDENCE_READERS = Depends(allow(Role.AUDITOR, Role.INSURER))
 LogReader = Annotated[Caller, Depends(allow(Role.AUDITOR, Role.OPERATOR, Role.HOSPITAL))]
 EVERY_ROLE = Depends(allow(*Role))

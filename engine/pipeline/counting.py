@@ -16,6 +16,8 @@ from engine.store.quality import Counts, DayStatement, Of
 
 NATIVE = "native"
 """The source of what comes in the engine's own format."""
+CORRECTION = "correction"
+"""The source of what an operator put right."""
 _MOST_DAYS = 999
 _COUNT, _TYPE = whole(0, 999_999_999), text(10)
 
@@ -28,6 +30,11 @@ def of(ctx: Context, hospital_code: str, source: str, received_at: datetime) -> 
 def outcome(name: str, number: int = 1) -> Counts:
     """accepted, repeated (had come before), quarantined, refused, waiting, noted or reversed."""
     return {("records", name): number}
+
+
+def corrected() -> Counts:
+    """A record in quarantine, by what was accepted in its place."""
+    return {("corrected", ""): 1}
 
 
 def refused(code: str) -> Counts:

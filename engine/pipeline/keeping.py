@@ -112,7 +112,7 @@ def keep(session: Session, arrivals: Sequence[Arrival]) -> list[Accepted | Autoc
     if new:
         rows = {name: (one.settlement, one.claim) for name, one in new.items()}
         corrected = settlements.insert_all(session, rows)
-        counted += ((new[name].of, {("corrected", ""): 1}) for name in corrected)
+        counted += ((new[name].of, counting.corrected()) for name in corrected)
     quality.add(session, counting.merged(counted))
     return outcomes
 

@@ -53,6 +53,13 @@ def test_a_workbook_with_merged_headers_titles_and_totals_reads_back(money: str,
     assert accepted(read(files.workbook(made, money=money, time=time), EXCEL)) == made
 
 
+def test_an_old_workbook_with_the_settlement_merged_over_its_lines_reads_back() -> None:
+    made = files.bodies(3, CSV)
+    records = read(files.old_workbook(made), CSV)
+    assert accepted(records) == made
+    assert records[0].place == "sheet 明细 row 4"
+
+
 @given(
     st.lists(st.integers(0, 7), unique=True, min_size=1, max_size=4),
     st.sampled_from([*MONEY]),

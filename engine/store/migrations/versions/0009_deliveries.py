@@ -106,3 +106,15 @@ def _what_became_of_it() -> None:
         sa.Column("last_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("hospital_code", "source", "what", "name"),
     )
+    op.create_table(
+        "correction",
+        sa.Column("quarantined_id", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("settlement_id", sa.Integer(), nullable=False),
+        sa.Column("patch_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.ForeignKeyConstraint(["quarantined_id"], ["quarantined.id"]),
+        sa.ForeignKeyConstraint(["settlement_id"], ["settlement.id"]),
+        sa.PrimaryKeyConstraint("quarantined_id"),
+    )
+    op.create_index(op.f("ix_correction_settlement_id"), "correction", ["settlement_id"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.settlement.sources.fhir import read_fhir
-from engine.settlement.sources.fhir.document import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ENTRIES
+from engine.settlement.sources.fhir.document import MAX_DOCUMENT_BYTES, MAX_ENTRIES
 from engine.settlement.sources.record import SourceRefused
 from tests.settlement.conftest import PLAIN
 from tests.settlement.sources.fhir.bundles import bundle_of, claim_alone
@@ -32,7 +32,8 @@ def refusal(raw: bytes) -> str:
         (b'{"a":"\\ud800"}', "source.fhir.encoding"),
         (b"[" * 10_000 + b"]" * 10_000, "source.fhir.nesting"),
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "source.fhir.nesting"),
-        (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "source.fhir.nesting"),
+        (b'{"a":' * 41 + b"1" + b"}" * 41, "source.fhir.nesting"),
+        (b'{"a":' * 40 + b"1" + b"}" * 40, "source.fhir.resource_type"),
         (b'{"a":1e999999999}', "source.fhir.number"),
         (b'{"a":NaN}', "source.fhir.number"),
         (b'{"a":1,"a":2}', "source.fhir.duplicate_key"),
