@@ -110,12 +110,17 @@ def state_day(session: Session, statement: DayStatement) -> None:
     session.merge(statement)
 
 
-def statements_of(session: Session, day: date, hospital_code: str | None = None) -> Sequence[DayStatement]:
-    """Those whose last day it is: only then has everything they count happened."""
-    query = select(DayStatement).where(DayStatement.ends == day)
+def statements_ended(
+    session: Session, first: date, last: date, hospital_code: str | None = None
+) -> Sequence[DayStatement]:
+    """Those whose last day lies between, both included, in order."""
+    query = select(DayStatement).where(col(DayStatement.ends).between(first, last))
     if hospital_code is not None:
         query = query.where(DayStatement.hospital_code == hospital_code)
-    order = (DayStatement.hospital_code, DayStatement.begins, DayStatement.clearing_type)
+    order = (
+        *(DayStatement.hospital_code, DayStatement.begins, DayStatement.ends),
+        *(DayStatement.clearing_type, DayStatement.insurance_type),
+    )
     return session.exec(query.order_by(*(col(one) for one in order))).all()
 
 

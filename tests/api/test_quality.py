@@ -1,0 +1,226 @@
+"""The quality of a hospital's data is told to it and to the operator, in numbers and as a picture."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from api import scorecard_svg
+from api.cli.main import app
+from engine.pipeline.scorecard import scorecards
+from engine.settlement.quality import QUALITY_RULES
+from engine.store import quality
+from engine.store.quality import Of
+from tests.api.test_deliveries import post, register
+from tests.api.world import OURS, THEIRS, World, settlement
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_DAY = date(2026, 3, 18)
+
+
+@pytest.fixture
+def counted(world: World) -> World:
+    """A day that no other test has: a hundred records of ours, two of theirs."""
+    with world.ctx.database.transaction() as session:
+        if quality.seen(session, _DAY, _DAY):
+            return world
+        ours = {
+            ("records", "accepted"): 97,
+            ("records", "quarantined"): 3,
+            ("lag", "2"): 90,
+            ("lag", "9"): 7,
+            ("error", "consistent"): 3,
+            ("warning", "timely"): 7,
+            ("rule", "settlement.identity.payer_split"): 3,
+            ("rule", "settlement.timely.settlement"): 7,
+        }
+        quality.add(session, {Of(_DAY, OURS, "native", "e"): ours})
+        quality.add(session, {Of(_DAY, THEIRS, "his", "e"): {("records", "refused"): 2, ("refused", "x"): 2}})
+    return world
+
+
+def get(world: World, path: str, who: str) -> Any:
+    with world.http(who) as http:
+        return http.get(f"/v1/quality/{path}")
+
+
+def run(world: World, *arguments: object) -> Result:
+    home = str(world.ctx.settings.home)
+    return CliRunner().invoke(app, ["quality", *map(str, arguments), "--home", home])
+
+
+def test_every_rule_is_listed_over_api_and_cli(world: World) -> None:
+    over_http = get(world, "rules", "auditor").json()["items"]
+    printed = CliRunner().invoke(app, ["quality", "rules", "--json"])
+    assert json.loads(printed.stdout)["rules"] == over_http
+    assert [rule["id"] for rule in over_http] == list(QUALITY_RULES)
+    lines = CliRunner().invoke(app, ["quality", "rules"]).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(QUALITY_RULES)
+
+
+def test_what_is_received_today_is_on_the_scorecard(world: World) -> None:
+    before = get(world, "scorecard", OURS).json()
+    assert world.post_settlement(settlement(), "quality-1").status_code == 202
+    assert world.post_settlement(settlement(medfee_sumamt="1.00"), "quality-2").status_code == 422
+    after = get(world, "scorecard", OURS).json()
+    one, two = ({card["source"]: card for card in told["items"]} for told in (before, after))
+    assert two["native"]["accepted"] == one.get("native", {"accepted": 0})["accepted"] + 1
+    assert two["native"]["quarantined"] == one.get("native", {"quarantined": 0})["quarantined"] + 1
+
+
+def test_what_an_operator_puts_right_is_corrected_on_the_scorecard(world: World) -> None:
+    register(world)
+    native = settlement(setl_id="QUALITY-1")
+    right = native["setlinfo"]["medfee_sumamt"]
+    native["setlinfo"]["medfee_sumamt"] = "1.00"
+    told = post(world, "/v1/deliveries?source=his", json.dumps(native).encode()).text.splitlines()
+    quarantine_id = json.loads(told[1])["quarantine_id"]
+    patch = json.dumps({"setlinfo": {"medfee_sumamt": right}}).encode()
+    with world.http("operator") as http:
+        headers = {"Content-Type": "application/merge-patch+json"}
+        path = f"/v1/quarantine/{quarantine_id}:correct"
+        answer = http.post(path, content=patch, headers=headers)
+    assert answer.is_success, answer.text
+    cards = {card["source"]: card for card in get(world, "scorecard", OURS).json()["items"]}
+    assert (cards["correction"]["accepted"], cards["correction"]["corrected"]) == (1, 1)
+
+
+def test_a_hospital_sees_its_own_scorecard_and_an_operator_all(counted: World) -> None:
+    day = f"scorecard?day={_DAY}"
+    by = {who: get(counted, day, who).json()["items"] for who in (OURS, THEIRS, "operator")}
+    assert [card["hospital_code"] for card in by[OURS]] == [OURS]
+    assert by[OURS] + by[THEIRS] == by["operator"]
+    assert get(counted, f"{day}&hospital={THEIRS}", "operator").json()["items"] == by[THEIRS]
+    refused = get(counted, f"{day}&hospital={THEIRS}", OURS)
+    assert (refused.status_code, refused.json()["code"]) == (403, "quality.other_hospital")
+    assert get(counted, "scorecard?day=yesterday", "operator").status_code == 422
+
+
+def test_a_scorecard_has_numbers_and_no_adjectives(counted: World) -> None:
+    (card,) = get(counted, f"scorecard?day={_DAY}", OURS).json()["items"]
+    assert (card["received"], card["judged"], card["lag_p50_days"], card["lag_p95_days"]) == (100, 100, 2, 9)
+    shares = {one["dimension"]: one["share_without_error"] for one in card["dimensions"]}
+    assert shares == {"complete": 1, "valid": 1, "consistent": 0.97, "unique": 1, "timely": 1}
+    assert [(one["rule"], one["records"]) for one in card["top_rules"]] == [
+        ("settlement.timely.settlement", 7),
+        ("settlement.identity.payer_split", 3),
+    ]
+
+
+def drawn(picture: str | bytes) -> ET.Element:
+    return ET.fromstring(picture)  # noqa: S314  our own
+
+
+def texts(picture: str) -> list[str]:
+    return ["".join(one.itertext()).strip() for one in drawn(picture).iter(f"{_SVG}text")]
+
+
+def test_the_picture_is_valid_and_says_in_words_what_it_shows(counted: World) -> None:
+    response = get(counted, f"scorecard.svg?day={_DAY}", "operator")
+    assert response.headers["content-type"] == "image/svg+xml"
+    root = drawn(response.content)
+    ids = {one.get("id"): one for one in root}
+    assert root.get("aria-labelledby", "").split() == ["title", "desc"]
+    assert str(_DAY) in str(ids["title"].text)
+    for number in ("100 records received", "97 accepted", "3 quarantined", "consistent 97.00 %"):
+        assert number in str(ids["desc"].text)
+    shown = texts(response.text)
+    assert {"97.00 % (97)", "100.00 % (100), 7 with a warning", f"{OURS}  native", f"{THEIRS}  his"} <= {
+        *shown
+    }
+    assert "none judged (0)" in shown
+
+
+def test_every_bar_stays_in_the_picture_and_has_its_number_beside_it(counted: World) -> None:
+    root = drawn(get(counted, f"scorecard.svg?day={_DAY}", "operator").content)
+    width, height = (float(one) for one in root.get("viewBox", "").split()[2:])
+    numbers = {float(one.get("y", "0")) for one in root.iter(f"{_SVG}text") if float(one.get("x", "0")) > 500}
+    bars = [one for one in root.iter(f"{_SVG}rect") if one.get("x")]
+    assert len(bars) > 10
+    for bar in bars:
+        x, y, wide = (float(bar.get(name, "nan")) for name in ("x", "y", "width"))
+        assert wide >= 0
+        assert x + wide <= width
+        assert y < height
+        assert any(0 <= number - y <= 15 for number in numbers)
+
+
+def test_a_day_on_which_nothing_came_says_so(world: World) -> None:
+    picture = scorecard_svg.draw([], date(2001, 1, 1))
+    assert "Nothing was received." in texts(picture)
+    assert get(world, "scorecard?day=2001-01-01", OURS).json()["items"] == []
+    assert "nothing was received on 2001-01-01" in run(world, "scorecard", "--day", "2001-01-01").stdout
+
+
+def test_the_command_reads_the_homes_database_beside_the_running_engine(
+    counted: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "day.svg"
+    done = run(counted, "scorecard", "--day", _DAY, "--json", "--svg", file)
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    with counted.ctx.database.reading() as session:
+        cards = scorecards(session, _DAY)
+    assert [card["received"] for card in told["scorecards"]] == [card.received for card in cards]
+    assert file.read_text(encoding="utf-8") == get(counted, f"scorecard.svg?day={_DAY}", "operator").text
+    printed = run(counted, "scorecard", "--day", _DAY, "--hospital", OURS).stdout
+    assert "97.00%" in printed
+    assert THEIRS not in printed
+
+
+def test_the_patrol_exits_1_when_there_is_something_to_look_into(counted: World, tmp_path: Path) -> None:
+    day = date(2024, 5, 1)
+    with counted.ctx.database.transaction() as session:
+        for week in range(1, 9):
+            of = Of(day - timedelta(weeks=week), OURS, "native", "e")
+            quality.add(session, {of: {("records", "accepted"): 50}})
+    found = run(counted, "patrol", "--day", day, "--json")
+    (one,) = json.loads(found.stdout)["findings"]
+    assert (found.exit_code, one["code"], one["numbers"]["median_before"]) == (1, "patrol.silent", 50)
+    printed = run(counted, "patrol", "--day", day)
+    assert (printed.exit_code, "next: ask the hospital" in printed.stdout) == (1, True)
+    file = tmp_path / "thresholds.json"
+    file.write_text('{"silent_from": 60, "volume_score": 99}')
+    told = run(counted, "patrol", "--day", day, "--thresholds", file)
+    assert (told.exit_code, told.stdout) == (0, f"nothing to look into of {day}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["scorecard", "--day", "today"], "a day is YYYY-MM-DD"),
+        (["patrol", "--thresholds", "none.json"], "No such file"),
+        (["scorecard", "--svg", "none/day.svg"], "No such file"),
+    ],
+)
+def test_what_cannot_be_done_says_why(world: World, arguments: list[str], said: str) -> None:
+    done = run(world, *arguments)
+    assert (done.exit_code, said in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"weeks": "8"}', '{"weeks": 0}', '{"unknown": 1}'])
+def test_thresholds_that_are_none_are_refused(world: World, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "thresholds.json"
+    file.write_text(text)
+    assert run(world, "patrol", "--thresholds", file).exit_code == 2
+
+
+def test_a_home_without_a_database_is_not_given_one(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["quality", "scorecard", "--home", str(tmp_path)])
+    assert (done.exit_code, "there is no database" in done.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_of_an_earlier_version_is_left_as_it_is(tmp_path: Path) -> None:
+    from engine.store.database import Database
+
+    database = Database(f"sqlite:///{tmp_path / 'engine.db'}")
+    database.migrate("0009")
+    database.close()
+    done = CliRunner().invoke(app, ["quality", "patrol", "--home", str(tmp_path)])
+    assert (done.exit_code, "earlier version" in done.stderr) == (2, True)
