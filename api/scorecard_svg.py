@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "image/svg+xml"
 _WIDTH, _MARGIN, _LINE = 760, 24, 22
-_LABELS, _BAR = 150, 380
+_LABELS, _BAR = 110, 280
 """Width of what stands left of the bars, and of the longest bar."""
 _INK, _TRACK, _FILL = "#1a1a1a", "#e4e4e4", "#5b6b7b"
 _OUTCOMES: Final = ("accepted", "repeated", "quarantined", "refused", "waiting", "noted", "reversed")

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, and_
 from sqlmodel import JSON, Field, Session, SQLModel, col, func, or_, select
 
-from engine.store.tables import BIG_ID, Quarantined, UtcTime
+from engine.store.tables import BIG_ID, Claim, Quarantined, UtcTime
 
 
 class SourceVersion(SQLModel, table=True):
@@ -162,9 +162,18 @@ def readings(session: Session, delivery_id: str) -> Sequence[Reading]:
     return session.exec(query.order_by(col(Reading.run))).all()
 
 
-def records(session: Session, reading_id: int, after: int, limit: int) -> Sequence[DeliveredRecord]:
+def records(
+    session: Session, reading_id: int, after: int, limit: int
+) -> Sequence[tuple[DeliveredRecord, str | None, Sequence[dict[str, Any]] | None]]:
+    """Records of a reading, each with the claim that it was accepted as, or the rules that it breaks."""
     query = (
-        select(DeliveredRecord)
+        select(DeliveredRecord, Claim.claim_id, Quarantined.violations)
+        .join(
+            Claim,
+            and_(col(Claim.settlement_id) == col(DeliveredRecord.settlement_id), col(Claim.beside).is_(None)),
+            isouter=True,
+        )
+        .join(Quarantined, col(Quarantined.id) == col(DeliveredRecord.quarantined_id), isouter=True)
         .where(DeliveredRecord.reading_id == reading_id, DeliveredRecord.ordinal > after)
         .order_by(col(DeliveredRecord.ordinal))
         .limit(limit)

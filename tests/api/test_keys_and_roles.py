@@ -25,6 +25,8 @@ MATRIX: dict[str, frozenset[str]] = {
     "GET /v1/deliveries": frozenset({_H}),
     "GET /v1/deliveries/{delivery_id}": frozenset({_H}),
     "POST /v1/deliveries/{delivery_id}:read": frozenset({_H}),
+    "POST /v1/fhir": frozenset({_H}),
+    "POST /v1/fhir/Claim/$submit": frozenset({_H}),
     "GET /v1/sources": frozenset({_H, _O}),
     "GET /v1/sources/unmapped": frozenset({_H, _O}),
     "POST /v1/sources": frozenset({_O}),

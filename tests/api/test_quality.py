@@ -139,7 +139,7 @@ def test_the_picture_is_valid_and_says_in_words_what_it_shows(counted: World) ->
 def test_every_bar_stays_in_the_picture_and_has_its_number_beside_it(counted: World) -> None:
     root = drawn(get(counted, f"scorecard.svg?day={_DAY}", "operator").content)
     width, height = (float(one) for one in root.get("viewBox", "").split()[2:])
-    numbers = {float(one.get("y", "0")) for one in root.iter(f"{_SVG}text") if float(one.get("x", "0")) > 500}
+    numbers = {float(one.get("y", "0")) for one in root.iter(f"{_SVG}text") if float(one.get("x", "0")) > 400}
     bars = [one for one in root.iter(f"{_SVG}rect") if one.get("x")]
     assert len(bars) > 10
     for bar in bars:
@@ -148,6 +148,15 @@ def test_every_bar_stays_in_the_picture_and_has_its_number_beside_it(counted: Wo
         assert x + wide <= width
         assert y < height
         assert any(0 <= number - y <= 15 for number in numbers)
+
+
+def test_no_text_runs_out_of_the_picture(counted: World) -> None:
+    """As wide as the widest of the usual sans-serif faces draws them: 0.61 of the size a letter."""
+    root = drawn(get(counted, f"scorecard.svg?day={_DAY}", "operator").content)
+    width = float(root.get("viewBox", "").split()[2])
+    for one in root.iter(f"{_SVG}text"):
+        size = float(one.get("font-size", "13"))
+        assert float(one.get("x", "nan")) + 0.61 * size * len(one.text or "") <= width, one.text
 
 
 def test_a_day_on_which_nothing_came_says_so(world: World) -> None:

@@ -61,7 +61,6 @@ class Summary:
     """(rule, field without its row) -> how often it was broken."""
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(dictionary, local code) -> how often it came."""
-    dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, place: str, kind: str, violations: Sequence[Violation]) -> Outcome:
         """Count one record."""
@@ -91,7 +90,6 @@ class DryRun:
                     if isinstance(row, Mapping):
                         self._look(node, row)
             self.summary.unmapped.update((one.dictionary, one.local) for one in record.unmapped)
-            self.summary.dropped.update(record.dropped)
             whole = self._whole(record)
             if whole is not None:
                 yield self.summary.add(whole.place, whole.kind, errors_of(whole))

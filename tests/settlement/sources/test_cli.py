@@ -230,3 +230,15 @@ def test_the_parts_of_a_stay_come_to_one_record_and_half_a_stay_waits(
     assert (code, report["records"]) == (0, 0)
     assert report["waiting"] > 0
     assert "parts of stays whose rest is not in this file" in run("try", path, "-m", mapping, *ON).stdout
+
+
+def test_the_linter_holds_codes_to_the_operators_lists(tmp_path: Path, native: dict[str, Any]) -> None:
+    path, lists = tmp_path / "native.json", tmp_path / "lists"
+    path.write_text(json.dumps(native), "utf-8")
+    lists.mkdir()
+    code = native["diseinfo"][0]["diag_code"]
+    (lists / "icd10.csv").write_text(f"code,name,from,to\n{code},x,,2024-09-09\n", "utf-8")
+    assert tried(path, "--dictionaries", lists, "--on", "2024-09-09")[0] == 0
+    exit_code, report = tried(path, "--dictionaries", lists, "--on", "2024-09-10")
+    assert exit_code == 1
+    assert report["rules"] == [{"rule": "source.code.unmapped", "field": "/diseinfo/diag_code", "times": 1}]

@@ -69,7 +69,17 @@ def becomes(record: Record, pointer: str) -> set[str]:
 
 def test_the_page_has_an_example_of_each_feature() -> None:
     assert [one.title for one in examples()] == [
-        *("Names", "Constants", "Codes", "Values", "Values", "The header", "Rows", "Lists in columns"),
+        *(
+            "Names",
+            "Constants",
+            "Codes",
+            "Values",
+            "Values",
+            "The header",
+            "Rows",
+            "Lists in columns",
+            "Two files",
+        ),
     ]
 
 

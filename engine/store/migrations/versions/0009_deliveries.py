@@ -15,6 +15,7 @@ _TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     _what_came()
     _what_became_of_it()
+    _what_stands_beside()
 
 
 def _what_came() -> None:
@@ -96,6 +97,9 @@ def _what_became_of_it() -> None:
         sa.PrimaryKeyConstraint("delivery_id", "ordinal"),
     )
     op.create_index("delivered_body_by_stay", "delivered_body", ["hospital_code", "source", "key"])
+
+
+def _what_stands_beside() -> None:
     op.create_table(
         "source_tally",
         sa.Column("hospital_code", sa.String(), nullable=False),
