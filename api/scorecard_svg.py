@@ -80,7 +80,7 @@ def _panel(page: Element, card: "Scorecard", y: int) -> int:
         _text(panel, _MARGIN, y, "rules broken most, by records")
     for rule in card.top_rules[:_MOST_RULES]:
         y += _LINE
-        _text(panel, _MARGIN, y, f"{rule.records}  {rule.rule} ({rule.severity})")
+        _text(panel, _MARGIN, y, f"{rule.records}  {rule.rule} ({rule.severity or 'no longer a rule'})")
     return y
 
 

@@ -49,8 +49,8 @@ def print_scorecards(day: date, cards: "Sequence[Scorecard]", console: Console) 
         )
         shares.add_row(named, str(card.judged), *said)
         for rule in card.top_rules:
-            severity = f"[{_COLOUR[rule.severity]}]{rule.severity}[/]"
-            broken.add_row(f"{named} {rule.rule}", severity, rule.dimension, str(rule.records))
+            severity = f"[{_COLOUR[rule.severity]}]{rule.severity}[/]" if rule.severity else "-"
+            broken.add_row(f"{named} {rule.rule}", severity, rule.dimension or "-", str(rule.records))
     console.print(f"received on {day}", highlight=False)
     for one in (table, shares, broken):
         if one.row_count:

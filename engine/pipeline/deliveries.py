@@ -34,6 +34,7 @@ from engine.settlement.sources.record import Record, SourceRefused
 from engine.settlement.sources.standardise import Standardiser
 from engine.store import deliveries, quality
 from engine.store.deliveries import Delivery, Reading
+from engine.store.quality import Counts
 
 MAX_BYTES = 64 << 20
 """Of one delivery; more is sent in pieces."""
@@ -143,8 +144,9 @@ def _go_on(
     try:
         for chunk in _chunks(islice(numbered, done, None)):
             if chunk[0].record.kind == "reversal":
-                told = [_reverse(ctx, delivery, chunk[0])]
-                ctx.writer.run(partial(_mark, ctx, delivery, reading, told[0]))
+                one, counts = _reverse(ctx, delivery, chunk[0])
+                ctx.writer.run(partial(_mark, ctx, delivery, reading, one, counts))
+                told = [one]
             else:
                 told = ctx.writer.run(partial(_keep, ctx, delivery, reading, chunk))
             yield from told
@@ -180,7 +182,7 @@ def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
         yield chunk
 
 
-def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
+def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> tuple[Told, Counts]:
     record = one.record
     setl_id = str(record.body.get("setl_id", ""))
     try:
@@ -188,14 +190,17 @@ def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
             ctx, delivery.hospital_code, setl_id, body_bytes(record.body)
         )
     except AutoclaimError as error:
-        return Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
+        refused = Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
+        return refused, counting.refused(error.code)
     claim_id = taken_back.claim_id
-    return Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
+    told = Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
+    return told, counting.outcome("reversed" if taken_back.created else "repeated")
 
 
-def _mark(ctx: Context, delivery: Delivery, reading: Reading, told: Told, session: Session) -> None:
+def _mark(
+    ctx: Context, delivery: Delivery, reading: Reading, told: Told, counts: Counts, session: Session
+) -> None:
     mark(session, reading, told, None)
-    counts = counting.outcome(told.outcome) if told.code is None else counting.refused(told.code)
     quality.add(session, {_of(ctx, delivery): counts})
 
 

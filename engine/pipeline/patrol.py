@@ -5,7 +5,7 @@ what to do next; none says that anybody did wrong.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -18,7 +18,7 @@ from engine.pipeline.drift import counting_spread, deviation, shift
 from engine.pipeline.scorecard import percentile
 from engine.settlement.checks import SHANGHAI
 from engine.store import quality
-from engine.store.quality import DayStatement
+from engine.store.quality import DayStatement, Seen
 
 _CAME: Final = ("accepted", "quarantined", "refused")
 _MIXES: Final = {
@@ -73,33 +73,30 @@ def patrol(
 ) -> list[Finding]:
     """What there is to look into of a day that is over, hospital by hospital."""
     first = day - timedelta(days=max(7 * thresholds.weeks, thresholds.lag_days, thresholds.mix_days))
-    days: dict[str, _Days] = defaultdict(_Days)
-    for one in quality.seen(session, first, day, hospital_code, ("records", "lag", *_MIXES)):
-        days[one.hospital_code].add(one.day, one.what, one.name, one.seen)
     findings: list[Finding] = []
-    for code, its in sorted(days.items()):
+    seen = quality.seen(session, first, day, hospital_code, ("records", "lag", *_MIXES))
+    for code, rows in groupby(seen, key=lambda one: one.hospital_code):
+        its = _Days(rows)
         findings += _volume(code, its, day, thresholds)
         findings += _lag(code, its, day, thresholds)
         for mix in _MIXES:
             findings += _mix(code, its, day, mix, thresholds)
     since = day - timedelta(days=thresholds.statement_days - 1)
     stated = quality.statements_ended(session, since, day, hospital_code)
-    for (code, begins, ends, kind), rows in groupby(stated, key=_counted):
+    for (code, begins, ends, kind), counted in groupby(stated, key=_counted):
         if kind[:1] in _COMPARED:
-            findings += _stated(session, _Stated(code, begins, ends, kind, list(rows)), thresholds)
+            findings += _stated(session, _Stated(code, begins, ends, kind, list(counted)), thresholds)
     return findings
 
 
 class _Days:
     """The tallies of one hospital, by day and kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Iterable[Seen]) -> None:
         self._by: defaultdict[tuple[date, str], Counter[str]] = defaultdict(Counter)
-        self.first = date.max
-
-    def add(self, day: date, what: str, name: str, seen: int) -> None:
-        self._by[day, what][name] += seen
-        self.first = min(self.first, day)
+        for one in rows:
+            self._by[one.day, one.what][one.name] += one.seen
+        self.first = min(day for day, _ in self._by)
 
     def of(self, day: date, what: str) -> Counter[str]:
         return self._by.get((day, what), Counter())

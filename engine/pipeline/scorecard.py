@@ -31,11 +31,11 @@ class DimensionScore:
 
 @dataclass(frozen=True, slots=True)
 class RuleScore:
-    """records: how many broke the rule."""
+    """records: how many broke the rule. severity, dimension: None of a rule that there no longer is."""
 
     rule: str
-    severity: Severity
-    dimension: Dimension
+    severity: Severity | None
+    dimension: Dimension | None
     records: int
 
 
@@ -110,7 +110,9 @@ def _dimension(dimension: Dimension, by: Mapping[str, Mapping[str, int]], judged
 
 
 def _rule(name: str, records: int) -> RuleScore:
-    rule = QUALITY_RULES[name]
+    rule = QUALITY_RULES.get(name)
+    if rule is None:
+        return RuleScore(name, None, None, records)
     return RuleScore(name, rule.severity, rule.dimension, records)
 
 

@@ -1,6 +1,6 @@
 """What was counted of the quality of hospitals' data, by day: tables that name nobody, and every query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from engine.store.tables import Reversal, Settlement, UtcTime
+
+_ROWS_A_FETCH = 1_000
 
 
 class QualityTally(SQLModel, table=True):
@@ -61,9 +63,9 @@ Counts = Mapping[tuple[str, str], int]
 class Seen(NamedTuple):
     """A tally, over the engines that counted it."""
 
-    day: date
     hospital_code: str
     source: str
+    day: date
     what: str
     name: str
     seen: int
@@ -92,17 +94,19 @@ def seen(
     last: date,
     hospital_code: str | None = None,
     what: Sequence[str] = (),
-) -> list[Seen]:
-    """The tallies of days, both included, of one hospital or of all; in order."""
+) -> Iterator[Seen]:
+    """The tallies of days, both included, of one hospital or of all; by hospital, source and day, as they are
+    read, in the order of what and name."""
     tally = QualityTally
-    key = tuple(col(one) for one in (tally.day, tally.hospital_code, tally.source, tally.what, tally.name))
+    key = tuple(col(one) for one in (tally.hospital_code, tally.source, tally.day, tally.what, tally.name))
     query: Any = columns(*key, func.sum(col(tally.seen))).where(col(tally.day).between(first, last))
     if hospital_code is not None:
         query = query.where(col(tally.hospital_code) == hospital_code)
     if what:
         query = query.where(col(tally.what).in_(what))
-    rows = session.connection().execute(query.group_by(*key).order_by(*key))
-    return [Seen(day, code, source, kind, name, int(total)) for day, code, source, kind, name, total in rows]
+    query = query.group_by(*key).order_by(*key).execution_options(yield_per=_ROWS_A_FETCH)
+    for code, source, day, kind, name, total in session.connection().execute(query):
+        yield Seen(code, source, day, kind, name, int(total))
 
 
 def state_day(session: Session, statement: DayStatement) -> None:

@@ -1,18 +1,13 @@
 """The quality of a hospital's data is told to it and to the operator, in numbers and as a picture."""
 
 import json
-from datetime import date, timedelta
-from pathlib import Path
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from api import scorecard_svg
-from api.cli.main import app
-from engine.pipeline.scorecard import scorecards
 from engine.settlement.quality import QUALITY_RULES
 from engine.store import quality
 from engine.store.quality import Of
@@ -27,7 +22,7 @@ _DAY = date(2026, 3, 18)
 def counted(world: World) -> World:
     """A day that no other test has: a hundred records of ours, two of theirs."""
     with world.ctx.database.transaction() as session:
-        if quality.seen(session, _DAY, _DAY):
+        if list(quality.seen(session, _DAY, _DAY)):
             return world
         ours = {
             ("records", "accepted"): 97,
@@ -49,18 +44,10 @@ def get(world: World, path: str, who: str) -> Any:
         return http.get(f"/v1/quality/{path}")
 
 
-def run(world: World, *arguments: object) -> Result:
-    home = str(world.ctx.settings.home)
-    return CliRunner().invoke(app, ["quality", *map(str, arguments), "--home", home])
-
-
-def test_every_rule_is_listed_over_api_and_cli(world: World) -> None:
-    over_http = get(world, "rules", "auditor").json()["items"]
-    printed = CliRunner().invoke(app, ["quality", "rules", "--json"])
-    assert json.loads(printed.stdout)["rules"] == over_http
-    assert [rule["id"] for rule in over_http] == list(QUALITY_RULES)
-    lines = CliRunner().invoke(app, ["quality", "rules"]).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(QUALITY_RULES)
+def test_every_rule_is_listed(world: World) -> None:
+    listed = get(world, "rules", "auditor").json()["items"]
+    assert [rule["id"] for rule in listed] == list(QUALITY_RULES)
+    assert listed[0] == asdict(next(iter(QUALITY_RULES.values())))
 
 
 def test_what_is_received_today_is_on_the_scorecard(world: World) -> None:
@@ -141,13 +128,28 @@ def test_every_bar_stays_in_the_picture_and_has_its_number_beside_it(counted: Wo
     width, height = (float(one) for one in root.get("viewBox", "").split()[2:])
     numbers = {float(one.get("y", "0")) for one in root.iter(f"{_SVG}text") if float(one.get("x", "0")) > 400}
     bars = [one for one in root.iter(f"{_SVG}rect") if one.get("x")]
-    assert len(bars) > 10
+    wide = [float(bar.get("width", "nan")) for bar in bars]
+    tracks, filled = wide[::2], wide[1::2]
+    assert len(filled) > 10
+    # Accepted, quarantined, complete, valid, consistent of ours, in this order.
+    assert filled[:5] == [pytest.approx(tracks[0] * share, abs=0.1) for share in (0.97, 0.03, 1, 1, 0.97)]
     for bar in bars:
-        x, y, wide = (float(bar.get(name, "nan")) for name in ("x", "y", "width"))
-        assert wide >= 0
-        assert x + wide <= width
+        x, y, its = (float(bar.get(name, "nan")) for name in ("x", "y", "width"))
+        assert 0 <= its <= tracks[0]
+        assert x + its <= width
         assert y < height
         assert any(0 <= number - y <= 15 for number in numbers)
+
+
+def test_a_rule_that_there_no_longer_is_stays_on_the_scorecards_of_its_days(world: World) -> None:
+    day = date(2024, 6, 1)
+    with world.ctx.database.transaction() as session:
+        quality.add(session, {Of(day, OURS, "native", "e"): {("rule", "settlement.once"): 4}})
+    (card,) = get(world, f"scorecard?day={day}", OURS).json()["items"]
+    assert card["top_rules"] == [
+        {"rule": "settlement.once", "severity": None, "dimension": None, "records": 4}
+    ]
+    assert "settlement.once" in get(world, f"scorecard.svg?day={day}", OURS).text
 
 
 def test_no_text_runs_out_of_the_picture(counted: World) -> None:
@@ -160,76 +162,5 @@ def test_no_text_runs_out_of_the_picture(counted: World) -> None:
 
 
 def test_a_day_on_which_nothing_came_says_so(world: World) -> None:
-    picture = scorecard_svg.draw([], date(2001, 1, 1))
-    assert "Nothing was received." in texts(picture)
+    assert "Nothing was received." in texts(get(world, "scorecard.svg?day=2001-01-01", OURS).text)
     assert get(world, "scorecard?day=2001-01-01", OURS).json()["items"] == []
-    assert "nothing was received on 2001-01-01" in run(world, "scorecard", "--day", "2001-01-01").stdout
-
-
-def test_the_command_reads_the_homes_database_beside_the_running_engine(
-    counted: World, tmp_path: Path
-) -> None:
-    file = tmp_path / "day.svg"
-    done = run(counted, "scorecard", "--day", _DAY, "--json", "--svg", file)
-    assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    with counted.ctx.database.reading() as session:
-        cards = scorecards(session, _DAY)
-    assert [card["received"] for card in told["scorecards"]] == [card.received for card in cards]
-    assert file.read_text(encoding="utf-8") == get(counted, f"scorecard.svg?day={_DAY}", "operator").text
-    printed = run(counted, "scorecard", "--day", _DAY, "--hospital", OURS).stdout
-    assert "97.00%" in printed
-    assert THEIRS not in printed
-
-
-def test_the_patrol_exits_1_when_there_is_something_to_look_into(counted: World, tmp_path: Path) -> None:
-    day = date(2024, 5, 1)
-    with counted.ctx.database.transaction() as session:
-        for week in range(1, 9):
-            of = Of(day - timedelta(weeks=week), OURS, "native", "e")
-            quality.add(session, {of: {("records", "accepted"): 50}})
-    found = run(counted, "patrol", "--day", day, "--json")
-    (one,) = json.loads(found.stdout)["findings"]
-    assert (found.exit_code, one["code"], one["numbers"]["median_before"]) == (1, "patrol.silent", 50)
-    printed = run(counted, "patrol", "--day", day)
-    assert (printed.exit_code, "next: ask the hospital" in printed.stdout) == (1, True)
-    file = tmp_path / "thresholds.json"
-    file.write_text('{"silent_from": 60, "volume_score": 99}')
-    told = run(counted, "patrol", "--day", day, "--thresholds", file)
-    assert (told.exit_code, told.stdout) == (0, f"nothing to look into of {day}\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["scorecard", "--day", "today"], "a day is YYYY-MM-DD"),
-        (["patrol", "--thresholds", "none.json"], "No such file"),
-        (["scorecard", "--svg", "none/day.svg"], "No such file"),
-    ],
-)
-def test_what_cannot_be_done_says_why(world: World, arguments: list[str], said: str) -> None:
-    done = run(world, *arguments)
-    assert (done.exit_code, said in done.stderr) == (2, True)
-
-
-@pytest.mark.parametrize("text", ["[]", "{", '{"weeks": "8"}', '{"weeks": 0}', '{"unknown": 1}'])
-def test_thresholds_that_are_none_are_refused(world: World, tmp_path: Path, text: str) -> None:
-    file = tmp_path / "thresholds.json"
-    file.write_text(text)
-    assert run(world, "patrol", "--thresholds", file).exit_code == 2
-
-
-def test_a_home_without_a_database_is_not_given_one(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["quality", "scorecard", "--home", str(tmp_path)])
-    assert (done.exit_code, "there is no database" in done.stderr) == (2, True)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_database_of_an_earlier_version_is_left_as_it_is(tmp_path: Path) -> None:
-    from engine.store.database import Database
-
-    database = Database(f"sqlite:///{tmp_path / 'engine.db'}")
-    database.migrate("0009")
-    database.close()
-    done = CliRunner().invoke(app, ["quality", "patrol", "--home", str(tmp_path)])
-    assert (done.exit_code, "earlier version" in done.stderr) == (2, True)

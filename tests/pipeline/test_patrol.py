@@ -101,6 +101,7 @@ def test_one_wild_day_in_the_past_hides_nothing(database: Database) -> None:
 def test_a_hospital_that_falls_silent_is_found_and_a_new_one_is_not(database: Database) -> None:
     past(database)
     count(database, DAY - timedelta(days=3), ordinary(50), hospital="H31010100002")
+    count(database, DAY, ordinary(40), hospital="H31010100003")
     assert [(one.code, one.hospital_code) for one in found(database)] == [("patrol.silent", CODE)]
 
 

@@ -134,6 +134,21 @@ def test_a_delivery_is_counted_by_its_source_record_for_record(world: World) -> 
     assert [one.rule for one in card.top_rules if one.severity == "error"] == ["source.code.unmapped"]
 
 
+def test_a_reversal_in_a_delivery_is_counted_as_what_came_of_it(world: World) -> None:
+    sources.register_source(world.ctx, mapping())
+    native = world.native()
+    world.send(native)
+    data = {name: native["setlinfo"][name] for name in ("setl_id", "mdtrt_id")}
+    answer = {"setlinfo": {"setl_id": "R", "setl_time": native["setlinfo"]["setl_time"]}}
+    undo = call("2305", native, {"data": data}, answer)
+    unknown = call("2305", native, {"data": {**data, "setl_id": "S404"}}, answer)
+    for raw in (written([undo, unknown]), written([undo])):
+        deliver(world, raw)
+    card = cards(world)[CALLS]
+    assert (card.received, card.reversed, card.repeated, card.refused) == (3, 1, 1, 1)
+    assert card.refusals == {"settlement.unknown": 1}
+
+
 def test_bytes_that_cannot_be_read_are_one_record_refused(world: World) -> None:
     sources.register_source(world.ctx, mapping())
     receipt = deliveries.deliver(world.ctx, OURS, CALLS, b"\x00\xff" * 300)
@@ -195,5 +210,5 @@ def test_tallies_are_added_to_and_never_replaced(either: World) -> None:
         with either.ctx.database.transaction() as session:
             quality.add(session, {of: {("records", "accepted"): 2, ("rule", "x"): 1}})
     with either.ctx.database.reading() as session:
-        seen = quality.seen(session, of.day, of.day)
+        seen = list(quality.seen(session, of.day, of.day))
     assert [(one.what, one.name, one.seen) for one in seen] == [("records", "accepted", 4), ("rule", "x", 2)]

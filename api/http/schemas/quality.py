@@ -32,9 +32,11 @@ class DimensionScore(BaseModel):
 
 
 class RuleScore(BaseModel):
+    """severity and dimension are null of a rule that there no longer is."""
+
     rule: str
-    severity: SeverityName
-    dimension: DimensionName
+    severity: SeverityName | None
+    dimension: DimensionName | None
     records: int = Field(description="how many broke the rule, each once")
 
 
