@@ -23,6 +23,7 @@ from engine.payout.http_bank import HttpBank
 from engine.payout.signing import BankCredentials
 from engine.pipeline.settings import Settings
 from engine.settlement.hospitals import Hospital, HospitalRegister
+from engine.settlement.sources.codes import SHIPPED, Dictionaries
 from engine.store import tables
 from engine.store.database import Database
 from engine.store.vault import Vault
@@ -64,6 +65,7 @@ class Context:
     pseudonymiser: Pseudonymiser
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
+    dictionaries: Dictionaries
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
@@ -73,6 +75,7 @@ class Context:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         vault = Vault.open(settings.in_home("master.key"), rng)
         credentials = _bank_credentials(settings)
+        dictionaries = _dictionaries(settings)
         with ExitStack() as on_failure:
             database = Database(settings.database)
             on_failure.callback(database.close)
@@ -106,6 +109,7 @@ class Context:
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
             engine_id=rng(4).hex(),
+            dictionaries=dictionaries,
             _terms={},
         )
 
@@ -165,6 +169,15 @@ def _bank_credentials(settings: Settings) -> BankCredentials:
             "name another file with AUTOCLAIM_BANK_KEY_FILE, or try it with `serve --sandbox-bank`",
             code="bank.no_credentials",
         ) from error
+
+
+def _dictionaries(settings: Settings) -> Dictionaries:
+    if settings.dictionaries is None:
+        return SHIPPED
+    try:
+        return Dictionaries.of_folder(settings.dictionaries)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"AUTOCLAIM_DICTIONARIES: {error}", code="dictionaries.invalid") from error
 
 
 def _send_policy(settings: Settings) -> SendPolicy:
