@@ -66,6 +66,9 @@ class Context:
     dictionaries: Dictionaries
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
+    engine_id: str
+    """Names this opening, beside others that work on the same database at the same time."""
+    dictionaries: Dictionaries
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
@@ -110,6 +113,8 @@ class Context:
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
             dictionaries=dictionaries,
             engine_id=rng(4).hex(),
+            engine_id=rng(4).hex(),
+            dictionaries=dictionaries,
             _terms={},
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger
@@ -81,11 +82,17 @@ def add(session: Session, counted: Mapping[Of, Counts]) -> None:
     if not rows:
         return
     connection = session.connection()
-    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(_adding(connection.dialect.name), rows)
+
+
+@cache
+def _adding(dialect: str) -> Any:
+    """Made once: making it costs more than running it for one settlement."""
+    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
     adding = insert(QualityTally)
     key = ("day", "hospital_code", "source", "what", "name", "engine")
     more = {"seen": col(QualityTally.seen) + adding.excluded.seen}
-    connection.execute(adding.on_conflict_do_update(index_elements=key, set_=more), rows)
+    return adding.on_conflict_do_update(index_elements=key, set_=more)
 
 
 def seen(
