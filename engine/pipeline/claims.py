@@ -6,6 +6,7 @@ from sqlmodel import Session
 
 from engine.adjudication.ruling import RulingInvalid, with_ruling
 from engine.errors import Conflict, NotFound, Refused
+from engine.pipeline import invoices
 from engine.pipeline.context import Context
 from engine.pipeline.decide import begin_version, claim_policy_id, decide, settle_decision
 from engine.pipeline.page import Page
@@ -62,8 +63,10 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         policy = session.get(tables.Policy, claim.policy_id) if claim.policy_id else None
         moves = claims.transitions(session, stored(claim.id))
         payouts = claims.payouts_of(session, stored(claim.id))
+        invoice = invoices.view(session, claim.settlement_id)
     return {
         **_summary(claim, policy),
+        "invoice": invoice,
         "reasons": claim.reasons,
         "authorization_id": claim.authorization_id,
         "task_id": claim.task_id,

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     """Default: home/bank.secret, shared with the bank."""
     sandbox_bank_db: Path | None = None
     """The sandbox bank's database, where one belongs to this home; fsck reads its statement later."""
+    invoice_url: str | None = None
+    """The invoice platform. Default: none; then an invoice is held to be used once, and not looked up."""
+    invoice_key_file: Path | None = None
+    """Default: home/invoices.secret, {"api_key": …} as the platform issued it."""
+    invoice_required: bool = False
+    """Whether a settlement that does not name its whole invoice is for a person; else it goes on, noted."""
     host: str = "127.0.0.1"
     port: int = 8800
     passphrase_file: Path | None = None
@@ -80,6 +86,10 @@ class Settings(BaseSettings):
     @property
     def bank_secret(self) -> Path:
         return self.bank_key_file or self.in_home("bank.secret")
+
+    @property
+    def invoice_secret(self) -> Path:
+        return self.invoice_key_file or self.in_home("invoices.secret")
 
     def passphrase(self, rng: Callable[[int], bytes]) -> str:
         """What opens the role keystores; made at first start."""

@@ -2,8 +2,10 @@
 
 Names are the national settlement list's (interfaces 4101, 2301, 2304). Fields that are not listed may be
 sent and are kept with the submission, but nothing reads them and `minimise` drops them.
-Three fields are extensions, documented here: setlinfo.ward_type, setlinfo.oth_comp_amt (compensation
-already received for the stay from elsewhere) and setlinfo.setl_time (from interface 2304).
+Four fields are extensions, documented here: setlinfo.ward_type, setlinfo.oth_comp_amt (compensation
+already received for the stay from elsewhere), setlinfo.setl_time (from interface 2304) and
+setlinfo.bill_chk_code (校验码: the six letters and digits that prove the electronic invoice of bill_code
+and bill_no).
 """
 
 from collections.abc import Mapping
@@ -156,6 +158,7 @@ SETLINFO: Final = (
     Field("dscg_way", _in("discharge_way"), required=True),
     Field("bill_code", text(50)),
     Field("bill_no", text(50)),
+    Field("bill_chk_code", text(50)),
     Field("biz_sn", text(50)),
     Field("setl_begn_date", moment),
     Field("setl_end_date", moment, required=True),
@@ -265,7 +268,7 @@ PERSONAL_FIELDS: Final[frozenset[str]] = frozenset(
     | {"curr_addr", "emp_name", "emp_addr", "emp_tel", "poscode", "tel", "mob"}
     | {"coner_name", "patn_rlts", "coner_addr", "coner_tel"}
     | {"chfpdr_name", "chfpdr_code", "resp_nurs_name", "hsorg_opter", "medins_fill_psn"}
-    | {"bill_code", "bill_no", "biz_sn"}
+    | {"bill_code", "bill_no", "bill_chk_code", "biz_sn"}
 )
 """Fields of the list that name, locate or single out a person: none may leave a minimised document."""
 
