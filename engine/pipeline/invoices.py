@@ -43,14 +43,8 @@ class Outcome(StrEnum):
 
 
 _GOES_ON = (Outcome.GOOD, Outcome.NOT_LOOKED_UP, Outcome.NOT_NAMED)
-_NOT_LIVE = (
-    ClaimState.UNINSURED,
-    ClaimState.NO_CONSENT,
-    ClaimState.REFUSED,
-    ClaimState.REVERSED,
-    ClaimState.RECOVERY_DUE,
-)
-"""A settlement whose claims all are one of these uses up no invoice."""
+_NOT_LIVE = (ClaimState.UNINSURED, ClaimState.NO_CONSENT, ClaimState.REFUSED)
+"""A settlement whose claims all are one of these uses up no invoice; nor does one that is taken back."""
 _IN_WORDS: dict[Outcome, tuple[str, str]] = {
     Outcome.MISSING: (
         "The settlement does not name its electronic invoice with code, number and check code.",
