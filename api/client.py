@@ -81,6 +81,23 @@ class Client:
             for line in response.iter_lines():
                 yield json.loads(line)
 
+    def deliver(self, source: str, raw: bytes) -> Iterator[Json]:
+        """Deliver bytes of a source's own format, signed: the receipt, a line a record, and the counts."""
+        headers = {"Content-Type": "application/octet-stream"}
+        with self._http.stream(
+            "POST",
+            "/v1/deliveries",
+            params={"source": source},
+            content=raw,
+            headers=headers,
+            auth=self._signing(),
+        ) as response:
+            if response.is_error:
+                response.read()
+            _checked(response)
+            for line in response.iter_lines():
+                yield json.loads(line)
+
     def reverse(self, setl_id: str, reversal: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
         """Take a settlement back, signed."""
         return self._signed(f"/v1/settlements/{setl_id}/reversal", _json(reversal), idempotency_key)

@@ -10,6 +10,7 @@ import typer
 from api.cli import products, sources
 from api.cli.adjudicate import adjudicate
 from api.cli.books import make_book, replay, simulate
+from api.cli.deliver import deliver
 from api.cli.demo.command import demo
 from api.cli.fsck import fsck
 from api.cli.serve import serve
@@ -35,6 +36,7 @@ app.command("replay")(replay)
 app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
+app.command("deliver")(deliver)
 app.command("witness")(witness)
 products.app.command("simulate")(simulate)
 app.add_typer(products.app, name="products")

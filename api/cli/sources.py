@@ -92,16 +92,19 @@ def try_out(
     Without a mapping it is the linter for native settlements. Exits 0 when all would be accepted, 1 when
     one would be quarantined or the file refused, 2 when it could not be tried.
     """
+    known, day = _dictionaries(dictionaries), _day(on)
     trying: DryRun | None = None
     if mappings:
-        known = _dictionaries(dictionaries)
-        mapping = _mapping(mappings, _day(on), known)
+        mapping = _mapping(mappings, day, known)
         if hospital not in (None, mapping.hospital):
             _cannot(f"--hospital {hospital}: the mapping {mapping.source} is of {mapping.hospital}")
-        trying = _dry_run(mapping, _day(on), known)
+        trying = _dry_run(mapping, day, known)
     try:
         with file.open("rb") as delivery:
-            summary, outcomes = _started(trying, delivery, hospital)
+            if trying is None:
+                summary, outcomes = _linted(delivery, day, hospital, known)
+            else:
+                summary, outcomes = trying.summary, _outcomes(trying, delivery)
             shown, refusal = _taken(_with_progress(outcomes, delivery, file), show)
     except OSError as error:
         _cannot(f"{file}: {error.strerror or error}")
@@ -114,18 +117,21 @@ def try_out(
         raise typer.Exit(EXIT_NO)
 
 
-def _started(
-    trying: "DryRun | None", delivery: BinaryIO, hospital: str | None
+def _linted(
+    delivery: BinaryIO, day: date, hospital: str | None, known: "Dictionaries"
 ) -> "tuple[Summary, Iterator[Outcome]]":
-    from engine.settlement.sources.formats import READERS
-    from engine.settlement.sources.native import try_native
+    from engine.settlement.sources.native import Linter, try_native
 
-    if trying is None:
-        return try_native(delivery, hospital)
+    return try_native(delivery, Linter(day, hospital, known))
+
+
+def _outcomes(trying: "DryRun", delivery: BinaryIO) -> "Iterator[Outcome]":
+    from engine.settlement.sources.formats import READERS
+
     mapping = trying.mapping
     if mapping.format not in READERS:
         _cannot(f"no reader for the format {mapping.format}")
-    return trying.summary, trying.outcomes(READERS[mapping.format](delivery, mapping.layout))
+    return trying.outcomes(READERS[mapping.format](delivery, mapping.layout))
 
 
 def _taken(outcomes: "Iterator[Outcome]", show: int) -> "tuple[list[Outcome], list[dict[str, str]]]":

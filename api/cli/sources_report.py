@@ -9,6 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from engine.settlement.sources.dry_run import DryRun, Outcome, Summary
 
+_MOST_FREQUENT = 30
 _COLOUR = {"mapped": "green", "ignored": "dim", "unknown": "yellow"}
 
 
@@ -30,6 +31,7 @@ def as_document(
         "records": summary.records,
         "accepted": summary.accepted,
         "quarantined": summary.quarantined,
+        "waiting": summary.waiting,
         "columns": [
             {
                 "node": one.node,
@@ -96,14 +98,18 @@ def _counts(report: dict[str, Any], console: Console) -> None:
     ):
         if rows:
             _line(console, f"{title}, most frequent first:")
-            for row in rows:
+            for row in rows[:_MOST_FREQUENT]:
                 _line(console, f"  {row['times']:>7}  {escape(row[words[0]])}  {escape(row[words[1]])}")
+        if len(rows) > _MOST_FREQUENT:
+            _line(console, f"  and {len(rows) - _MOST_FREQUENT} more; --json has all")
     for one in report["refused"]:
         _line(console, f"[red]the file would be refused:[/] {_said('it', one)}")
-    counted = (
-        f"{report['records']} records: {report['accepted']} accepted, {report['quarantined']} quarantined"
-    )
-    _line(console, f"[{'red' if report['quarantined'] or report['refused'] else 'green'}]{counted}[/]")
+    counted = f"{report['records']} records: {report['accepted']} accepted, "
+    counted += f"{report['quarantined']} quarantined"
+    if report["waiting"]:
+        counted += f"; {report['waiting']} parts of stays whose rest is not in this file"
+    colour = "red" if report["quarantined"] or report["refused"] else "green"
+    _line(console, f"[{colour}]{counted}[/]")
 
 
 def print_checked(report: dict[str, Any], console: Console) -> None:

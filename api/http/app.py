@@ -14,12 +14,14 @@ from api.http import (
     bank_callbacks,
     chain_rpc,
     deliveries,
+    fhir,
     health,
     hospitals,
     insured,
     insurers,
     operators,
     problems,
+    quarantine,
 )
 from api.http.auth import KeyRing
 from api.http.edge import Edge
@@ -44,7 +46,7 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 * **Pages**: send the `next` of a page as `after` until it is null.
 """
 _ROUTERS = (
-    *(hospitals, deliveries, insurers, insured, auditors, operators),
+    *(hospitals, deliveries, fhir, insurers, insured, auditors, operators, quarantine),
     *(bank_callbacks, chain_rpc, health),
 )
 

@@ -11,7 +11,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +27,7 @@ from api.http.idempotency import PendingAnswer
 from api.http.metrics import Metrics
 from engine.pipeline.context import Context
 from engine.store import access_log, idempotency
+from engine.store.access_log import Call
 
 REQUEST_ID = "X-Request-Id"
 MAX_BODY = 2 * 1024 * 1024
@@ -77,13 +78,7 @@ class Edge:
             return
         call = access.describe(scope, status, self._ctx.clock())
         pending: PendingAnswer | None = scope["state"].get("pending_answer")
-
-        def work(session: Session) -> None:
-            access_log.append(session, call)
-            if pending is not None:
-                idempotency.keep(session, *pending.row(), at=call.at)
-
-        await asyncio.wrap_future(self._ctx.writer.submit(work))
+        await asyncio.wrap_future(self._ctx.writer.submit_to(_keep, (call, pending)))
         _release(scope)  # before the answer leaves: who has it may ask again at once
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
@@ -100,6 +95,14 @@ class Edge:
             key_id=caller.key_id if caller else None,
             role=caller.role.value if caller else None,
         )
+
+
+def _keep(session: Session, answered: Sequence[tuple[Call, PendingAnswer | None]]) -> list[None]:
+    """The calls of a group and the answers kept for their repeats, a statement each."""
+    access_log.append_all(session, [call for call, _ in answered])
+    if pending := [answer.row(call.at) for call, answer in answered if answer is not None]:
+        idempotency.keep_all(session, pending)
+    return [None] * len(answered)
 
 
 class _Answer:

@@ -104,6 +104,15 @@ DELIVERY_ANSWER = (
     '"claim_id":"clm_4f1c9a0d27b35e6688aa01c2"}\n'
     '{"records":{"accepted":1}}\n'
 )
+FHIR_CLAIM: dict[str, Any] = {
+    "resourceType": "Claim",
+    "id": "c-1",
+    "identifier": [{"system": "urn:autoclaim:identifier:setl_id", "value": "S20250301000017"}],
+    "status": "active",
+    "use": "claim",
+    "contained": [{"resourceType": "Encounter", "id": "stay", "status": "finished"}],
+}
+CORRECTION: dict[str, Any] = {"setlinfo": {"dscg_way": "1"}, "feedetail": {"3": {"cnt": "2"}}}
 SOURCE = (Path(__file__).parents[2] / "seeds" / "sources" / "example-vendor-json.yaml").read_text("utf-8")
 POLICY: dict[str, Any] = {
     "policy_no": "SHB2024-000017",

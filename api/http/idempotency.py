@@ -11,9 +11,10 @@ that know what they hold: the same settlement again answers the same.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from starlette.responses import Response
@@ -41,8 +42,9 @@ class PendingAnswer:
     status: int
     body: bytes
 
-    def row(self) -> tuple[str, str, str, int, bytes]:
-        return self.key_id, self.idempotency_key, self.request_digest, self.status, self.body
+    def row(self, at: datetime) -> dict[str, Any]:
+        """By column, as `idempotency.keep_all` takes it."""
+        return {**asdict(self), "at": at}
 
 
 class InFlight:

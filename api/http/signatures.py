@@ -31,7 +31,6 @@ from api.http.bodies import BatchBody, DeliveryBody, RawBody
 from api.http.deps import Ctx
 from engine.errors import NotAllowed, Unauthenticated
 from engine.pipeline.context import Context
-from engine.store import hospitals
 from engine.store.api_keys import Caller
 
 FRESH_FOR = timedelta(minutes=5)
@@ -78,12 +77,11 @@ class _Register(HTTPSignatureKeyResolver):
         self.hospital_code: str | None = None
 
     def resolve_public_key(self, key_id: str) -> Ed25519PublicKey:
-        with self._ctx.database.reading() as session:
-            hospital = hospitals.by_signing_key(session, key_id)
-        if hospital is None or hospital.public_key is None:
+        known = self._ctx.signing_key(key_id)
+        if known is None or known.public_key is None:
             raise _Failed("signature.unknown_key", "keyid: not in the hospital register")
-        self.hospital_code = hospital.code
-        return Ed25519PublicKey.from_public_bytes(hospital.public_key)
+        self.hospital_code = known.hospital_code
+        return Ed25519PublicKey.from_public_bytes(known.public_key)
 
 
 class _Verifier(HTTPMessageVerifier):

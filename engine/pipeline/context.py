@@ -1,11 +1,11 @@
 """Everything a service needs, opened once a process."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -43,6 +43,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class SigningKey(NamedTuple):
+    """A hospital's, from the register; 32 raw bytes of Ed25519."""
+
+    hospital_code: str
+    public_key: bytes | None
+
+
 @dataclass(slots=True)
 class Context:
     """One deployment, open. `clock` gives aware UTC times; `rng(n)` gives n random bytes."""
@@ -60,7 +67,7 @@ class Context:
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
     _terms: dict[str, Terms]
-    _register: tuple[datetime, HospitalRegister] | None = None
+    _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = utc_now, rng: Rng = os.urandom) -> "Context":
@@ -129,12 +136,25 @@ class Context:
 
     def hospital_register(self) -> HospitalRegister:
         """The register, read again when it is older than a few seconds: other engines may add to it."""
-        now = self.clock()
-        if self._register is None or now - self._register[0] > _REGISTER_FRESH:
+        return self._fresh_register()[1]
+
+    def signing_key(self, key_id: str) -> SigningKey | None:
+        """Whose key signs under this id, as of the same register; an unknown one is looked for at once."""
+        known = self._fresh_register()[2].get(key_id)
+        if known is None:
+            self.forget_register()
+            known = self._fresh_register()[2].get(key_id)
+        return known
+
+    def _fresh_register(self) -> tuple[datetime, HospitalRegister, Mapping[str, SigningKey]]:
+        now, known = self.clock(), self._register
+        if known is None or now - known[0] > _REGISTER_FRESH:
             with self.database.reading() as session:
                 rows = session.exec(select(tables.Hospital)).all()
-            self._register = now, HospitalRegister.of(_hospital(row) for row in rows)
-        return self._register[1]
+            keys = {row.key_id: SigningKey(row.code, row.public_key) for row in rows if row.key_id}
+            known = now, HospitalRegister.of(_hospital(row) for row in rows), keys
+            self._register = known
+        return known
 
     def forget_register(self) -> None:
         """After a change of it by this process."""

@@ -33,7 +33,7 @@ from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.record import Record, SourceRefused
 from engine.settlement.sources.standardise import Standardiser
 from engine.store import deliveries
-from engine.store.deliveries import DeliveredRecord, Delivery, Reading
+from engine.store.deliveries import Delivery, Reading
 
 MAX_BYTES = 64 << 20
 """Of one delivery; more is sent in pieces."""
@@ -88,16 +88,15 @@ def read(ctx: Context, hospital_code: str, delivery_id: str) -> Iterator[Told]:
     """
     with ctx.database.reading() as session:
         delivery = _delivery(session, hospital_code, delivery_id)
-        day = delivery.received_at.astimezone(SHANGHAI).date()
-        mapping = mapping_on(session, hospital_code, delivery.source, day)
+        mapping = mapping_on(session, hospital_code, delivery.source, _day(delivery))
     reading = ctx.writer.run(partial(_begin, ctx, delivery, mapping))
     done = 0
-    for row in _marked(ctx, stored(reading.id)):
-        done = row.ordinal
-        yield _told(row)
+    for told in _marked(ctx, stored(reading.id)):
+        done = told.ordinal
+        yield told
     if reading.ended_at is None:
         raw = ctx.vault.unseal(delivery.body_sealed, f"delivery.body/{delivery_id}")
-        yield from _go_on(ctx, delivery, reading, _records(raw, mapping, day), done)
+        yield from _go_on(ctx, delivery, reading, _records(raw, mapping, _day(delivery)), done)
     if reading.refused:
         raise SourceRefused([Violation(**one) for one in reading.refused])
 
@@ -203,27 +202,37 @@ def _end(reading: Reading, at: datetime, refused: list[dict[str, str]] | None, s
     session.merge(reading)
 
 
-def _marked(ctx: Context, reading_id: int) -> Iterator[DeliveredRecord]:
+def _marked(ctx: Context, reading_id: int) -> Iterator[Told]:
     after = 0
     while True:
         with ctx.database.reading() as session:
             rows = deliveries.records(session, reading_id, after, _CHUNK)
-        yield from rows
+        for row, claim_id, violations in rows:
+            yield Told(
+                row.ordinal,
+                row.place,
+                row.kind,
+                row.outcome,
+                setl_id=row.setl_id,
+                claim_id=claim_id,
+                code=row.code,
+                quarantine_id=row.quarantined_id,
+                errors=violations or (),
+            )
         if len(rows) < _CHUNK:
             return
-        after = rows[-1].ordinal
+        after = rows[-1][0].ordinal
 
 
-def _told(row: DeliveredRecord) -> Told:
-    return Told(
-        row.ordinal,
-        row.place,
-        row.kind,
-        row.outcome,
-        setl_id=row.setl_id,
-        code=row.code,
-        quarantine_id=row.quarantined_id,
-    )
+def mapping_of(ctx: Context, hospital_code: str, delivery_id: str) -> SourceMapping:
+    """The mapping under which a delivery is read now. Raises NotFound."""
+    with ctx.database.reading() as session:
+        delivery = _delivery(session, hospital_code, delivery_id)
+        return mapping_on(session, hospital_code, delivery.source, _day(delivery))
+
+
+def _day(delivery: Delivery) -> date:
+    return delivery.received_at.astimezone(SHANGHAI).date()
 
 
 def delivery_view(ctx: Context, hospital_code: str, delivery_id: str) -> dict[str, Any]:

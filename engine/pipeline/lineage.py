@@ -32,6 +32,16 @@ def lineage(ctx: Context, claim_id: str) -> dict[str, Any]:
             }
             for record, reading, delivery in found
         ]
+        corrected = [
+            {
+                "quarantine_id": refused.id,
+                "body_digest": refused.body_digest,
+                "received_at": refused.received_at,
+                "actor": correction.actor,
+                "at": correction.at,
+            }
+            for correction, refused in deliveries.corrections(session, claim.settlement_id)
+        ]
     return {
         "claim_id": claim_id,
         "hospital_code": settlement.hospital_code,
@@ -39,4 +49,5 @@ def lineage(ctx: Context, claim_id: str) -> dict[str, Any]:
         "content_digest": settlement.content_digest,
         "received_at": settlement.received_at,
         "delivered": delivered,
+        "corrected": corrected,
     }

@@ -7,12 +7,13 @@ a log written anew from end to end, or cut at its tail, shows too.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 import rfc8785
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlmodel import Session, col, select
 
 from engine.store.tables import AccessEntry
@@ -58,29 +59,22 @@ class LogBroken(Exception):
         return f"the access log does not go on with entry {self.seq} as it was written"
 
 
-def append(session: Session, call: Call) -> AccessEntry:
+def append(session: Session, call: Call) -> None:
     """Add one entry to the caller's transaction."""
+    append_all(session, [call])
+
+
+def append_all(session: Session, calls: Sequence[Call]) -> None:
+    """Add entries to the caller's transaction, in their order, in one statement."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     seq, previous = head(session)
-    entry = AccessEntry(
-        seq=seq + 1,
-        at=call.at,
-        request_id=call.request_id,
-        key_id=call.key_id,
-        role=call.role,
-        principal=call.principal,
-        method=call.method,
-        path=call.path,
-        status=call.status,
-        remote=call.remote,
-        previous_digest=previous,
-        digest="",
-    )
-    entry.digest = _digest(entry)
-    session.add(entry)
-    session.flush()
-    return entry
+    rows = []
+    for number, call in enumerate(calls, seq + 1):
+        row = {"seq": number, **asdict(call), "previous_digest": previous}
+        previous = _digest_of(row)
+        rows.append({**row, "digest": previous})
+    session.connection().execute(insert(AccessEntry), rows)
 
 
 def head(session: Session) -> tuple[int, str]:
@@ -142,17 +136,13 @@ def _digest_at(session: Session, seq: int) -> str:
 
 
 def _digest(entry: AccessEntry) -> str:
-    chained = {
-        "seq": entry.seq,
-        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "request_id": entry.request_id,
-        "key_id": entry.key_id,
-        "role": entry.role,
-        "principal": entry.principal,
-        "method": entry.method,
-        "path": entry.path,
-        "status": entry.status,
-        "remote": entry.remote,
-        "previous_digest": entry.previous_digest,
-    }
+    return _digest_of({name: getattr(entry, name) for name in _CHAINED})
+
+
+_CHAINED = ("seq", *(field.name for field in fields(Call)), "previous_digest")
+
+
+def _digest_of(row: Mapping[str, Any]) -> str:
+    at: datetime = row["at"]
+    chained = {**row, "at": at.astimezone(UTC).isoformat(timespec="microseconds")}
     return "0x" + hashlib.sha256(rfc8785.dumps(chained)).hexdigest()

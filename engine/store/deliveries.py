@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
-from sqlmodel import JSON, Field, Session, SQLModel, col, func, select
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, and_
+from sqlmodel import JSON, Field, Session, SQLModel, col, func, or_, select
 
-from engine.store.tables import BIG_ID, UtcTime
+from engine.store.tables import BIG_ID, Claim, Quarantined, UtcTime
 
 
 class SourceVersion(SQLModel, table=True):
@@ -117,6 +117,18 @@ class Tally(SQLModel, table=True):
     last_at: datetime = Field(sa_type=UtcTime)
 
 
+class Correction(SQLModel, table=True):
+    """A refused record put right by hand: what was changed, by whom, and what it became."""
+
+    __tablename__ = "correction"
+    quarantined_id: int = Field(primary_key=True, foreign_key="quarantined.id")
+    settlement_id: int = Field(foreign_key="settlement.id", index=True)
+    patch_sealed: bytes = Field(sa_type=LargeBinary)
+    """RFC 7386 merge patch over the refused body."""
+    actor: str
+    at: datetime = Field(sa_type=UtcTime)
+
+
 def versions(session: Session, hospital_code: str, source: str) -> Sequence[SourceVersion]:
     query = select(SourceVersion).where(
         SourceVersion.hospital_code == hospital_code, SourceVersion.source == source
@@ -150,9 +162,18 @@ def readings(session: Session, delivery_id: str) -> Sequence[Reading]:
     return session.exec(query.order_by(col(Reading.run))).all()
 
 
-def records(session: Session, reading_id: int, after: int, limit: int) -> Sequence[DeliveredRecord]:
+def records(
+    session: Session, reading_id: int, after: int, limit: int
+) -> Sequence[tuple[DeliveredRecord, str | None, Sequence[dict[str, Any]] | None]]:
+    """Records of a reading, each with the claim that it was accepted as, or the rules that it breaks."""
     query = (
-        select(DeliveredRecord)
+        select(DeliveredRecord, Claim.claim_id, Quarantined.violations)
+        .join(
+            Claim,
+            and_(col(Claim.settlement_id) == col(DeliveredRecord.settlement_id), col(Claim.beside).is_(None)),
+            isouter=True,
+        )
+        .join(Quarantined, col(Quarantined.id) == col(DeliveredRecord.quarantined_id), isouter=True)
         .where(DeliveredRecord.reading_id == reading_id, DeliveredRecord.ordinal > after)
         .order_by(col(DeliveredRecord.ordinal))
         .limit(limit)
@@ -186,13 +207,28 @@ def page(session: Session, hospital_code: str, after: str, limit: int) -> Sequen
 
 
 def lineage(session: Session, settlement_id: int) -> Sequence[tuple[DeliveredRecord, Reading, Delivery]]:
-    """Every record, in every reading, that said this settlement."""
+    """Every record, in every reading, that said this settlement, or that was put right to it."""
+    put_right = select(Correction.quarantined_id).where(Correction.settlement_id == settlement_id)
     query = (
         select(DeliveredRecord, Reading, Delivery)
         .join(Reading, col(Reading.id) == col(DeliveredRecord.reading_id))
         .join(Delivery, col(Delivery.delivery_id) == col(Reading.delivery_id))
-        .where(DeliveredRecord.settlement_id == settlement_id)
+        .where(
+            or_(
+                DeliveredRecord.settlement_id == settlement_id,
+                col(DeliveredRecord.quarantined_id).in_(put_right),
+            )
+        )
         .order_by(col(DeliveredRecord.id))
+    )
+    return session.exec(query).all()
+
+
+def corrections(session: Session, settlement_id: int) -> Sequence[tuple[Correction, Quarantined]]:
+    query = (
+        select(Correction, Quarantined)
+        .join(Quarantined, col(Quarantined.id) == col(Correction.quarantined_id))
+        .where(Correction.settlement_id == settlement_id)
     )
     return session.exec(query).all()
 

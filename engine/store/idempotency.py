@@ -5,9 +5,9 @@ its correction. `digest_of_request` covers method, target and body.
 """
 
 import hashlib
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -25,28 +25,8 @@ def find(session: Session, key_id: str, idempotency_key: str) -> IdempotentAnswe
     return session.get(IdempotentAnswer, (key_id, idempotency_key))
 
 
-def keep(
-    session: Session,
-    key_id: str,
-    idempotency_key: str,
-    request_digest: str,
-    status: int,
-    body: bytes,
-    at: datetime,
-) -> None:
-    """Keep an answer. The first one stands: of two processes that raced, both must tell the same later."""
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    row: Insert = (
-        insert(IdempotentAnswer)
-        .values(
-            key_id=key_id,
-            idempotency_key=idempotency_key,
-            request_digest=request_digest,
-            status=status,
-            body=body,
-            at=at,
-        )
-        .on_conflict_do_nothing()
-    )
-    session.execute(row)
+def keep_all(session: Session, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Keep answers, by column. The first one of a key stands: of two processes that raced, both must tell
+    the same later."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.connection().execute(insert(IdempotentAnswer).on_conflict_do_nothing(), list(answers))

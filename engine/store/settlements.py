@@ -123,14 +123,14 @@ def reversal_of(session: Session, settlement_id: int) -> Reversal | None:
     return session.get(Reversal, settlement_id)
 
 
-def quarantined_page(session: Session, hospital_code: str, after: int, limit: int) -> Sequence[Quarantined]:
-    query = (
-        select(Quarantined)
-        .where(Quarantined.hospital_code == hospital_code, col(Quarantined.id) > after)
-        .order_by(col(Quarantined.id))
-        .limit(limit)
-    )
-    return session.exec(query).all()
+def quarantined_page(
+    session: Session, hospital_code: str | None, after: int, limit: int
+) -> Sequence[Quarantined]:
+    """Of one hospital, or of all."""
+    query = select(Quarantined).where(col(Quarantined.id) > after)
+    if hospital_code is not None:
+        query = query.where(Quarantined.hospital_code == hospital_code)
+    return session.exec(query.order_by(col(Quarantined.id)).limit(limit)).all()
 
 
 def quarantined_same(session: Session, hospital_code: str, body_digest: str) -> Quarantined | None:

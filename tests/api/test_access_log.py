@@ -83,7 +83,7 @@ def test_an_answer_that_cannot_be_written_down_does_not_leave(
     def broken(*_: Any) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(access_log, "append", broken)
+    monkeypatch.setattr(access_log, "append_all", broken)
     with world.http("insurer") as http:
         withheld, probe = http.get("/v1/claims"), http.get("/healthz")
     assert (withheld.status_code, withheld.json()["code"]) == (503, "access_log.unavailable")

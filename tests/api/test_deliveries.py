@@ -65,7 +65,7 @@ def test_a_code_without_a_mapping_is_listed_and_a_better_mapping_reads_it(world:
             one for one in http.get("/v1/sources/unmapped").json()["items"] if one["local"] == "home"
         ]
         assert (unmapped["dictionary"], unmapped["seen"]) == ("discharge_way", 1)
-        assert http.get("/v1/sources").json()["items"][0]["source"] == "his"
+        assert "his" in {one["source"] for one in http.get("/v1/sources").json()["items"]}
     assert register(world, number=2, local="home").status_code == 201
     again, _ = lines(post(world, f"/v1/deliveries/{receipt['delivery_id']}:read"))
     assert again["outcome"] == "accepted"

@@ -107,7 +107,7 @@ def test_the_answer_and_the_entry_in_the_log_are_kept_together_or_not_at_all(
 
     native = settlement()
     with monkeypatch.context() as broken_disk:
-        broken_disk.setattr(idempotency, "keep", broken)
+        broken_disk.setattr(idempotency, "keep_all", broken)
         withheld = world.post_settlement(native, "together-1")
     assert (withheld.status_code, withheld.json()["code"]) == (503, "access_log.unavailable")
     assert "claim_id" not in withheld.text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from api.http.idempotency import PendingAnswer
 from engine.store import idempotency
 from engine.store.database import Database
 
@@ -16,7 +17,7 @@ def _first_stands(url: str) -> None:
     database.migrate()
     for body in (b"first", b"second"):
         with database.transaction() as session:
-            idempotency.keep(session, "key", "idem-1", "digest", 202, body, _AT)
+            idempotency.keep_all(session, [PendingAnswer("key", "idem-1", "digest", 202, body).row(_AT)])
     with database.reading() as session:
         kept = idempotency.find(session, "key", "idem-1")
     database.close()

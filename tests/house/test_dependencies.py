@@ -18,7 +18,7 @@ EXTRAS = {"engine/books/on_ray.py": {"ray"}}
 
 USED_WITHOUT_IMPORT = {
     "coincurve": "eth-keys picks it up by itself: signing in 0.7 instead of 5.9 ms",
-    "fhir-resources": "engine/settlement/sources/fhir/resources.py imports the module of a resource by its name",
+    "fhir-resources": "settlement/sources/fhir/resources.py imports a resource's module by its name",
     "psycopg": "SQLAlchemy picks it by the database URL",
 }
 

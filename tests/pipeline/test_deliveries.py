@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.pipeline.records import Told
 from engine.settlement import minimise
 from engine.settlement.sources.record import SourceRefused
 from engine.store import tables
-from engine.store.deliveries import DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
+from engine.store.deliveries import Correction, DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
 from tests.pipeline.test_intake import rows
 from tests.pipeline.world import OURS, THEIRS, World
 from tests.settlement.sources.calls import of_settlement, written
@@ -182,3 +183,34 @@ def test_what_is_kept_of_a_delivery_names_nobody_in_the_clear(world: World) -> N
     deliver(world, written(of_settlement(native)[:1]) + b"\n" + natives(world, world.native(1)))
     for row in (*rows(world, Delivery), *rows(world, DeliveredBody), *rows(world, DeliveredRecord)):
         assert name.encode() not in repr(row.model_dump()).encode()
+
+
+def test_an_operator_puts_one_record_right_and_the_lineage_says_so(world: World) -> None:
+    native = world.native()
+    native["setlinfo"]["dscg_way"] = "回家"
+    native["feedetail"][1]["cnt"] = "many"
+    delivery_id, (told,) = deliver(world, natives(world, native))
+    number = int(told.quarantine_id or 0)
+    shown = json.dumps(quarantine.show(world.ctx, number), ensure_ascii=False, default=str)
+    assert "many" in shown
+    assert native["setlinfo"]["psn_name"] not in shown
+    assert native["setlinfo"]["certno"] not in shown
+    half = json.dumps({"setlinfo": {"dscg_way": "1"}}).encode()
+    with pytest.raises(Refused) as refused:
+        quarantine.correct(world.ctx, number, half, "operator")
+    assert {one["field"] for one in refused.value.violations} == {"/feedetail/1/cnt"}
+    assert rows(world, Correction) == []
+    whole = json.dumps(
+        {"setlinfo": {"dscg_way": "1"}, "feedetail": {"1": {"cnt": quantity(native)}}}
+    ).encode()
+    accepted = quarantine.correct(world.ctx, number, whole, "operator")
+    found = lineage.lineage(world.ctx, accepted.claim_id)
+    assert [one["delivery_id"] for one in found["delivered"]] == [delivery_id]
+    assert [(one["quarantine_id"], one["actor"]) for one in found["corrected"]] == [(number, "operator")]
+    with pytest.raises(Conflict):
+        quarantine.correct(world.ctx, number, whole, "operator")
+
+
+def quantity(native: dict[str, Any]) -> str:
+    line = native["feedetail"][1]
+    return str(Decimal(line["det_item_fee_sumamt"]) / Decimal(line["pric"]))

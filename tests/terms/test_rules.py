@@ -129,3 +129,11 @@ def test_one_promise_has_one_document(change: Callable[[dict[str, Any]], object]
     change(document)
     with pytest.raises(TermsInvalid):
         terms_from_document(document)
+
+
+def test_a_day_that_the_calendar_does_not_have_is_told_though_nothing_quotes_it(tmp_path: Path) -> None:
+    text = (HERE.parents[1] / "seeds" / "products" / "huhuibao-2024.yaml").read_text(encoding="utf-8")
+    assert "period: {from: 2024-07-01," in text
+    path = tmp_path / "product.yaml"
+    path.write_text(text.replace("{from: 2024-07-01,", "{from: 2024-06-31,"), encoding="utf-8")
+    assert [one.rule for one in check_product(path)] == ["period.no_such_day"]

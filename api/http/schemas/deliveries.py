@@ -1,11 +1,11 @@
 """What is told of deliveries, of the mappings that read them, and of where a claim came from."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.http.schemas.common import ClaimIdField
+from api.http.schemas.common import ClaimIdField, Cursor
 from api.http.schemas.hospitals import BrokenRule
 
 Outcome = Literal["accepted", "quarantined", "refused", "waiting", "reversed", "noted"]
@@ -121,6 +121,16 @@ class OriginView(BaseModel):
     dictionaries: str
 
 
+class CorrectionView(BaseModel):
+    """A refused record that was put right by hand."""
+
+    quarantine_id: int
+    body_digest: str
+    received_at: datetime
+    actor: str
+    at: datetime
+
+
 class Lineage(BaseModel):
     """Where a claim's settlement came from; no deliveries: a message of its own."""
 
@@ -129,3 +139,30 @@ class Lineage(BaseModel):
     content_digest: str
     received_at: datetime
     delivered: list[OriginView]
+    corrected: list[CorrectionView]
+
+
+class QuarantinedItem(BaseModel):
+    """What was refused, of whichever hospital."""
+
+    quarantine_id: int
+    hospital_code: str
+    setl_id: str | None
+    violations: list[BrokenRule]
+    received_at: datetime
+    corrected: bool
+
+
+class QuarantineList(BaseModel):
+    items: list[QuarantinedItem]
+    next: Cursor
+
+
+class RefusedBody(BaseModel):
+    """A refused record; what names the patient is masked. null: it is no JSON object."""
+
+    quarantine_id: int
+    hospital_code: str
+    body_digest: str
+    violations: list[BrokenRule]
+    body: dict[str, Any] | None

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from engine.settlement.checks import BadValue, Check, day, moment, money, price, quantity
@@ -93,6 +94,7 @@ def heading(text: str) -> str:
     return "".join(narrow(text).split())
 
 
+@lru_cache(maxsize=8192)  # a bill repeats its amounts and days from row to row
 def _clean_number(text: str, check: Check, amounts: Amounts) -> str | None:
     if len(text) > _MAX_NUMBER_TEXT:
         return None
@@ -116,6 +118,7 @@ def _clean_number(text: str, check: Check, amounts: Amounts) -> str | None:
     return plain if _passes(plain, check) else None
 
 
+@lru_cache(maxsize=8192)
 def _clean_moment(text: str, check: Check, _: Amounts) -> str | None:
     """YYYY-MM-DD, with a space and HH:MM:SS when that is not the day's first second."""
     plain = narrow(text)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from engine.settlement.checks import BadValue, day, moment, money, price, quantity
 from engine.settlement.errors import Violation
 from engine.settlement.fields import PERSONAL_FIELDS, Field
+from engine.settlement.sources.assembly import merge
 from engine.settlement.sources.cleaning import clean, day_of, written
 from engine.settlement.sources.nodes import dictionary_of
 from engine.settlement.sources.record import Raw, Record
@@ -54,11 +55,12 @@ class Summary:
     records: int = 0
     accepted: int = 0
     quarantined: int = 0
+    waiting: int = 0
+    """Parts of stays of which the delivery does not hold the rest."""
     rules: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(rule, field without its row) -> how often it was broken."""
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(dictionary, local code) -> how often it came."""
-    dropped: Counter[str] = field(default_factory=Counter)
 
     def add(self, place: str, kind: str, violations: Sequence[Violation]) -> Outcome:
         """Count one record."""
@@ -75,10 +77,12 @@ class DryRun:
     def __init__(self, standardiser: Standardiser) -> None:
         self._by, self.mapping = standardiser, standardiser.mapping
         self.summary = Summary()
+        self._open: dict[str, list[Record]] = {}
         self._columns: dict[tuple[str, str], Column] = {}
 
     def outcomes(self, raws: Iterable[Raw]) -> Iterator[Outcome]:
-        """One by one, with memory bounded by one record. Raises SourceRefused as the reader does."""
+        """One by one, with memory bounded by one record and the parts of open stays. The parts of a stay come
+        to one outcome. Raises SourceRefused as the reader does."""
         for raw in raws:
             record = self._by.record(raw)
             for node, rows in raw.nodes.items():
@@ -86,8 +90,10 @@ class DryRun:
                     if isinstance(row, Mapping):
                         self._look(node, row)
             self.summary.unmapped.update((one.dictionary, one.local) for one in record.unmapped)
-            self.summary.dropped.update(record.dropped)
-            yield self._outcome(record)
+            whole = self._whole(record)
+            if whole is not None:
+                yield self.summary.add(whole.place, whole.kind, errors_of(whole))
+        self.summary.waiting = sum(map(len, self._open.values()))
 
     def columns(self) -> list[Column]:
         """As they came, and after them those that the mapping names and nobody sent."""
@@ -99,8 +105,15 @@ class DryRun:
         ]
         return [*self._columns.values(), *missing]
 
-    def _outcome(self, record: Record) -> Outcome:
-        return self.summary.add(record.place, record.kind, errors_of(record))
+    def _whole(self, record: Record) -> Record | None:
+        """The settlement that a part completes; None while the rest of its stay has not come."""
+        if record.kind != "part" or errors_of(record):
+            return record
+        parts = self._open.setdefault(record.key, [])
+        parts.append(record)
+        if not any(part.closes for part in parts) or not any("feedetail" in part.body for part in parts):
+            return None
+        return merge(self._open.pop(record.key))
 
     def _look(self, node: str, row: Mapping[str, Any]) -> None:
         for local, value in row.items():

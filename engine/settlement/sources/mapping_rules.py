@@ -42,8 +42,21 @@ def _section(authored: _Node) -> Iterator[Finding]:
             yield Finding((section,), "mapping.other_format", message)
     if authored["format"] == "table" and "table" not in authored:
         yield Finding(("format",), "schema.required", "table is missing: it says which column is the key")
-    for node in authored.get("table", {}).get("sheets", {}):
+    if authored["format"] == "table":
+        yield from _places(authored)
+
+
+def _places(authored: _Node) -> Iterator[Finding]:
+    """Every node that is named has rows of its own in the table."""
+    sheets = authored.get("table", {}).get("sheets", {})
+    for node in sheets:
         yield from _node(node, ("table", "sheets", node))
+    there = sheets or ("setlinfo", "feedetail")
+    for section in ("names", "ignore"):
+        for node in authored.get(section, {}):
+            if node in NODES and node not in there:
+                message = f"{node} has no sheet in table.sheets; what stands in columns is a group"
+                yield Finding((section, node), "mapping.no_place", message)
 
 
 def _node(node: str, path: Path) -> Iterator[Finding]:

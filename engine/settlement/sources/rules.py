@@ -45,7 +45,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.workbook.unreadable", "error", "valid", "A workbook can be read as one."),
     ("source.workbook.password", "error", "valid", "A workbook is not locked."),
     ("source.workbook.sheet", "error", "complete", "A workbook has the sheets that the mapping states."),
-    ("source.workbook.too_large", "error", "valid", "A workbook has at most 64 MiB, a sheet 4 m cells."),
+    ("source.workbook.too_large", "error", "valid", "A workbook has at most 64 MiB and 2 m cells."),
     ("source.workbook.bomb", "error", "valid", "A workbook unpacks to no more than a workbook needs."),
     # table: the rows
     ("source.row.key", "error", "complete", "A row says to which settlement it belongs."),
@@ -77,6 +77,13 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.hl7.segment", "error", "valid", "A segment has a name of three characters."),
     ("source.hl7.message", "error", "valid", "A message is ADT^A03, ADT^A13, DFT^P03 or ORU^R01."),
     ("source.hl7.transaction", "error", "consistent", "FT1-6 says whether a line is charged or credited."),
+    # wire: X12 (837I)
+    ("source.x12.unreadable", "error", "valid", "A delivery is an X12 interchange."),
+    ("source.x12.guide", "error", "valid", "A functional group is of 005010X223A2 (837I)."),
+    ("source.x12.truncated", "error", "complete", "Interchange, group and transaction end; all is read."),
+    ("source.x12.too_large", "error", "valid", "A segment has at most 65,536 characters, a claim 60,000."),
+    ("source.x12.segment", "error", "valid", "A segment stands where the guide has it, and none is missing."),
+    ("source.x12.frequency", "error", "valid", "A claim is original (CLM05-3 = 1) or void (8)."),
     # FHIR: the document
     ("source.fhir.too_large", "error", "valid", "A document is at most 16 MiB."),
     ("source.fhir.encoding", "error", "valid", "A document is UTF-8 and holds no lone surrogate."),
@@ -92,12 +99,12 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     # FHIR: a claim with its explanation of benefit, stay and patient
     ("source.fhir.resource", "error", "valid", "A resource is what FHIR's definition of its type allows."),
     ("source.fhir.no_claim", "error", "complete", "An inpatient encounter has a claim."),
-    ("source.fhir.no_stay", "error", "complete", "A claim names an encounter, unless it is a pharmacy's."),
+    ("source.fhir.no_stay", "error", "complete", "A claim (but a pharmacy's) or report names an encounter."),
     ("source.fhir.several_stays", "error", "consistent", "A claim is for one encounter."),
     ("source.fhir.no_patient", "error", "complete", "A claim names a patient."),
     ("source.fhir.several_patients", "error", "consistent", "Claim, benefit and stay are of one patient."),
     ("source.fhir.several_benefits", "error", "unique", "A claim has one explanation of benefit."),
-    ("source.fhir.not_final", "error", "timely", "A claim is active and adjudicated, its stay over."),
+    ("source.fhir.not_final", "error", "valid", "What is sent is active, settled and final."),
     ("source.fhir.use", "error", "valid", "A claim is a claim, not a pre-authorization."),
     ("source.fhir.day", "error", "complete", "A stay begins and ends on a stated day."),
     ("source.fhir.certificate", "error", "complete", "A patient's identifiers include a certificate."),

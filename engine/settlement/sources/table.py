@@ -6,7 +6,7 @@ diagnoses stand in a sheet each. What a hospital calls its columns comes with th
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, BinaryIO, Final
 
@@ -51,7 +51,7 @@ def read_table(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
             refuse("source.table.kind", f"is {what}, whatever its name says; send CSV or Excel")
     rows = text_rows(chain((first,), chunks), layout)
     plan, rest = _planned(rows, layout, merged=False, sheet_of=None)
-    yield from _stays(rest, plan, "line")
+    yield from _stays(rest, plan, "line", layout)
 
 
 def _all(chunks: Iterator[bytes]) -> bytes:
@@ -94,7 +94,17 @@ class _Stay:
         return Raw("settlement", self.place, nodes, self.key, violations=tuple(self.violations))
 
 
-def _stays(rows: Iterator[Row], plan: Plan, place: str) -> Iterator[Raw]:
+def _stays(rows: Iterator[Row], plan: Plan, place: str, layout: Mapping[str, Any]) -> Iterator[Raw]:
+    if not layout.get("parts", False):
+        yield from (stay.raw() for stay in _stays_of(rows, plan, place))
+        return
+    # The file of the settlements closes: the other one then has all lines, or will bring them.
+    closes = any(at != plan.key for at, _ in plan.nodes.get("setlinfo", ()))
+    for stay in _stays_of(rows, plan, place):
+        yield replace(stay.raw(), kind="part", closes=closes)
+
+
+def _stays_of(rows: Iterator[Row], plan: Plan, place: str) -> Iterator[_Stay]:
     stay: _Stay | None = None
     seen: set[bytes] = set()
     for count, (number, cells) in enumerate(rows):
@@ -105,7 +115,7 @@ def _stays(rows: Iterator[Row], plan: Plan, place: str) -> Iterator[Raw]:
         key = plan.key_of(cells)
         if stay is None or not key or stay.key != key:
             if stay is not None:
-                yield stay.raw()
+                yield stay
             stay = _begun(key, cells, plan, f"{place} {number}")
             # Eight bytes a settlement, so that one cut in two is not taken for two.
             digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
@@ -114,7 +124,7 @@ def _stays(rows: Iterator[Row], plan: Plan, place: str) -> Iterator[Raw]:
             seen.add(digest)
         _add_row(stay, cells, plan)
     if stay is not None:
-        yield stay.raw()
+        yield stay
 
 
 def _begun(key: str, cells: list[Any], plan: Plan, place: str) -> _Stay:
@@ -158,7 +168,7 @@ def _workbook(data: bytes, layout: Mapping[str, Any]) -> Iterator[Raw]:
         name, first = next(named_rows, ("", None))
         numbered = (row for _, row in named_rows)
         plan, rest = _planned(chain((first,) if first else (), numbered), layout, merged=True, sheet_of=None)
-        yield from _stays(rest, plan, f"sheet {name} row")
+        yield from _stays(rest, plan, f"sheet {name} row", layout)
         return
     # The settlements come last: by then all that belongs to them is known.
     order = sorted(named, key=lambda node: node == "setlinfo")

@@ -20,7 +20,7 @@ _SMALL: Final = 16 << 20
 """What is no larger unpacked may be packed as it likes."""
 MAX_MEMBERS: Final = 2000
 
-_BOUNDS: Final = {"memory": 1 << 30, "cpu_seconds": 60, "cells": 4_000_000, "columns": MAX_COLUMNS}
+_BOUNDS: Final = {"memory": 1 << 30, "cpu_seconds": 60, "cells": 2_000_000, "columns": MAX_COLUMNS}
 
 ZIP: Final = b"PK\x03\x04"
 OLE2: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -29,7 +29,10 @@ _REASONS: Final = {
     "unreadable": ("source.workbook.unreadable", "is no workbook that can be read; save it as .xlsx again"),
     "password": ("source.workbook.password", "is locked by a password"),
     "no_sheet": ("source.workbook.sheet", "has no sheet of a name that the mapping states"),
-    "too_large": ("source.workbook.too_large", "has a sheet of more than 4,000,000 cells or 500 columns"),
+    "too_large": (
+        "source.workbook.too_large",
+        "has more than 2,000,000 cells, or a sheet more than 500 columns",
+    ),
 }
 
 

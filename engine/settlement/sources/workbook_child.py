@@ -26,9 +26,12 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (asked["cpu_seconds"], asked["cpu_seconds"]))
     try:
         with CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read())) as workbook:
+            left = asked["cells"]
             for name in asked["sheets"] or workbook.sheet_names[:1]:
                 _say({"sheet": name})
-                if not _sheet(workbook.get_sheet_by_name(name), asked["cells"], asked["columns"]):
+                sheet = workbook.get_sheet_by_name(name)
+                left -= sheet.total_width * sheet.total_height
+                if left < 0 or sheet.total_width > asked["columns"] or not _sheet(sheet, asked["cells"]):
                     _say({"error": "too_large"})
                     return
     except WorksheetNotFound:
@@ -43,15 +46,13 @@ def main() -> None:
         _say({"end": True})
 
 
-def _sheet(sheet: CalamineSheet, most_cells: int, most_columns: int) -> bool:
-    """Says its rows, what is merged in every cell of it; False when it is too large."""
-    if sheet.total_width > most_columns or sheet.total_width * sheet.total_height > most_cells:
-        return False
+def _sheet(sheet: CalamineSheet, most_filled: int) -> bool:
+    """Says its rows, what is merged in every cell of it; False when it merges more cells than that."""
     rows = sheet.to_python(skip_empty_area=False)
     filled = 0
     for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
         filled += (bottom - top + 1) * (right - left + 1)
-        if filled > most_cells:
+        if filled > most_filled:
             return False
         for at, column in product(range(top, bottom + 1), range(left, right + 1)):
             if at < len(rows) and column < len(rows[at]):

@@ -16,6 +16,7 @@ from engine.sandbox.population import generate
 from engine.settlement.fields import LISTS, SETLINFO
 from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.mapping_file import load_mapping
+from tests.settlement.sources.xls import Cell, Merge, xls
 from tests.support.process import REPOSITORY
 
 DAY = date(2024, 9, 10)
@@ -181,6 +182,27 @@ def csv_file(
     if total:
         writer.writerows([["合计", *[""] * (len(header) - 2), "1,234.00"], ["制表人：某某", "审核人：某某"]])
     return out.getvalue().encode(encoding)
+
+
+def old_workbook(settlements: Sequence[Body]) -> bytes:
+    """By the mapping example-csv as .xls: one sheet, a title, the settlement merged over its lines."""
+    columns = csv_columns()
+    cells: list[tuple[int, int, Cell]] = [
+        (0, 0, "住院结算明细"),
+        *((2, at, name) for at, name in enumerate(columns)),
+    ]
+    merged: list[Merge] = [(0, 0, 0, 5)]
+    top = 3
+    for body in settlements:
+        rows = list(local_rows(body, CSV, "number", "serial"))
+        once = len(columns) - len(CSV.names["feedetail"])
+        merged += [(top, top + len(rows) - 1, at, at) for at in range(once)]
+        for number, row in enumerate(rows, start=top):
+            shown = enumerate(columns) if number == top else enumerate(columns[once:], start=once)
+            cells += [(number, at, row[name]) for at, name in shown if name in row]
+        top += len(rows)
+    cells.append((top, 0, "合计"))
+    return xls("明细", cells, merged)
 
 
 def workbook(

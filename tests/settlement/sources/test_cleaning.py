@@ -154,6 +154,11 @@ def test_a_text_keeps_its_spelling_and_a_code_loses_its_width() -> None:
     assert clean("01", SEX) == "01"
 
 
+def test_a_number_of_more_digits_than_a_sheet_keeps_is_no_text() -> None:
+    assert clean(999_999_999_999_999.0, text(50)) == "999999999999999"
+    assert type(clean(1_000_000_000_000_000.0, text(50))) is float
+
+
 def test_a_heading_is_one_however_it_is_spaced() -> None:
     assert heading(" 金 额\n（元）") == heading("金额(元)") == "金额(元)"
 

@@ -9,6 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from api.cli.sources import app
+from tests.settlement.sources import calls
 from tests.settlement.sources import hospital_files as files
 from tests.settlement.sources.hospital_files import CSV, EXCEL
 from tests.support.process import REPOSITORY
@@ -39,10 +40,11 @@ def csv_of(tmp_path: Path, *, break_first: dict[str, str] | None = None, extra: 
 
 
 def test_right_mappings_exit_0_with_their_digests() -> None:
-    done = run("check", *sorted(SEEDS.glob("*.yaml")), "--json")
+    names = ("example-csv", "example-excel", "example-vendor-json")
+    done = run("check", *(SEEDS / f"{name}.yaml" for name in names), "--json")
     assert done.exit_code == 0
     reports = json.loads(done.stdout)["files"]
-    assert [one["source"] for one in reports] == ["example-csv", "example-excel", "example-vendor-json"]
+    assert tuple(one["source"] for one in reports) == names
     assert all(len(one["mapping_digest"]) == 64 for one in reports)
     assert "example-csv version 1 of H31010600003" in run("check", CSV_MAPPING).stdout
 
@@ -212,3 +214,31 @@ def test_a_mapping_names_what_nobody_sent(tmp_path: Path) -> None:
     report = tried(path, "-m", CSV_MAPPING, *ON)[1]
     (missing,) = [one for one in report["columns"] if one["name"] == "病区类型"]
     assert (missing["state"], missing["values"]) == ("mapped", 0)
+
+
+def test_the_parts_of_a_stay_come_to_one_record_and_half_a_stay_waits(
+    tmp_path: Path, native: dict[str, Any]
+) -> None:
+    made = calls.of_settlement(native)
+    path = tmp_path / "calls.ndjson"
+    path.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in made), "utf-8")
+    mapping = SEEDS / "example-national.yaml"
+    code, report = tried(path, "-m", mapping, *ON)
+    assert (code, report["records"], report["accepted"], report["waiting"]) == (0, 1, 1, 0)
+    path.write_text("\n".join(json.dumps(one) for one in made[:2]), "utf-8")
+    code, report = tried(path, "-m", mapping, *ON)
+    assert (code, report["records"]) == (0, 0)
+    assert report["waiting"] > 0
+    assert "parts of stays whose rest is not in this file" in run("try", path, "-m", mapping, *ON).stdout
+
+
+def test_the_linter_holds_codes_to_the_operators_lists(tmp_path: Path, native: dict[str, Any]) -> None:
+    path, lists = tmp_path / "native.json", tmp_path / "lists"
+    path.write_text(json.dumps(native), "utf-8")
+    lists.mkdir()
+    code = native["diseinfo"][0]["diag_code"]
+    (lists / "icd10.csv").write_text(f"code,name,from,to\n{code},x,,2024-09-09\n", "utf-8")
+    assert tried(path, "--dictionaries", lists, "--on", "2024-09-09")[0] == 0
+    exit_code, report = tried(path, "--dictionaries", lists, "--on", "2024-09-10")
+    assert exit_code == 1
+    assert report["rules"] == [{"rule": "source.code.unmapped", "field": "/diseinfo/diag_code", "times": 1}]

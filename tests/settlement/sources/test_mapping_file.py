@@ -4,6 +4,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.mapping import CodeRule, MappingBook, MappingInvalid, SourceMapping
@@ -73,6 +75,7 @@ REFUSED = {
     "mapping.name_twice": ("[床号]", "[总 费 用]"),
     "mapping.overlapping": ("local: 男", "local: Ｍ"),
     "mapping.other_format": ("names:\n", "fhir: {}\nnames:\n"),
+    "mapping.no_place": ("  feedetail: {金额: det_item_fee_sumamt}", "  payinfo: {金额: fund_payamt}"),
     "code.out_of_order": ("to: 2024-06-30", "to: 2023-06-30"),
     "code.no_such_day": ("to: 2024-06-30", "to: 2024-06-31"),
     "version.no_such_day": ("holds_from: 2024-01-01", "holds_from: 2024-02-30"),
@@ -155,3 +158,26 @@ def test_versions_that_are_no_book_are_refused(versions: list[SourceMapping], ru
     with pytest.raises(MappingInvalid) as caught:
         MappingBook.of(versions)
     assert caught.value.problems[0].rule == rule
+
+
+def test_no_bytes_are_anything_but_a_mapping_or_refused() -> None:
+    @given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.text(max_size=4)), min_size=1, max_size=5))
+    @settings(max_examples=150, deadline=None)
+    def mutated(edits: list[tuple[int, str]]) -> None:
+        text = GOOD
+        for at, piece in edits:
+            text = text[:at] + piece + text[at + 1 :]
+        try:
+            assert load_mapping_text(text.encode("utf-8", "replace"), "x").source
+        except MappingInvalid as error:
+            assert all(one.rule and one.line for one in error.problems)  # noqa: PT017 - either is right
+
+    mutated()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "- a", "null", "{}", "? [a]\n: b", "a: !!python/object:x {}", "<<: 3"]
+)
+def test_what_is_no_object_is_refused(text: str) -> None:
+    with pytest.raises(MappingInvalid):
+        load(text)

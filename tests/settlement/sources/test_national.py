@@ -86,7 +86,7 @@ def test_a_visits_settlement_closes_it(native: Native, infno: str, visit: str, c
     (merged,) = settlements(read(written(of_visit(native, infno))), replace(NATIONAL, hospital=code))
     assert merged.body["setlinfo"]["med_type"] == visit
     assert errors_of(merged) == []
-    assert content_digest(merged.body["feedetail"]) == content_digest(native["feedetail"])  # type: ignore[arg-type]
+    assert content_digest(merged.body["feedetail"]) == content_digest(native["feedetail"])
 
 
 @pytest.mark.parametrize(("visit", "closes"), [("11", True), ("14", True), ("21", False), (None, False)])
@@ -118,7 +118,7 @@ def test_2601_takes_back_the_settlement_of_the_message_it_names(native: Native) 
     undo = call("2601", native, {"data": {"omsgid": msgid, "oinfno": "2304"}}, number=8)
     *_, raw = read(written([*calls, undo]))
     assert raw.kind == "reversal"
-    assert raw.nodes["reversal"]["setl_id"] == native["setlinfo"]["setl_id"]  # type: ignore[call-overload]
+    assert raw.nodes["reversal"]["setl_id"] == native["setlinfo"]["setl_id"]
     (alone,) = read(written([undo]))
     assert rules(alone) == [("/omsgid", "source.reversal.message")]
 
@@ -145,7 +145,7 @@ def test_a_refund_stands_twice_in_the_detail_file() -> None:
     (raw,) = read(("\r\n".join(lines) + "\r\n").encode())
     assert (raw.kind, raw.violations) == ("reconciliation", ())
     rows = raw.nodes["statement"]
-    assert [(row["setl_id"], row["medfee_sumamt"]) for row in rows] == [  # type: ignore[index]
+    assert [(row["setl_id"], row["medfee_sumamt"]) for row in rows] == [
         ("S1", "100.00"),
         ("S2", "50.00"),
         ("S2", "-50.00"),
@@ -159,7 +159,7 @@ def test_a_report_belongs_to_its_stay(native: Native, infno: str, node: str) -> 
     info = {"mdtrt_id": "V-1", "rpotc_no": "R1", "rpt_date": "2025-12-06"}
     (raw,) = read(written([call(infno, native, {node: info, "iteminfo": [{"exam_rslt_val": "5.1"}]})]))
     assert (raw.kind, raw.key) == ("report", "V-1")
-    assert raw.nodes["report"]["rpotc_no"] == "R1"  # type: ignore[call-overload]
+    assert raw.nodes["report"]["rpotc_no"] == "R1"
     assert raw.nodes["result"] == [{"exam_rslt_val": "5.1"}]
     (lost,) = read(written([call(infno, native, {node: {"rpotc_no": "R1"}})]))
     assert rules(lost) == [("/mdtrt_id", "source.part.key")]
@@ -274,14 +274,14 @@ def test_an_object_of_two_gigabytes_is_refused_after_a_few_megabytes(
 ) -> None:
     delivery = Endless(first, more)
     with pytest.raises(SourceRefused) as error:
-        list(read_national(delivery, {}))  # type: ignore[arg-type]
+        list(read_national(delivery, {}))
     assert error.value.violations[0].rule == rule
     assert delivery.given < 16 * MAX_BODY_BYTES + (1 << 20)
 
 
 def test_amounts_stay_exact() -> None:
     (raw,) = read(b'{"feedetail": [{"mdtrt_id": "V", "cnt": 0.1, "pric": 1.10}]}')
-    assert [str(raw.nodes["feedetail"][0][name]) for name in ("cnt", "pric")] == ["0.1", "1.10"]  # type: ignore[index]
+    assert [str(raw.nodes["feedetail"][0][name]) for name in ("cnt", "pric")] == ["0.1", "1.10"]
 
 
 SEED = written(

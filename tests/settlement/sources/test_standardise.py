@@ -10,7 +10,6 @@ import pytest
 from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.mapping import CodeRule, SourceMapping
 from engine.settlement.sources.record import Raw, UnmappedCode
-from engine.settlement.sources.rules import SOURCE_RULES
 from engine.settlement.sources.standardise import standardise
 from engine.settlement.sources.verdict import errors_of
 
@@ -164,7 +163,6 @@ def test_any_shape_becomes_a_record_that_the_rules_can_refuse(nodes: dict[str, A
     assert errors_of(standardise(raw(**nodes), mapping(), DAY))
 
 
-def test_a_rule_of_sources_has_a_dimension_and_one_sentence() -> None:
-    for rule in SOURCE_RULES.values():
-        assert rule.id.startswith("source.")
-        assert rule.description.endswith(".")
+def test_a_settlement_of_which_nothing_came_is_still_the_hospitals() -> None:
+    record = standardise(raw(), mapping(constants={"setlinfo": {"insuplc": "310000"}}), DAY)
+    assert record.body == {"setlinfo": {"insuplc": "310000", "fixmedins_code": HOSPITAL}}

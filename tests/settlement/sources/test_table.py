@@ -1,6 +1,7 @@
 """Tables as hospitals really send them become the settlements they were made of."""
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.settlement.sources.assembly import merge
 from engine.settlement.sources.formats import READERS
 from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.record import Record
@@ -53,6 +55,13 @@ def test_a_workbook_with_merged_headers_titles_and_totals_reads_back(money: str,
     assert accepted(read(files.workbook(made, money=money, time=time), EXCEL)) == made
 
 
+def test_an_old_workbook_with_the_settlement_merged_over_its_lines_reads_back() -> None:
+    made = files.bodies(3, CSV)
+    records = read(files.old_workbook(made), CSV)
+    assert accepted(records) == made
+    assert records[0].place == "sheet 明细 row 4"
+
+
 @given(
     st.lists(st.integers(0, 7), unique=True, min_size=1, max_size=4),
     st.sampled_from([*MONEY]),
@@ -84,6 +93,23 @@ def test_a_record_says_where_it_stands_and_what_was_dropped() -> None:
     assert first.place == "line 5"
     assert second.place == f"line {5 + len(made[0]['feedetail'])}"
     assert first.dropped == {}
+
+
+@pytest.mark.parametrize("heads_first", [True, False])
+def test_settlements_in_one_file_and_their_lines_in_another_are_the_same_settlements(
+    heads_first: bool,
+) -> None:
+    made = files.bodies(2, CSV)
+    lines = [CSV.layout["key"], *CSV.names["feedetail"]]
+    heads = [name for name in files.csv_columns() if name not in CSV.names["feedetail"]]
+    once = [{**body, "feedetail": body["feedetail"][:1]} for body in made]
+    deliveries = [files.csv_file(once, columns=heads), files.csv_file(made, columns=lines)]
+    parts = [one for data in deliveries for one in read(data, CSV, parts=True)]
+    assert {part.kind for part in parts} == {"part"}
+    assert [part.closes for part in parts] == [True, True, False, False]
+    ordered = parts if heads_first else parts[::-1]
+    whole = [merge([part for part in ordered if part.key == body["setlinfo"]["setl_id"]]) for body in made]
+    assert [json.loads(json.dumps(body)) for body in accepted(whole)] == made
 
 
 def test_a_header_of_two_rows_in_csv_is_read_like_the_merged_one() -> None:

@@ -19,6 +19,7 @@ from engine.settlement.sources.standardise import Standardiser
 from engine.settlement.sources.verdict import errors_of
 from tests.settlement.sources import hospital_files as files
 from tests.settlement.sources.hospital_files import CSV, DAY, EXCEL
+from tests.settlement.sources.xls import xls
 
 FLAT = {"key": "id", "columns": {"setlinfo": ["id", "total"], "feedetail": ["item"]}}
 GOOD_CSV = files.csv_file(files.bodies(2, CSV))
@@ -65,9 +66,9 @@ def test_what_is_no_table_is_refused_by_a_stable_rule(data: bytes, rule: str) ->
 
 
 def test_an_encoding_that_breaks_off_is_refused_after_what_could_be_read() -> None:
-    data = "id,姓名\n".encode() + b"1,x\n" * 100_000 + b"2,\xff\n"
+    data = "id,姓名\n0,x\n".encode() + b"1,x\n" * 100_000 + b"2,\xff\n"
     raws = READERS["table"](io.BytesIO(data), FLAT)
-    assert next(raws).key == "1"
+    assert next(raws).key == "0"
     with pytest.raises(SourceRefused, match=r"after line 9\d{4}; state table\.encoding"):
         list(raws)
 
@@ -93,6 +94,7 @@ class Endless(io.RawIOBase):
         (b"", b"a", "source.text.line"),
         (b"id,total\n", b",", "source.text.line"),
         (b'id,total\n1,"', b"\n", "source.text.quoting"),
+        (b"id,total\n" + b"1,2\n" * 100_000, b"\0", "source.text.nul"),
         (b"PK\x03\x04", b"a", "source.workbook.too_large"),
     ],
 )
@@ -104,6 +106,13 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
         list(READERS["table"](source, FLAT))  # type: ignore[arg-type]
     assert caught.value.violations[0].rule == rule
     assert source.asked <= 65 << 20
+
+
+def test_a_csv_file_is_read_as_it_goes() -> None:
+    source = Endless(b"id,total\n" + b"".join(b"%d,2\n" % at for at in range(100_000)), b"\n")
+    raws = READERS["table"](source, FLAT)  # type: ignore[arg-type]
+    assert [next(raws).key for _ in range(90_000)][-1] == "89999"
+    assert source.asked <= 1 << 20
 
 
 def test_more_rows_than_a_table_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +155,10 @@ def test_a_workbook_whose_directory_lies_about_its_size_is_refused() -> None:
 def test_two_cells_that_ask_for_a_grid_of_millions_are_refused(cell: str) -> None:
     row = f'<row r="1048576"><c r="{cell}"><v>1</v></c></row>'.encode()
     assert refused(in_sheet(row), dict(EXCEL.layout)) in {"source.workbook.bomb", "source.workbook.too_large"}
+
+
+def test_one_cell_of_an_old_workbook_that_asks_for_a_hundred_gigabytes_is_refused() -> None:
+    assert refused(xls("x", [(0, 0, "id"), (65535, 65535, 1.0)])) == "source.workbook.bomb"
 
 
 def test_a_merge_over_a_whole_sheet_is_refused() -> None:
@@ -209,6 +222,7 @@ SEEDS = {
     "utf-8": (files.csv_file(files.bodies(2, CSV), encoding="utf-8-sig", title=True, total=True), UNSTATED),
     "utf-16": (files.csv_file(files.bodies(1, CSV), encoding="utf-16"), UNSTATED),
     "xlsx": (GOOD_BOOK, EXCEL),
+    "xls": (files.old_workbook(files.bodies(1, CSV)), CSV),
 }
 edits = st.lists(
     st.tuples(

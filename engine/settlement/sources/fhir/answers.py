@@ -1,13 +1,17 @@
 """What a sender of FHIR is told, in FHIR: OperationOutcome and ClaimResponse, in the sender's version."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from typing import Any, Final
 
 from engine.settlement.errors import Violation
+from engine.settlement.sources.fhir.document import read_document
 from engine.settlement.sources.fhir.elements import NATIONAL, Node, node, text
-from engine.settlement.sources.fhir.resources import Version, model_of
+from engine.settlement.sources.fhir.resources import Resources, Version, model_of
 
 RULES_SYSTEM: Final = f"{NATIONAL}rule"
 CLAIMS_SYSTEM: Final = f"{NATIONAL}identifier:claim_id"
@@ -60,6 +64,41 @@ def fhir_path(pointer: str, root: str) -> str:
     return root + _INDEX.sub(r"[\1]", pointer).replace("/", ".")
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one record: accepted under a claim_id, or kept with its violations."""
+
+    place: str
+    """Of the Raw."""
+    claim_id: str = ""
+    violations: tuple[Violation, ...] = ()
+
+
+def answer(document: bytes, layout: Mapping[str, Any], created: datetime, outcomes: Sequence[Outcome]) -> str:
+    """JSON that answers a document which the reader has read: to one Claim its ClaimResponse, to a Bundle
+    a Bundle of answers in the order of the outcomes. What is no valid claim is answered by an
+    OperationOutcome. Raises SourceRefused when the document is not the one that was read.
+    """
+    resources = Resources(read_document(BytesIO(document)), layout.get("version"))
+    by_place = {entry.pointer: entry for entry in resources.entries}
+    version, answers = resources.version, []
+    for outcome in outcomes:
+        entry = by_place[outcome.place]
+        valid = entry.type in _ANSWERED and not resources.problems(entry)
+        answers.append(
+            claim_response(entry.resource, version, created, outcome.claim_id, outcome.violations)
+            if valid
+            else operation_outcome(outcome.violations, version, "Bundle" if entry.pointer else entry.type)
+        )
+    if len(answers) == 1 and not outcomes[0].place:
+        return answers[0]
+    entries = [{"resource": json.loads(one)} for one in answers]
+    return _json("Bundle", version, {"type": "collection", "entry": entries})
+
+
+_ANSWERED: Final = frozenset({"Claim", "ExplanationOfBenefit"})
+
+
 def claim_response(
     claim: Node,
     version: Version,
@@ -81,7 +120,7 @@ def claim_response(
         "disposition": _DISPOSITIONS[bool(violations)],
     }
     if text(claim.get("id")):
-        document["request"] = {"reference": f"Claim/{claim['id']}"}
+        document["request"] = {"reference": f"{claim.get('resourceType')}/{claim['id']}"}
     if claim_id:
         document["identifier"] = [{"system": CLAIMS_SYSTEM, "value": claim_id}]
     if violations:

@@ -10,6 +10,8 @@ from engine.settlement.sources.fhir.resources import Resources
 
 INPATIENT = frozenset({"IMP", "ACUTE", "NONAC"})
 """HL7's v3-ActCode: an inpatient encounter, acute or not."""
+OVER = frozenset({"finished", "discharged", "completed"})
+"""R4 says finished; R5 discharged (records may follow) and completed."""
 PHARMACY = "pharmacy"
 
 
@@ -77,11 +79,18 @@ def bills_of(resources: Resources) -> Iterator[Bill]:
     for benefit in alone:
         yield _joined(Bill(benefit=benefit), resources, billed)
     for encounter in resources.of_type("Encounter"):
-        if encounter.pointer not in billed and is_inpatient(encounter.resource):
+        if encounter.pointer not in billed and _awaits_a_claim(encounter, resources):
             bill = Bill(encounter=encounter)
             _add(bill, encounter, "source.fhir.no_claim", "is a stay for which no claim was sent")
             _name_parties(bill, resources)
             yield bill
+
+
+def _awaits_a_claim(encounter: Entry, resources: Resources) -> bool:
+    """An inpatient stay that is over, and no part of another, such as its days in intensive care."""
+    over = text(encounter.resource.get("status")) in OVER
+    whole = resources.resolve(encounter.resource.get("partOf"), encounter) is None
+    return over and whole and is_inpatient(encounter.resource)
 
 
 def is_inpatient(encounter: Node) -> bool:

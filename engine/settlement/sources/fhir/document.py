@@ -11,6 +11,8 @@ from engine.settlement.sources.record import SourceRefused
 
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 """A life of 170 encounters and all their observations is 3 MB."""
+MAX_CONTAINERS: Final = 250_000
+"""Objects and lists: what costs memory and time. A settlement of 5,000 lines has 170,000."""
 MAX_DEPTH: Final = 40
 MAX_ENTRIES: Final = 50_000
 BUNDLE_TYPES: Final = frozenset({"collection", "transaction", "batch", "searchset"})
@@ -48,6 +50,9 @@ def read_document(delivery: BinaryIO) -> list[Entry]:
     raw = _read_bounded(delivery)
     if len(raw) > MAX_DOCUMENT_BYTES:
         raise _refusal("", "source.fhir.too_large", f"is larger than {MAX_DOCUMENT_BYTES} bytes")
+    # Counted over the bytes: a brace in a text counts too, and before parsing nothing has been spent.
+    if raw.count(b"{") + raw.count(b"[") > MAX_CONTAINERS:
+        raise _refusal("", "source.fhir.too_large", f"holds more than {MAX_CONTAINERS} objects and lists")
     try:
         document = parse_body(raw, MAX_DOCUMENT_BYTES, MAX_DEPTH)
     except BodyRefused as refused:

@@ -2,31 +2,33 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, Final
 
 from engine.settlement.errors import Violation
-from engine.settlement.sources.fhir.bills import Bill
+from engine.settlement.sources.fhir.bills import OVER, Bill
 from engine.settlement.sources.fhir.document import Entry
 from engine.settlement.sources.fhir.elements import amount, node, nodes, shanghai, text
 from engine.settlement.sources.fhir.resources import Resources
 from engine.settlement.sources.fhir.rows import certificate_of, submitted_total
 
 CURRENCY: Final = "CNY"
+MOST_VIOLATIONS: Final = 500
 _FINAL: Final[Mapping[str, frozenset[str]]] = {
     "Claim": frozenset({"active"}),
     "ExplanationOfBenefit": frozenset({"active"}),
-    # R4 says finished; R5 discharged (records may follow) and completed.
-    "Encounter": frozenset({"finished", "discharged", "completed"}),
+    "Encounter": OVER,
 }
 _RECORD_NUMBER: Final = "MR"
 """v2-0203: the hospital's own number of a patient, which is no certificate."""
 
 
 def violations_of(bill: Bill, resources: Resources, certificates: Mapping[str, str]) -> tuple[Violation, ...]:
-    """All of them, what joining the resources found first."""
+    """What joining the resources found first; of a bill that is all wrong, the first MOST_VIOLATIONS."""
     invalid = (problem for entry in bill.entries for problem in resources.problems(entry))
     checks = (_state(bill), _days(bill), _certificate(bill, certificates), _amounts(bill), _sums(bill))
-    return (*bill.found, *invalid, *(found for check in checks for found in check))
+    found = chain(bill.found, invalid, chain.from_iterable(checks))
+    return tuple(islice(found, MOST_VIOLATIONS))
 
 
 def _state(bill: Bill) -> Iterator[Violation]:

@@ -7,7 +7,8 @@ from engine.settlement.dictionaries import dictionary
 from engine.settlement.sources.fhir.bills import bills_of
 from engine.settlement.sources.fhir.document import read_document
 from engine.settlement.sources.fhir.elements import NATIONAL, Codes
-from engine.settlement.sources.fhir.quality import violations_of
+from engine.settlement.sources.fhir.quality import MOST_VIOLATIONS, violations_of
+from engine.settlement.sources.fhir.reports import reports_of, rows_of_report
 from engine.settlement.sources.fhir.resources import Resources
 from engine.settlement.sources.fhir.rows import nodes_of
 from engine.settlement.sources.record import Raw
@@ -18,7 +19,8 @@ _OWN_CERTIFICATES: Final = {
 
 
 def read_fhir(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
-    """Every claim, explanation of benefit without one, and inpatient stay without either, in that order.
+    """Every claim, explanation of benefit without one, inpatient stay without either, and report, in that
+    order.
 
     layout: `version` "R4" or "R5" (else the resources show it); `systems`, dictionary -> URI of the
     system whose codes are the standard ones; `certificates`, identifier system or v2-0203 kind ->
@@ -33,4 +35,12 @@ def read_fhir(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
             place=bill.place,
             nodes=nodes_of(bill, resources, codes, certificates),
             violations=violations_of(bill, resources, certificates),
+        )
+    for report in reports_of(resources):
+        yield Raw(
+            kind="report",
+            place=report.entry.pointer,
+            nodes=rows_of_report(report, codes),
+            key=report.stay,
+            violations=tuple(report.found[:MOST_VIOLATIONS]),
         )

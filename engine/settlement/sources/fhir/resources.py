@@ -16,6 +16,7 @@ Version = Literal["R4", "R5"]
 USED: Final = frozenset(
     {"Claim", "ExplanationOfBenefit", "Encounter", "Patient", "Coverage"}
     | {"Condition", "Procedure", "Organization"}
+    | {"DiagnosticReport", "Observation"}
 )
 _PACKAGES: Final[Mapping[Version, str]] = {"R4": "fhir.resources.R4B", "R5": "fhir.resources"}
 """R4 resources are valid under R4B, which changed none of these types."""
@@ -30,6 +31,7 @@ class Resources:
         self.entries = list(_with_bills_inside(entries))
         self.version: Version = version or _version_of(self.entries)
         self._by_reference: dict[str, list[Entry]] = {}
+        self._inside: dict[str, dict[str, list[Entry]]] = {}
         self._problems: dict[str, tuple[Violation, ...]] = {}
         for entry in entries:
             if entry.type in USED:
@@ -51,13 +53,22 @@ class Resources:
             container = within.container or within
             if target == "#":
                 return container
-            inside = [e for e in container.contained() if e.resource.get("id") == target[1:]]
-            return inside[0] if len(inside) == 1 else None
-        found = self._by_reference.get(target, [])
+            found = self._contained(container).get(target[1:], [])
+        else:
+            found = self._by_reference.get(target, [])
         if not found and target.count("/") > 1:
-            # An absolute address whose entry is known by type and id alone.
-            found = self._by_reference.get("/".join(target.rsplit("/", 2)[1:]), [])
+            # An absolute address finds a resource that came without one, never another server's.
+            known = self._by_reference.get("/".join(target.rsplit("/", 2)[1:]), [])
+            found = [entry for entry in known if not entry.full_url.startswith("http")]
         return found[0] if len(found) == 1 else None
+
+    def _contained(self, container: Entry) -> dict[str, list[Entry]]:
+        """By id; kept, since every row of a claim may refer into it."""
+        if container.pointer not in self._inside:
+            by_id = self._inside.setdefault(container.pointer, {})
+            for entry in container.contained():
+                by_id.setdefault(text(entry.resource.get("id")), []).append(entry)
+        return self._inside[container.pointer]
 
     def problems(self, entry: Entry) -> tuple[Violation, ...]:
         """What FHIR's definition of the type has against the resource; found once."""

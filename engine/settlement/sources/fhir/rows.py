@@ -73,7 +73,7 @@ def _of_claim(bill: Bill, codes: Codes) -> Row:
     row["payment.date"] = shanghai(payment(bill).get("date"))
     for category, stated in _totals(bill, codes, "settlement_amount"):
         row[f"total[{category}]"] = stated
-    return _filled(row)
+    return filled(row)
 
 
 def payment(bill: Bill) -> Node:
@@ -103,7 +103,7 @@ def _funds(bill: Bill, codes: Codes) -> Iterator[Row]:
     """A total whose category is a fund says what that fund paid."""
     for row in nodes(bill.benefit.resource.get("total")) if bill.benefit else ():
         if codes.is_standard(codes.coding(row.get("category"), "fund_type"), "fund_type"):
-            yield _filled(
+            yield filled(
                 {
                     "fund.category": codes.token(row.get("category"), "fund_type"),
                     "fund.amount": number(node(row.get("amount")).get("value")),
@@ -124,7 +124,7 @@ def _of_stay(bill: Bill, codes: Codes) -> Row:
     classes = nodes(encounter.get("class"))
     types = [one for one in nodes(encounter.get("type")) if _is_visit(one, codes)]
     visit = codes.token((types or classes or [{}])[0], "visit_type")
-    return _filled(
+    return filled(
         {
             "Encounter.id": text(encounter.get("id")),
             "visit": purchase or visit,
@@ -170,7 +170,7 @@ def _of_people(bill: Bill, codes: Codes, certificates: Mapping[str, str]) -> Row
         (stated for _, stated in identifiers(coverage.get("subscriberId"), "")), ""
     )
     insurers = [*nodes(coverage.get("payor")), *nodes(coverage.get("insurer"))]
-    return _filled(
+    return filled(
         {
             "Patient.name": _name(patient),
             "Patient.gender": text(patient.get("gender")),
@@ -236,7 +236,7 @@ def _diagnoses(bill: Bill, resources: Resources, codes: Codes) -> Iterator[Row]:
         coding = codes.coding(concept, "icd10")
         kinds = nodes(row.get("type"))
         kind = next((one for one in kinds if _is_kind(one, codes)), {})
-        yield _filled(
+        yield filled(
             {
                 "diagnosis.code": codes.token(concept, "icd10"),
                 "diagnosis.display": display(concept, coding),
@@ -262,7 +262,7 @@ def _procedures(bill: Bill, resources: Resources, codes: Codes) -> Iterator[Row]
         concept = row.get("procedureCodeableConcept") or _coded(
             row.get("procedureReference"), entry, resources
         )
-        yield _filled(
+        yield filled(
             {
                 "procedure.code": codes.token(concept, "icd9cm3"),
                 "procedure.display": display(concept, codes.coding(concept, "icd9cm3")),
@@ -285,8 +285,8 @@ def _items(bill: Bill, codes: Codes) -> tuple[list[Row], list[Row]]:
     for item in nodes(entry.resource.get("item")) if entry else ():
         details = nodes(item.get("detail"))
         if details:
-            groups.append(_filled(_charge(item, "group", {}, codes)))
-        lines += [_filled(_charge(line, "line", item, codes)) for line in details or [item]]
+            groups.append(filled(_charge(item, "group", {}, codes)))
+        lines += [filled(_charge(line, "line", item, codes)) for line in details or [item]]
     return groups, lines
 
 
@@ -311,5 +311,6 @@ def _charge(item: Node, prefix: str, group: Node, codes: Codes) -> Row:
     return row
 
 
-def _filled(row: Mapping[str, str]) -> Row:
+def filled(row: Mapping[str, str]) -> Row:
+    """Without what nobody stated."""
     return {name: value for name, value in row.items() if value}

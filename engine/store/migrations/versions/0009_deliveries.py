@@ -15,6 +15,7 @@ _TIME = sa.DateTime(timezone=True)
 def upgrade() -> None:
     _what_came()
     _what_became_of_it()
+    _what_stands_beside()
 
 
 def _what_came() -> None:
@@ -96,6 +97,9 @@ def _what_became_of_it() -> None:
         sa.PrimaryKeyConstraint("delivery_id", "ordinal"),
     )
     op.create_index("delivered_body_by_stay", "delivered_body", ["hospital_code", "source", "key"])
+
+
+def _what_stands_beside() -> None:
     op.create_table(
         "source_tally",
         sa.Column("hospital_code", sa.String(), nullable=False),
@@ -106,3 +110,15 @@ def _what_became_of_it() -> None:
         sa.Column("last_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("hospital_code", "source", "what", "name"),
     )
+    op.create_table(
+        "correction",
+        sa.Column("quarantined_id", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("settlement_id", sa.Integer(), nullable=False),
+        sa.Column("patch_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", _TIME, nullable=False),
+        sa.ForeignKeyConstraint(["quarantined_id"], ["quarantined.id"]),
+        sa.ForeignKeyConstraint(["settlement_id"], ["settlement.id"]),
+        sa.PrimaryKeyConstraint("quarantined_id"),
+    )
+    op.create_index(op.f("ix_correction_settlement_id"), "correction", ["settlement_id"])

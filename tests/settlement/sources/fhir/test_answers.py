@@ -1,5 +1,6 @@
 """The sender is told in FHIR of its own version, and FHIR's definitions agree."""
 
+import copy
 import json
 from datetime import datetime
 from typing import Any
@@ -8,11 +9,11 @@ import pytest
 
 from engine.settlement.checks import SHANGHAI
 from engine.settlement.errors import Violation
-from engine.settlement.sources.fhir import claim_response, operation_outcome
+from engine.settlement.sources.fhir import Outcome, answer, claim_response, operation_outcome
 from engine.settlement.sources.fhir.resources import Version, model_of
 from tests.settlement.conftest import PLAIN
-from tests.settlement.sources.fhir.bundles import bundle_of, claim_alone
-from tests.settlement.sources.fhir.conftest import CLAIM
+from tests.settlement.sources.fhir.bundles import bundle_of, claim_alone, encoded
+from tests.settlement.sources.fhir.conftest import CLAIM, read
 
 AT = datetime(2026, 1, 5, 9, 30, tzinfo=SHANGHAI)
 OF_SOURCE = Violation("/entry/3/resource/item/0/net", "source.fhir.total_of_items", "is 1 but it is 2")
@@ -73,3 +74,23 @@ def test_a_claim_in_quarantine_is_answered_with_its_rules(version: Version, clai
 def test_an_answer_refers_to_nothing_inside_the_claim_that_it_answers(version: Version) -> None:
     response = valid(claim_response(claim_alone(PLAIN, version), version, AT, "clm_1"), version)
     assert "#" not in json.dumps(response)
+
+
+def test_a_claim_sent_alone_is_answered_by_its_response_alone(version: Version) -> None:
+    document = encoded(claim_alone(PLAIN, version))
+    text = answer(document, {"version": version}, AT, [Outcome("", "clm_1")])
+    assert valid(text, version)["resourceType"] == "ClaimResponse"
+
+
+def test_a_bundle_is_answered_by_an_answer_for_each_record(version: Version) -> None:
+    bundle = bundle_of(PLAIN, version)
+    bundle["entry"] += copy.deepcopy(bundle["entry"][CLAIM:][:1])
+    broken = bundle["entry"][6]["resource"]
+    broken["id"] = "broken"
+    del broken["patient"], broken["created"]
+    places = [record.place for record in read(bundle)]
+    assert places == ["/entry/0/resource", "/entry/6/resource"]
+    outcomes = [Outcome(places[0], "clm_1"), Outcome(places[1], violations=(OF_SOURCE,))]
+    answers = valid(answer(encoded(bundle), {}, AT, outcomes), version)
+    kinds = [entry["resource"]["resourceType"] for entry in answers["entry"]]
+    assert kinds == ["ClaimResponse", "OperationOutcome"]

@@ -6,11 +6,17 @@ from typing import Any
 
 import pytest
 
+from engine.settlement.fields import MAX_LINES
 from engine.settlement.sources.fhir import read_fhir
-from engine.settlement.sources.fhir.document import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ENTRIES
+from engine.settlement.sources.fhir.document import (
+    MAX_CONTAINERS,
+    MAX_DOCUMENT_BYTES,
+    MAX_ENTRIES,
+    read_document,
+)
 from engine.settlement.sources.record import SourceRefused
 from tests.settlement.conftest import PLAIN
-from tests.settlement.sources.fhir.bundles import bundle_of, claim_alone
+from tests.settlement.sources.fhir.bundles import bundle_of, claim_alone, encoded
 from tests.settlement.sources.fhir.conftest import read
 
 
@@ -32,7 +38,8 @@ def refusal(raw: bytes) -> str:
         (b'{"a":"\\ud800"}', "source.fhir.encoding"),
         (b"[" * 10_000 + b"]" * 10_000, "source.fhir.nesting"),
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "source.fhir.nesting"),
-        (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "source.fhir.nesting"),
+        (b'{"a":' * 41 + b"1" + b"}" * 41, "source.fhir.nesting"),
+        (b'{"a":' * 40 + b"1" + b"}" * 40, "source.fhir.resource_type"),
         (b'{"a":1e999999999}', "source.fhir.number"),
         (b'{"a":NaN}', "source.fhir.number"),
         (b'{"a":1,"a":2}', "source.fhir.duplicate_key"),
@@ -59,6 +66,16 @@ def test_a_bundle_of_more_entries_than_anyone_sends_is_refused() -> None:
     entries = ",".join(["{}"] * (MAX_ENTRIES + 1))
     raw = f'{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}'.encode()
     assert refusal(raw) == "source.fhir.bundle_entry"
+
+
+def test_a_document_of_millions_of_empty_objects_is_refused_before_it_is_parsed() -> None:
+    assert refusal(b'{"item":[' + b"{}," * MAX_CONTAINERS) == "source.fhir.too_large"
+
+
+def test_a_settlement_of_as_many_lines_as_the_list_allows_is_within_the_bounds() -> None:
+    lines = [line for line in PLAIN["feedetail"] for _ in range(MAX_LINES)][:MAX_LINES]
+    raw = encoded(bundle_of({**PLAIN, "feedetail": lines}, "R5"))
+    assert len(read_document(io.BytesIO(raw))) == 6
 
 
 class Endless(io.RawIOBase):

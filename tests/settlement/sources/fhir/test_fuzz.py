@@ -3,12 +3,14 @@
 import copy
 import io
 import json
+from datetime import datetime
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from engine.settlement.sources.fhir import read_fhir
+from engine.settlement.checks import SHANGHAI
+from engine.settlement.sources.fhir import Outcome, answer, read_fhir
 from engine.settlement.sources.record import Raw, SourceRefused
 from engine.settlement.sources.rules import SOURCE_RULES
 from tests.settlement.conftest import PLAIN
@@ -20,6 +22,7 @@ DOCUMENTS = [
     claim_alone(PLAIN, "R4"),
     claim_alone(PLAIN, "R5"),
 ]
+AT = datetime(2026, 1, 5, tzinfo=SHANGHAI)
 BYTES = [encoded(document) for document in DOCUMENTS]
 
 
@@ -58,10 +61,13 @@ def answered(raw: bytes) -> list[Raw]:
     assert SOURCE_RULES.keys() >= {*refusals, *said}
     assert not (records and refusals), "half a document was read"
     for record in records:
-        assert record.kind == "settlement"
+        assert record.kind in ("settlement", "report")
         for rows in record.nodes.values():
             for row in [rows] if isinstance(rows, dict) else rows:
                 assert all(type(name) is str and type(value) is str for name, value in row.items())
+    if records:
+        outcomes = [Outcome(record.place, violations=record.violations) for record in records]
+        assert "resourceType" in json.loads(answer(raw, {}, AT, outcomes))
     return records
 
 

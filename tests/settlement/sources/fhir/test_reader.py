@@ -134,6 +134,7 @@ def test_a_reference_by_urn_by_version_or_by_address_finds_its_resource(bundle: 
         bundle["entry"][PATIENT]["fullUrl"] = "urn:uuid:7"
         for index in (CLAIM, BENEFIT):
             of(index)["patient"] = {"reference": reference}
+        of(ENCOUNTER)["subject"] = {"reference": reference}
         assert "no_patient" not in rules(bundle), reference
 
 
@@ -199,6 +200,24 @@ def test_a_stay_for_which_nobody_claimed_is_a_record_with_its_reason(bundle: Jso
     (record,) = read(bundle)
     assert [violation.rule for violation in record.violations] == ["source.fhir.no_claim"]
     assert record.nodes["setlinfo"]["period.start"] == PLAIN["setlinfo"]["adm_time"]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("changed", [{"status": "in-progress"}, {"status": "planned"}, {"partOf": {}}])
+def test_a_stay_that_goes_on_or_is_part_of_another_awaits_no_claim(
+    bundle: Json, of: Of, changed: Json
+) -> None:
+    part = {**copy.deepcopy(of(ENCOUNTER)), "id": "icu", **changed}
+    if "partOf" in changed:
+        part["partOf"] = {"reference": f"Encounter/{of(ENCOUNTER)['id']}"}
+    bundle["entry"].append({"resource": part})
+    assert len(read(bundle)) == 1
+
+
+def test_an_address_on_another_server_is_not_this_one(bundle: Json, of: Of) -> None:
+    for index in (CLAIM, BENEFIT):
+        of(index)["patient"] = {"reference": f"https://other.example/fhir/Patient/{of(PATIENT)['id']}"}
+    del of(ENCOUNTER)["subject"]
+    assert "no_patient" in rules(bundle)
 
 
 def test_a_visit_that_is_no_stay_needs_no_claim(version: str, bundle: Json, of: Of) -> None:
