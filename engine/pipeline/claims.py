@@ -13,7 +13,7 @@ from engine.pipeline.page import Page
 from engine.pipeline.sealed import decision, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.pipeline.touched import touch
-from engine.pipeline.values import stored
+from engine.pipeline.values import not_erased, stored
 from engine.settlement import Settlement
 from engine.store import claims, policies, set_offs, tables
 
@@ -121,7 +121,7 @@ def decide_claim(
         raise _refused("/payable_fen", "decision.payable_fen", "goes with the action pay, and with no other")
 
     def keep(session: Session) -> None:
-        claim = known(session, claim_id, lock=True)
+        claim = not_erased(known(session, claim_id, lock=True))
         if action == "refuse":
             _refuse(ctx, session, claim, reason, actor)
         elif payable_fen is None:

@@ -46,6 +46,14 @@ class Settings(BaseSettings):
     """Default: home/invoices.secret, {"api_key": …} as the platform issued it."""
     invoice_required: bool = False
     """Whether a settlement that does not name its whole invoice is for a person; else it goes on, noted."""
+    retention_policy_days: int = 1827
+    """After a policy's last day: five years, as 保险法 §87 asks for cover of at most a year."""
+    retention_unmatched_days: int = 365
+    """After the receipt of a settlement that no policy answers for."""
+    retention_quarantine_days: int = 180
+    """After the receipt of what was refused and never corrected."""
+    retention_delivery_days: int = 365
+    """After the receipt of a delivery: its bytes."""
     host: str = "127.0.0.1"
     port: int = 8800
     passphrase_file: Path | None = None

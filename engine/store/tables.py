@@ -289,6 +289,8 @@ class Claim(SQLModel, table=True):
     reverse_tx: str | None = None
     created_at: datetime = Field(sa_type=UtcTime)
     updated_at: datetime = Field(sa_type=UtcTime)
+    erased_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    """Since then nothing is known of the person: no body, no decision, no salt."""
 
 
 class Reopening(SQLModel, table=True):
