@@ -25,6 +25,7 @@ from engine.payout.http_bank import HttpBank
 from engine.payout.signing import BankCredentials
 from engine.pipeline.settings import Settings
 from engine.settlement.hospitals import Hospital, HospitalRegister
+from engine.settlement.sources.codes import SHIPPED, Dictionaries
 from engine.store import tables
 from engine.store.database import Database
 from engine.store.vault import Vault
@@ -66,6 +67,7 @@ class Context:
     """None: nobody is asked about invoices."""
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
+    dictionaries: Dictionaries
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
@@ -76,6 +78,7 @@ class Context:
         vault = Vault.open(settings.in_home("master.key"), rng)
         credentials = _bank_credentials(settings)
         invoices = _invoices(settings)
+        dictionaries = _dictionaries(settings)
         with ExitStack() as on_failure:
             database = Database(settings.database)
             on_failure.callback(database.close)
@@ -109,6 +112,7 @@ class Context:
             invoices=invoices,
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
+            dictionaries=dictionaries,
             _terms={},
         )
 
@@ -184,6 +188,15 @@ def _invoices(settings: Settings) -> InvoicePort | None:
             "`serve --sandbox-invoices`",
             code="invoice.no_key",
         ) from error
+
+
+def _dictionaries(settings: Settings) -> Dictionaries:
+    if settings.dictionaries is None:
+        return SHIPPED
+    try:
+        return Dictionaries.of_folder(settings.dictionaries)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"AUTOCLAIM_DICTIONARIES: {error}", code="dictionaries.invalid") from error
 
 
 def _send_policy(settings: Settings) -> SendPolicy:

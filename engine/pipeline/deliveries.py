@@ -27,7 +27,7 @@ from engine.pipeline.sources import mapping_on
 from engine.pipeline.values import stored
 from engine.settlement import Violation
 from engine.settlement.sources.cleaning import CLEANING_VERSION
-from engine.settlement.sources.codes import SHIPPED
+from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.formats import READERS
 from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.record import Record, SourceRefused
@@ -62,7 +62,7 @@ def deliver(ctx: Context, hospital_code: str, source: str, raw: bytes) -> Delive
         held = deliveries.delivery_of(session, hospital_code, source, digest)
         if held is not None:
             return Delivered(held.delivery_id, digest, held.size, held.received_at, created=False)
-        mapping_on(session, hospital_code, source, ctx.today())
+        mapping_on(ctx, session, hospital_code, source, ctx.today())
         delivery_id, now = "dlv_" + ctx.rng(12).hex(), ctx.clock()
         session.add(
             Delivery(
@@ -94,7 +94,7 @@ def read(ctx: Context, hospital_code: str, delivery_id: str) -> Iterator[Told]:
                 "its records stays; send what is still to be corrected by itself",
                 code="delivery.erased",
             )
-        mapping = mapping_on(session, hospital_code, delivery.source, _day(delivery))
+        mapping = mapping_on(ctx, session, hospital_code, delivery.source, _day(delivery))
     reading = ctx.writer.run(partial(_begin, ctx, delivery, mapping))
     done = 0
     for told in _marked(ctx, stored(reading.id)):
@@ -102,7 +102,9 @@ def read(ctx: Context, hospital_code: str, delivery_id: str) -> Iterator[Told]:
         yield told
     if reading.ended_at is None:
         raw = ctx.vault.unseal(delivery.body_sealed, f"delivery.body/{delivery_id}")
-        yield from _go_on(ctx, delivery, reading, _records(raw, mapping, _day(delivery)), done)
+        yield from _go_on(
+            ctx, delivery, reading, _records(raw, mapping, _day(delivery), ctx.dictionaries), done
+        )
     if reading.refused:
         raise SourceRefused([Violation(**one) for one in reading.refused])
 
@@ -119,7 +121,7 @@ def _begin(ctx: Context, delivery: Delivery, mapping: SourceMapping, session: Se
         "mapping_number": mapping.number,
         "mapping_digest": mapping.digest_hex,
         "cleaning": CLEANING_VERSION,
-        "dictionaries": _digest_of(SHIPPED.digests()),
+        "dictionaries": _digest_of(ctx.dictionaries.digests()),
     }
     last = deliveries.last_reading(session, delivery.delivery_id)
     if last is not None and all(getattr(last, name) == value for name, value in under.items()):
@@ -136,8 +138,8 @@ def _digest_of(versions: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()
 
 
-def _records(raw: bytes, mapping: SourceMapping, day: date) -> Iterator[Record]:
-    standardiser = Standardiser(mapping, day)
+def _records(raw: bytes, mapping: SourceMapping, day: date, dictionaries: Dictionaries) -> Iterator[Record]:
+    standardiser = Standardiser(mapping, day, dictionaries)
     return map(standardiser.record, READERS[mapping.format](BytesIO(raw), mapping.layout))
 
 
@@ -234,7 +236,7 @@ def mapping_of(ctx: Context, hospital_code: str, delivery_id: str) -> SourceMapp
     """The mapping under which a delivery is read now. Raises NotFound."""
     with ctx.database.reading() as session:
         delivery = _delivery(session, hospital_code, delivery_id)
-        return mapping_on(session, hospital_code, delivery.source, _day(delivery))
+        return mapping_on(ctx, session, hospital_code, delivery.source, _day(delivery))
 
 
 def _day(delivery: Delivery) -> date:

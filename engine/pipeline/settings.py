@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """Opens the role keystores. Default: home/passphrase, made at first start."""
     recipient: str = "autoclaim insurer pool"
     """Who the insured consent to: named in the consent text and in every scope."""
+    dictionaries: Path | None = None
+    """Folder of the code lists that hospitals' codes are held to: icd10.csv, icd9cm3.csv, med_list.csv, …
+    Default: none, and such a code is known by its form."""
     batch_size: int = 100
     """Claims a micro-batch: what one recordBatch transaction carries."""
     tick_s: float = 0.05

@@ -1,12 +1,14 @@
 """Which mapping file reads what a hospital's system sends: registered, kept as written, never changed."""
 
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from sqlmodel import Session
 
 from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline.context import Context
+from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.mapping import MappingBook, MappingInvalid, SourceMapping
 from engine.settlement.sources.mapping_file import load_mapping_text
 from engine.store import deliveries
@@ -20,7 +22,7 @@ def register_source(ctx: Context, text: bytes) -> dict[str, Any]:
     NotFound where its hospital is not in the register.
     """
     try:
-        mapping = load_mapping_text(text, "mapping")
+        mapping = load_mapping_text(text, "mapping", ctx.dictionaries)
     except MappingInvalid as error:
         raise _refused(error) from error
     if ctx.hospital_register().get(mapping.hospital) is None:
@@ -34,10 +36,10 @@ def register_source(ctx: Context, text: bytes) -> dict[str, Any]:
         text=text.decode("utf-8"),
         registered_at=ctx.clock(),
     )
-    return _view(ctx.writer.run(lambda session: _keep(session, row, mapping)))
+    return _view(ctx.writer.run(lambda session: _keep(ctx, session, row, mapping)))
 
 
-def _keep(session: Session, row: SourceVersion, mapping: SourceMapping) -> SourceVersion:
+def _keep(ctx: Context, session: Session, row: SourceVersion, mapping: SourceMapping) -> SourceVersion:
     known = deliveries.versions(session, row.hospital_code, row.source)
     for held in known:
         if held.number == row.number and held.digest == row.digest:
@@ -49,7 +51,7 @@ def _keep(session: Session, row: SourceVersion, mapping: SourceMapping) -> Sourc
                 code="source.version_held",
             )
     try:
-        MappingBook.of([*(_mapping(held) for held in known), mapping])
+        MappingBook.of([*(_mapping(ctx, held) for held in known), mapping])
     except MappingInvalid as error:
         raise _refused(error) from error
     session.add(row)
@@ -62,14 +64,22 @@ def _refused(error: MappingInvalid) -> Refused:
     return Refused("source.mapping_invalid", f"{len(listed)} problem(s) in the mapping file", listed)
 
 
-def _mapping(row: SourceVersion) -> SourceMapping:
-    return load_mapping_text(row.text.encode(), row.source)
+def _mapping(ctx: Context, row: SourceVersion) -> SourceMapping:
+    return _parsed(row.digest, row.text, ctx.dictionaries)
 
 
-def mapping_on(session: Session, hospital_code: str, source: str, day: date) -> SourceMapping:
+@lru_cache(maxsize=256)  # a version never changes; a file of thousands of codes takes a second to read
+def _parsed(digest: str, text: str, dictionaries: Dictionaries) -> SourceMapping:
+    mapping = load_mapping_text(text.encode(), "mapping", dictionaries)
+    if mapping.digest_hex != digest:
+        raise ValueError(f"a kept mapping is not the one that was registered: {digest}")
+    return mapping
+
+
+def mapping_on(ctx: Context, session: Session, hospital_code: str, source: str, day: date) -> SourceMapping:
     """The version for what is received on a day. Raises NotFound."""
     known = deliveries.versions(session, hospital_code, source)
-    mapping = MappingBook.of(_mapping(row) for row in known).holding(day) if known else None
+    mapping = MappingBook.of(_mapping(ctx, row) for row in known).holding(day) if known else None
     if mapping is None:
         raise NotFound(
             f"no mapping of source {source!r} holds on {day}; register one (autoclaim sources register FILE)",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline import deliveries, lineage, quarantine, sources
 from engine.pipeline.records import Told
 from engine.settlement import minimise
+from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.record import SourceRefused
 from engine.store import tables
 from engine.store.deliveries import Correction, DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
@@ -214,3 +216,17 @@ def test_an_operator_puts_one_record_right_and_the_lineage_says_so(world: World)
 def quantity(native: dict[str, Any]) -> str:
     line = native["feedetail"][1]
     return str(Decimal(line["det_item_fee_sumamt"]) / Decimal(line["pric"]))
+
+
+def test_the_operators_code_lists_are_held_to_and_stand_in_the_lineage(world: World, tmp_path: Path) -> None:
+    raw = natives(world, world.native())
+    _, (told,) = deliver(world, raw)
+    before = lineage.lineage(world.ctx, str(told.claim_id))["delivered"][0]["dictionaries"]
+    (tmp_path / "icd10.csv").write_text("code,name,from,to\nZ99,none of ours,,\n", "utf-8")
+    world.ctx.dictionaries = Dictionaries.of_folder(tmp_path)
+    _, (quarantined,) = deliver(world, natives(world, world.native()))
+    assert {one["rule"] for one in quarantined.errors} == {"source.code.unmapped"}
+    again, (second,) = deliver(world, raw)
+    assert second.outcome == "quarantined", "another reading, under other lists"
+    runs = deliveries.delivery_view(world.ctx, OURS, again)["readings"]
+    assert [run["dictionaries"] == before for run in runs] == [True, False]

@@ -191,10 +191,11 @@ def calculate_fixed(
     counted = (min(of_stay, most) if most > 0 else of_stay) - s.use_fen[sum_of(s, benefit, DAYS, stay)]
     if plan.fixed_max_year[benefit] != NONE:
         counted = min(counted, plan.fixed_max_year[benefit] - s.use_fen[sum_of(s, benefit, DAYS, NONE)])
-    eligible = max(counted, 0) * plan.fixed_amount[benefit]
-    if eligible > MOST_FEN:
+    amount = plan.fixed_amount[benefit]
+    if amount and counted > MOST_FEN // amount:  # the product itself could overflow
         s.counts[2] = 1
         return 0, 0, 0
+    eligible = max(counted, 0) * amount
     if plan.tier_from[benefit] < plan.tier_from[benefit + 1]:
         weight = weighed(plan, benefit, reduced, begin_on_tiers(plan, benefit, stay, s), eligible)
         divisor = BASIS

@@ -13,7 +13,7 @@ from engine.settlement.sources.mapping import CodeRule
 from engine.settlement.sources.nodes import DICTIONARIES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one is itself, and may be a key
 class Dictionaries:
     """The dictionaries in force. An open one of which the operator gives no list is known by its form."""
 

@@ -168,8 +168,7 @@ def parse(whole: bytes, default_charset: str = "") -> Message:
 
 
 def _codec(head: bytes, default_charset: str) -> str:
-    """The charset that MSH-18 states, read in that very charset: a byte of GB18030 may look like a bar."""
-    fallback = None
+    """The charset that MSH-18 states. A second byte of GB18030 may look like a bar; then it is no UTF-8."""
     for codec in ("utf-8", "gb18030"):
         try:
             text = head.decode(codec)
@@ -178,13 +177,10 @@ def _codec(head: bytes, default_charset: str) -> str:
         fields = text.split(text[3:4] or "|")
         stated = fields[17].strip().upper() if len(fields) > 17 else ""
         meant = _CHARSETS.get(stated or default_charset.upper())
-        if meant == codec:
-            return codec
-        fallback = fallback or (meant, stated)
-    meant, stated = fallback or (None, "")
-    if meant is None:
-        raise Malformed("source.hl7.charset", "states a charset in MSH-18 that is not read")
-    return meant
+        if meant is not None:
+            return meant
+        break
+    raise Malformed("source.hl7.charset", "states a charset in MSH-18 that is not read")
 
 
 def _separators(head: str) -> Separators:

@@ -73,6 +73,14 @@ def test_charges_and_discharge_come_to_the_settlement(
     assert content_digest(merged.body) == content_digest(listed({**native, "setlinfo": without_age}))
 
 
+@pytest.mark.parametrize("signs", [USUAL, ODD])
+def test_a_value_may_hold_every_separator(native: Native, signs: Separators) -> None:
+    native["diseinfo"][0]["diag_name"] = "心|衰^&~\\F\\!*@?%"
+    sent = Writer(separators=signs).charges(native) + Writer(separators=signs).discharge(native)
+    (merged,) = settlements(read(sent), mapping_for(native))
+    assert merged.body["diseinfo"][0]["diag_name"] == native["diseinfo"][0]["diag_name"]
+
+
 def test_the_rows_of_the_next_of_kin_are_dropped_and_counted(native: Native) -> None:
     (merged,) = settlements(read(Writer().charges(native) + Writer().discharge(native)), mapping_for(native))
     assert (merged.dropped["setlinfo/NK1-2.1"], merged.dropped["setlinfo/NK1-2.2"]) == (1, 1)

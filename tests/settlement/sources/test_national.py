@@ -4,12 +4,14 @@ import io
 import json
 from contextlib import suppress
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.sandbox.population import generate
 from engine.settlement import content_digest
 from engine.settlement.body import MAX_BODY_BYTES
 from engine.settlement.sources.national import CALLS, read_national
@@ -20,6 +22,7 @@ from tests.settlement.sources.calls import call, of_settlement, of_visit, writte
 from tests.settlement.sources.parts import listed, records, seed_mapping, settlements
 
 Native = dict[str, Any]
+NATIVES = [d.body for d in generate(120, 40).settlements() if d.scenario != "identity_failure"]
 NATIONAL = replace(seed_mapping("example-national"), hospital=PLAIN["setlinfo"]["fixmedins_code"])
 
 
@@ -50,6 +53,18 @@ def test_calls_of_a_stay_come_to_the_settlement_however_they_are_written(native:
     (merged,) = settlements(read(delivery), NATIONAL)
     assert errors_of(merged) == []
     assert content_digest(merged.body) == content_digest(listed(native))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(NATIVES), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_any_stay_comes_back_from_its_calls_in_any_order(native: Native, batch: int, rng: Random) -> None:
+    calls = of_settlement(native, batch)
+    rng.shuffle(calls)
+    mapping = replace(NATIONAL, hospital=native["setlinfo"]["fixmedins_code"])
+    (merged,) = settlements(read(written(calls)), mapping)
+    assert errors_of(merged) == []
+    rows = {node: value for node, value in merged.body.items() if value}
+    assert content_digest(rows) == content_digest(listed(native))
 
 
 def test_each_call_has_one_answer() -> None:

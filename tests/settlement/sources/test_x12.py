@@ -96,6 +96,13 @@ def test_a_refund_line_stays_negative(native: Native) -> None:
     assert line["pric"] == row["pric"].rstrip("0").rstrip(".")
 
 
+def test_nobody_inherits_what_was_said_of_the_insured_before(native: Native) -> None:
+    nameless = {**native["setlinfo"], "psn_name": "", "certno": "", "brdy": ""}
+    first, second = standard(read(interchange([native, {**native, "setlinfo": nameless}])), native)
+    assert {"psn_name", "certno", "brdy"} <= first.body["setlinfo"].keys()
+    assert not {"psn_name", "certno", "brdy"} & second.body["setlinfo"].keys()
+
+
 def test_a_void_claim_takes_its_settlement_back(native: Native) -> None:
     (record,) = standard(read(interchange([native], frequency="8")), native)
     assert (record.kind, errors_of(record)) == ("reversal", [])
@@ -219,6 +226,13 @@ def test_a_remittance_says_what_was_paid_and_why_not_more() -> None:
     assert "CAS*PR*1*600.00**2*56.70" in lines
     assert "CLP*310000V0000000001*4*1.00*0.00*1.00*15*clm_1" in lines
     assert lines[-4:] == [f"SE*{len(lines) - 5}*0001", "GE*1*7", "IEA*1*000000007", ""]
+
+
+def test_every_reason_is_stated_however_many_there_are() -> None:
+    lines = remittance(payment(MANY), 7, AT).decode().split("~\n")
+    stated = [line.split("*")[2:] for line in lines if line.startswith("CAS*PR*")]
+    assert [code for line in stated for code in line[::3]] == [one.reason for one in MANY.adjustments]
+    assert all(len(line) <= 18 for line in stated)
 
 
 def test_a_recovery_pays_nothing_and_carries_its_balance_forward() -> None:
