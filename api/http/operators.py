@@ -98,7 +98,7 @@ def totals(ctx: Ctx) -> Response:
 @router.post(
     "/persons:erase",
     response_model=schemas.Erased,
-    responses=documented(401, 403, 404, 409, 415, 422),
+    responses=documented(401, 403, 404, 409, 415, 422, 503),
     dependencies=[OPERATOR_ONLY, JSON_ONLY],
 )
 def erase_person(ctx: Ctx, person: schemas.PersonToErase) -> Response:

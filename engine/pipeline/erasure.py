@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from engine.errors import Conflict, NotFound, Refused
+from engine.errors import Conflict, NotFound, Refused, Unavailable
 from engine.pipeline.consent import GRANTED, PENDING
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState
@@ -56,18 +56,31 @@ def erase_person(ctx: Context, cert_type: str, cert_no: str) -> Erased:
     """Erase whoever has this certificate; returns after the database has let go of it.
 
     Raises Refused for what is no certificate, NotFound where nothing is kept of it, Conflict naming what has
-    to end first. What has been erased is not found again.
+    to end first, Unavailable where the file is in use. What has been erased is not found again.
     """
     try:
         certificate = normalise_certificate(cert_type, cert_no)
     except CertificateInvalid as error:
         violation = {"field": "/cert_no", "rule": "person.certificate", "message": str(error)}
         raise Refused("person.invalid", "this is no certificate", [violation]) from error
-    with ctx.database.transaction() as session:
-        erased = _Person(ctx, session, certificate).erase()
-    erasure.let_go(ctx.database)
+    try:
+        with ctx.database.transaction() as session:
+            erased = _Person(ctx, session, certificate).erase()
+    except NotFound:
+        _let_go(ctx)  # it may have been erased by a call that came no further
+        raise
+    _let_go(ctx)
     log.info("person.erased", claims=erased.claims, deliveries=erased.deliveries)
     return erased
+
+
+def _let_go(ctx: Context) -> None:
+    if not erasure.let_go(ctx.database):
+        raise Unavailable(
+            "what was kept is overwritten, but others were reading the database's file, so that it still "
+            "holds freed pages of it: ask again",
+            code="person.file_in_use",
+        )
 
 
 class _Person:

@@ -1,5 +1,6 @@
 """Everything that is kept of one person, and how the database lets go of it: every query."""
 
+import sqlite3
 from collections.abc import Collection, Sequence
 
 from sqlmodel import Session, SQLModel, col, or_, select
@@ -103,16 +104,21 @@ def forget(session: Session, rows: Collection[SQLModel]) -> None:
         session.delete(row)
 
 
-def let_go(database: Database) -> None:
+def let_go(database: Database) -> bool:
     """Have the file itself hold nothing more of what was overwritten: SQLite keeps freed pages otherwise.
+    False where others were using the file for longer than the database waits.
 
     On PostgreSQL this is the server's to do (VACUUM), as are its backups.
     """
     if database.engine.dialect.name != "sqlite":
-        return
+        return True
     connection = database.engine.raw_connection()
     try:
-        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            connection.cursor().execute(statement)
+        cursor = connection.cursor()
+        cursor.execute("VACUUM")
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+    except sqlite3.OperationalError:
+        return False
     finally:
         connection.close()

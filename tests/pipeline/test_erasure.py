@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import SQLModel, select
 
-from engine.errors import AutoclaimError, Conflict, NotFound, Refused
+from engine.errors import AutoclaimError, Conflict, NotFound, Refused, Unavailable
 from engine.pipeline import (
     audit,
     claims,
+    consent,
     deliveries,
     enrolment,
     erasure,
@@ -26,7 +28,7 @@ from engine.store import tables
 from engine.store.deliveries import DeliveredBody, Delivery
 from tests.pipeline.test_deliveries import CALLS, mapping, natives
 from tests.pipeline.test_reopen_checked import fsck, run
-from tests.pipeline.world import OURS, World, person, policy, wording
+from tests.pipeline.world import OURS, World, person, policy, policy_no, wallet, wording
 from tests.settlement.sources.calls import of_settlement, written
 
 SEALED = {
@@ -176,6 +178,38 @@ def test_whoever_is_erased_is_erased_once_and_comes_back_as_a_stranger(lived: Wo
     again = lived.accepted(0)
     lived.matched(again)
     assert lived.state(again) == "uninsured"
+
+
+def test_a_roll_that_names_an_erased_persons_policy_again_brings_nobody_back(lived: World) -> None:
+    erase(lived, 0)
+    again = policy(0, other_certificates=[{"cert_type": "08", "cert_no": "E87654321"}])
+    report = enrolment.load_policies(lived.ctx, [json.dumps(again).encode() + b"\n"], "ndjson")
+    assert [one["rule"] for one in report.refused] == ["policy.erased"]
+    assert rows(lived, tables.PolicyAlias) == []
+    with pytest.raises(Conflict, match="erased"):
+        consent.prepare_authorization(lived.ctx, policy_no(0), wallet(0).address)
+
+
+def test_while_others_read_the_file_it_is_said_and_asked_again_it_lets_go(lived: World) -> None:
+    before = sealed(lived)
+    with lived.ctx.database.reading() as session:
+        session.exec(select(tables.Claim)).all()
+        quick_to_give_up(lived)
+        with pytest.raises(Unavailable, match="ask again"):
+            erase(lived, 0)
+    with pytest.raises(NotFound):
+        erase(lived, 0)
+    lost = [before[place] for place in before.keys() - sealed(lived).keys()]
+    files = [path.read_bytes() for path in database_files(lived)]
+    assert [value for value in lost if any(value in content for content in files)] == []
+
+
+def quick_to_give_up(world: World) -> None:
+    """Its connections wait a moment for others, not half a minute."""
+
+    @event.listens_for(world.ctx.database.engine, "checkout")
+    def _soon(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA busy_timeout=200")
 
 
 def refusal(world: World, index: int) -> AutoclaimError:
