@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from api.cli import homes
 from engine.money import format_yuan
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from engine.fsck import Report, Sources, Transport
 
 EXIT_NO, EXIT_CANNOT = 1, 2
-_HOMES = (Path(".autoclaim/engine"), Path(".autoclaim/demo/engine"))
 _TIMEOUT_S = 30.0
 _ENDS_WITHIN_S = 20
 _LABELS = {
@@ -61,7 +61,7 @@ def fsck(
     """
     from engine.fsck import CannotCheck, check
 
-    where = home or _home_of(os.environ)
+    where = home or homes.home_of(os.environ)
     given = _Given(where, rpc, bank_url, database_url)
     try:
         with ExitStack() as stack:
@@ -80,37 +80,14 @@ class _Given:
 
     def __init__(self, home: Path, rpc: str | None, bank_url: str | None, database_url: str | None) -> None:
         self.home = home
-        self.serving = _serving(home)
+        self.serving = homes.serving(home)
         env = os.environ
         # Of several endpoints one is enough to read by.
         self.rpc = rpc or env.get("AUTOCLAIM_CHAIN_RPC_URL", "").split(",")[0].strip() or None
         self.bank_url = bank_url or env.get("AUTOCLAIM_BANK_URL") or self.serving.get("bank_url")
-        self.database_url = (
-            database_url
-            or env.get("AUTOCLAIM_DATABASE_URL")
-            or self.serving.get("database_url")
-            or f"sqlite:///{(home / 'engine.db').absolute()}"
-        )
+        self.database_url = database_url or homes.database_url(home, env)
         self.bank_key = Path(env.get("AUTOCLAIM_BANK_KEY_FILE") or home / "bank.secret")
         self.manifest = home / "deployment.json"
-
-
-def _home_of(environment: Mapping[str, str]) -> Path:
-    """AUTOCLAIM_HOME, or whichever of the usual homes was served last."""
-    if environment.get("AUTOCLAIM_HOME"):
-        return Path(environment["AUTOCLAIM_HOME"])
-    served = [home for home in _HOMES if (home / "serving.json").exists()]
-    chosen = max(served, key=lambda home: (home / "serving.json").stat().st_mtime, default=_HOMES[0])
-    typer.echo(f"checking {chosen}", err=True)
-    return chosen
-
-
-def _serving(home: Path) -> dict[str, Any]:
-    try:
-        document = json.loads((home / "serving.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _sources(given: _Given, stack: ExitStack) -> "Sources":

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from api.cli import products, sources
+from api.cli import products, quality, sources
 from api.cli.adjudicate import adjudicate
 from api.cli.books import make_book, replay, simulate
 from api.cli.deliver import deliver
@@ -44,6 +44,7 @@ app.command("witness")(witness)
 products.app.command("simulate")(simulate)
 app.add_typer(products.app, name="products")
 app.add_typer(sources.app, name="sources")
+app.add_typer(quality.app, name="quality")
 
 
 @app.callback(invoke_without_command=True)

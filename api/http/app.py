@@ -21,6 +21,7 @@ from api.http import (
     insurers,
     operators,
     problems,
+    quality,
     quarantine,
 )
 from api.http.auth import KeyRing
@@ -46,7 +47,7 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 * **Pages**: send the `next` of a page as `after` until it is null.
 """
 _ROUTERS = (
-    *(hospitals, deliveries, fhir, insurers, insured, auditors, operators, quarantine),
+    *(hospitals, deliveries, fhir, quality, insurers, insured, auditors, operators, quarantine),
     *(bank_callbacks, chain_rpc, health),
 )
 

@@ -68,6 +68,8 @@ class Context:
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
     dictionaries: Dictionaries
+    engine_id: str
+    """Names this opening, beside others that work on the same database at the same time."""
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
@@ -113,6 +115,7 @@ class Context:
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
             dictionaries=dictionaries,
+            engine_id=rng(4).hex(),
             _terms={},
         )
 

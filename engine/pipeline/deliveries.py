@@ -18,7 +18,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.errors import AutoclaimError, Conflict, NotFound, TooLarge
-from engine.pipeline import reversal
+from engine.pipeline import counting, reversal
 from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.page import Page
 from engine.pipeline.quarantine import listed
@@ -32,8 +32,9 @@ from engine.settlement.sources.formats import READERS
 from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.record import Record, SourceRefused
 from engine.settlement.sources.standardise import Standardiser
-from engine.store import deliveries
+from engine.store import deliveries, quality
 from engine.store.deliveries import Delivery, Reading
+from engine.store.quality import Counts
 
 MAX_BYTES = 64 << 20
 """Of one delivery; more is sent in pieces."""
@@ -151,14 +152,15 @@ def _go_on(
     try:
         for chunk in _chunks(islice(numbered, done, None)):
             if chunk[0].record.kind == "reversal":
-                told = [_reverse(ctx, delivery, chunk[0])]
-                ctx.writer.run(partial(_mark, reading, told[0]))
+                one, counts = _reverse(ctx, delivery, chunk[0])
+                ctx.writer.run(partial(_mark, ctx, delivery, reading, one, counts))
+                told = [one]
             else:
                 told = ctx.writer.run(partial(_keep, ctx, delivery, reading, chunk))
             yield from told
     except SourceRefused as error:
-        refused = listed(error.violations)
-    ctx.writer.run(partial(_end, reading, ctx.clock(), refused))
+        refused = list(error.violations)
+    ctx.writer.run(partial(_end, ctx, delivery, reading, refused))
 
 
 def _keep(
@@ -188,7 +190,7 @@ def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
         yield chunk
 
 
-def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
+def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> tuple[Told, Counts]:
     record = one.record
     setl_id = str(record.body.get("setl_id", ""))
     try:
@@ -196,18 +198,33 @@ def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
             ctx, delivery.hospital_code, setl_id, body_bytes(record.body)
         )
     except AutoclaimError as error:
-        return Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
+        refused = Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
+        return refused, counting.refused(error.code)
     claim_id = taken_back.claim_id
-    return Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
+    told = Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
+    return told, counting.outcome("reversed" if taken_back.created else "repeated")
 
 
-def _mark(reading: Reading, told: Told, session: Session) -> None:
+def _mark(
+    ctx: Context, delivery: Delivery, reading: Reading, told: Told, counts: Counts, session: Session
+) -> None:
     mark(session, reading, told, None)
+    quality.add(session, {_of(ctx, delivery): counts})
 
 
-def _end(reading: Reading, at: datetime, refused: list[dict[str, str]] | None, session: Session) -> None:
-    reading.ended_at, reading.refused = at, refused
+def _end(
+    ctx: Context, delivery: Delivery, reading: Reading, refused: list[Violation] | None, session: Session
+) -> None:
+    """What cannot be read of a delivery counts as one record that was refused."""
+    reading.ended_at, reading.refused = ctx.clock(), listed(refused) if refused else None
     session.merge(reading)
+    if refused:
+        counts = {**counting.refused("source.refused"), **counting.broken("error", refused)}
+        quality.add(session, {_of(ctx, delivery): counts})
+
+
+def _of(ctx: Context, delivery: Delivery) -> quality.Of:
+    return counting.of(ctx, delivery.hospital_code, delivery.source, ctx.clock())
 
 
 def _marked(ctx: Context, reading_id: int) -> Iterator[Told]:

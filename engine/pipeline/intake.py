@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import AutoclaimError, NotAllowed, NotFound
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.keeping import Accepted, arrival, keep
 from engine.pipeline.page import Page
@@ -18,7 +19,7 @@ from engine.settlement import (
     read_submission,
 )
 from engine.settlement.hospitals import HospitalRegister
-from engine.store import settlements, tables
+from engine.store import quality, settlements, tables
 
 
 def accept_settlement(ctx: Context, hospital_code: str, raw: bytes) -> Accepted:
@@ -60,10 +61,13 @@ def _read(ctx: Context, hospital_code: str, raw: bytes, register: HospitalRegist
     except (BodyRefused, SettlementInvalid) as error:
         raise refused(ctx, hospital_code, raw, error.violations) from error
     if submission.settlement.hospital_code != hospital_code:
-        raise NotAllowed(
+        other = NotAllowed(
             "/setlinfo/fixmedins_code is not the hospital that signed this message",
             code="settlement.other_hospital",
         )
+        of = counting.of(ctx, hospital_code, counting.NATIVE, ctx.clock())
+        ctx.writer.run(lambda session: quality.add(session, {of: counting.refused(other.code)}))
+        raise other
     return submission
 
 

@@ -10,11 +10,13 @@ from sqlmodel import Session
 from engine.errors import AutoclaimError, Conflict
 from engine.evidence.documents import settlement_document
 from engine.evidence.salts import ClaimSalts
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import seal_claim_salts
 from engine.pipeline.states import ClaimState
 from engine.settlement import Submission
-from engine.store import settlements
+from engine.store import quality, settlements
+from engine.store.quality import Counts, Of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ class Arrival:
 
     settlement: dict[str, Any]
     claim: dict[str, Any]
+    of: Of
+    counts: Counts
+    """What it adds to the tallies `of` its source when it is new."""
 
     @property
     def name(self) -> settlements.Name:
@@ -50,7 +55,7 @@ class Arrival:
         )
 
 
-def arrival(ctx: Context, raw: bytes, submission: Submission) -> Arrival:
+def arrival(ctx: Context, raw: bytes, submission: Submission, source: str = counting.NATIVE) -> Arrival:
     """Everything that is kept of a settlement, sealed; nothing is written yet."""
     read, identity, now = submission.settlement, submission.identity, ctx.clock()
     claim_id = "clm_" + ctx.rng(12).hex()
@@ -81,7 +86,8 @@ def arrival(ctx: Context, raw: bytes, submission: Submission) -> Arrival:
         "created_at": now,
         "updated_at": now,
     }
-    return Arrival(settlement, claim)
+    of = counting.of(ctx, read.hospital_code, source, now)
+    return Arrival(settlement, claim, of, counting.of_accepted(read, submission.warnings, now))
 
 
 def keep(session: Session, arrivals: Sequence[Arrival]) -> list[Accepted | AutoclaimError]:
@@ -89,19 +95,25 @@ def keep(session: Session, arrivals: Sequence[Arrival]) -> list[Accepted | Autoc
     known = settlements.held(session, {one.name for one in arrivals})
     new: dict[settlements.Name, Arrival] = {}
     outcomes: list[Accepted | AutoclaimError] = []
+    counted: list[tuple[Of, Counts]] = []
     for one in arrivals:
         before = known.get(one.name)
         if before is not None and before.content_digest != one.settlement["content_digest"]:
-            outcomes.append(_conflict(one.name[1]))
+            outcomes.append(conflict := _conflict(one.name[1]))
+            counted.append((one.of, counting.refused(conflict.code)))
             continue
         if before is None:
             new[one.name], known[one.name] = one, one.held
+        counted.append((one.of, one.counts if before is None else counting.outcome("repeated")))
         kept = known[one.name]
         outcomes.append(
             Accepted(one.name[1], kept.claim_id, kept.state, kept.received_at, created=before is None)
         )
     if new:
-        settlements.insert_all(session, {name: (one.settlement, one.claim) for name, one in new.items()})
+        rows = {name: (one.settlement, one.claim) for name, one in new.items()}
+        corrected = settlements.insert_all(session, rows)
+        counted += ((new[name].of, counting.corrected()) for name in corrected)
+    quality.add(session, counting.merged(counted))
     return outcomes
 
 

@@ -13,13 +13,14 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.errors import AutoclaimError, Conflict, NotAllowed, NotFound, Refused
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.keeping import Accepted, arrival, keep
 from engine.pipeline.page import Page
 from engine.pipeline.values import stored
 from engine.settlement import BodyRefused, SettlementInvalid, Violation, parse_body, read_submission
 from engine.settlement.fields import PERSONAL_FIELDS
-from engine.store import deliveries, settlements, tables
+from engine.store import deliveries, quality, settlements, tables
 
 
 def listed(violations: Sequence[Violation]) -> list[dict[str, str]]:
@@ -34,20 +35,28 @@ def refused(ctx: Context, hospital_code: str, raw: bytes, violations: Sequence[V
 
 
 def keep_refused(
-    ctx: Context, session: Session, hospital_code: str, raw: bytes, violations: Sequence[Violation]
+    ctx: Context,
+    session: Session,
+    hospital_code: str,
+    raw: bytes,
+    violations: Sequence[Violation],
+    source: str = counting.NATIVE,
 ) -> int:
-    """The quarantine's number for these bytes; the same bytes are kept once."""
-    digest = hashlib.sha256(raw).hexdigest()
+    """The quarantine's number for these bytes; the same bytes are kept, and their rules counted, once."""
+    digest, now = hashlib.sha256(raw).hexdigest(), ctx.clock()
+    whose = counting.of(ctx, hospital_code, source, now)
     same = settlements.quarantined_same(session, hospital_code, digest)
     if same is not None:
+        quality.add(session, {whose: counting.outcome("repeated")})
         return stored(same.id)
+    quality.add(session, {whose: {**counting.outcome("quarantined"), **counting.broken("error", violations)}})
     row = tables.Quarantined(
         hospital_code=hospital_code,
         setl_id=_setl_id(raw),
         body_digest=digest,
         body_sealed=ctx.vault.seal(raw, f"quarantined.body/{digest}"),
         violations=listed(violations),
-        received_at=ctx.clock(),
+        received_at=now,
     )
     session.add(row)
     session.flush()
@@ -114,7 +123,7 @@ def correct(ctx: Context, quarantine_id: int, patch: bytes, actor: str) -> Accep
     if submission.settlement.hospital_code != row.hospital_code:
         message = "/setlinfo/fixmedins_code is not the hospital that sent it"
         raise NotAllowed(message, code="settlement.other_hospital")
-    arrived = arrival(ctx, raw, submission)
+    arrived = arrival(ctx, raw, submission, counting.CORRECTION)
     sealed = ctx.vault.seal(patch, f"correction.patch/{quarantine_id}")
 
     def kept(session: Session) -> Accepted:
@@ -131,7 +140,10 @@ def correct(ctx: Context, quarantine_id: int, patch: bytes, actor: str) -> Accep
                 at=ctx.clock(),
             )
         )
-        session.get_one(tables.Quarantined, quarantine_id).corrected_by = settlement_id
+        refused = session.get_one(tables.Quarantined, quarantine_id)
+        if refused.corrected_by is None:  # it was refused under another number than it now has, or none
+            quality.add(session, {arrived.of: counting.corrected()})
+            refused.corrected_by = settlement_id
         return outcome
 
     return ctx.writer.run(kept)

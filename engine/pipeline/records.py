@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.errors import AutoclaimError
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.keeping import arrival, keep
 from engine.pipeline.quarantine import keep_refused, listed
@@ -17,8 +18,11 @@ from engine.settlement import Violation, read_submission
 from engine.settlement.sources.assembly import merge
 from engine.settlement.sources.record import Record
 from engine.settlement.sources.verdict import errors_of
-from engine.store import deliveries, settlements
+from engine.store import deliveries, quality, settlements
 from engine.store.deliveries import DeliveredBody, DeliveredRecord, Delivery, Reading
+
+_BESIDE = ("waiting", "noted")
+"""Outcomes of what is no settlement; all others are counted where the settlement is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ def keep_records(
     of = (delivery.hospital_code, delivery.source)
     deliveries.tally(session, (*of, "unmapped"), chunk.unmapped, at)
     deliveries.tally(session, (*of, "dropped"), chunk.dropped, at)
+    beside = Counter(one.outcome for one in told if one.outcome in _BESIDE)
+    counts = [counting.outcome(outcome, number) for outcome, number in beside.items()]
+    whose = counting.of(ctx, *of, at)
+    quality.add(session, counting.merged((whose, one) for one in counts))
     return told
 
 
@@ -100,6 +108,8 @@ class _Chunk:
             self._accept(one, record)
         else:
             self._keep_body(one)
+            if record.kind == "reconciliation":
+                self._keep_statement(record)
             if record.kind == "part":
                 self._try_stay(one)
             else:
@@ -118,7 +128,8 @@ class _Chunk:
     def _accept(self, one: Numbered, whole: Record) -> None:
         """Of a record that breaks no rule. The hospital it names is the one whose mapping read it."""
         raw = body_bytes(whole.body)
-        self._arrived.append((one, arrival(self._ctx, raw, read_submission(raw, self._register))))
+        submission = read_submission(raw, self._register)
+        self._arrived.append((one, arrival(self._ctx, raw, submission, self._delivery.source)))
 
     def _try_stay(self, one: Numbered) -> None:
         """The settlement of a stay of which everything has come; until then its parts wait."""
@@ -155,8 +166,14 @@ class _Chunk:
         self._session.merge(row)
         self._session.flush()
 
+    def _keep_statement(self, record: Record) -> None:
+        statement = counting.day_statement(self._delivery, record.body, self._ctx.clock())
+        if statement is not None:
+            quality.state_day(self._session, statement)
+
     def _quarantine(self, one: Numbered, raw: bytes, violations: Sequence[Violation]) -> None:
-        number = keep_refused(self._ctx, self._session, self._delivery.hospital_code, raw, violations)
+        of = (self._delivery.hospital_code, raw, violations, self._delivery.source)
+        number = keep_refused(self._ctx, self._session, *of)
         setl_id = _setl_id(one.record)
         self._say(one, "quarantined", setl_id=setl_id, quarantine_id=number, errors=listed(violations))
 

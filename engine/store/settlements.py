@@ -55,9 +55,13 @@ def row_ids(session: Session, names: Collection[Name]) -> dict[Name, int]:
     return rows
 
 
-def insert_all(session: Session, rows: Mapping[Name, tuple[dict[str, Any], dict[str, Any]]]) -> None:
+def insert_all(
+    session: Session, rows: Mapping[Name, tuple[dict[str, Any], dict[str, Any]]]
+) -> Sequence[Name]:
     """New settlements with their claims and these claims' first transition, one statement a table whatever
-    their number; and what they correct. rows: the columns of settlement and claim but for row ids."""
+    their number. rows: the columns of settlement and claim but for row ids.
+
+    Returns the name that each record has which they correct."""
     connection = session.connection()
     name_and_id = (col(Settlement.hospital_code), col(Settlement.setl_id), col(Settlement.id))
     kept = connection.execute(insert(Settlement).returning(*name_and_id), [one for one, _ in rows.values()])
@@ -79,15 +83,19 @@ def insert_all(session: Session, rows: Mapping[Name, tuple[dict[str, Any], dict[
         for claim_id, hospital_code, state, at in claims
     ]
     connection.execute(insert(ClaimTransition), transitions)
-    _mark_corrected(session, ids)
+    return _mark_corrected(session, ids)
 
 
-def _mark_corrected(session: Session, ids: Mapping[Name, int]) -> None:
+def _mark_corrected(session: Session, ids: Mapping[Name, int]) -> Sequence[Name]:
     """What was refused under these names has now been accepted."""
-    name = tuple_(col(Quarantined.hospital_code), col(Quarantined.setl_id))
-    waiting = select(Quarantined).where(name.in_(ids), col(Quarantined.corrected_by).is_(None))
+    names = tuple_(col(Quarantined.hospital_code), col(Quarantined.setl_id))
+    waiting = select(Quarantined).where(names.in_(ids), col(Quarantined.corrected_by).is_(None))
+    corrected = []
     for row in session.exec(waiting).all():
-        row.corrected_by = ids[row.hospital_code, str(row.setl_id)]
+        name = row.hospital_code, str(row.setl_id)
+        row.corrected_by = ids[name]
+        corrected.append(name)
+    return corrected
 
 
 def by_setl_id(

@@ -171,7 +171,7 @@ def test_without_a_home_the_one_that_was_served_last_is_checked(
     monkeypatch.chdir(tmp_path)
     done = fsck()
     assert done.exit_code == 0, done.output
-    assert "checking .autoclaim/demo/engine" in done.stderr
+    assert "reading .autoclaim/demo/engine" in done.stderr
 
 
 def test_a_database_that_is_being_written_to_can_be_read(home: Path, bank_process: BankProcess) -> None:

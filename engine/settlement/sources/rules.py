@@ -7,11 +7,9 @@ delivery where nothing can be read on; a "warning" is kept beside it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-from engine.settlement.rules import Severity
-
-Dimension = Literal["complete", "valid", "consistent", "unique", "timely"]
+from engine.settlement.rules import Dimension, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from engine.store import checkpoints, deliveries, set_offs, tables  # noqa: F401  registers the tables
+from engine.store import checkpoints, deliveries, quality, set_offs, tables  # noqa: F401  registers the tables
 
 context.configure(
     connection=context.config.attributes["connection"],
