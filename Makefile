@@ -31,8 +31,8 @@ help: ## say what there is
 demo: $(VENV)/.run ## run the main job: discharges in, money out, every payment verified
 	@$(BIN)/autoclaim demo $(ARGS)
 
-serve: $(VENV)/.run ## start the engine and the sandbox bank on loopback
-	@$(BIN)/autoclaim serve --sandbox-bank $(ARGS)
+serve: $(VENV)/.run ## start the engine, the sandbox bank and the sandbox invoice platform on loopback
+	@$(BIN)/autoclaim serve --sandbox-bank --sandbox-invoices $(ARGS)
 
 # ------------------------------------------------------------------------------------------- build
 

@@ -199,6 +199,14 @@ class Client:
         answer: Json = self._post_json(f"/v1/chain/events/{tx_hash}/{log_index}:trigger", None)
         return answer
 
+    def erase_person(self, cert_type: str, cert_no: str) -> Json:
+        """For good. How much was erased."""
+        erased: Json = self._post_json("/v1/persons:erase", {"cert_type": cert_type, "cert_no": cert_no})
+        return erased
+
+    def retention(self) -> Json:
+        return self._get("/v1/retention")
+
     def totals(self) -> Json:
         return self._get("/v1/totals")
 

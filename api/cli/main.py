@@ -13,6 +13,7 @@ from api.cli.books import make_book, replay, simulate
 from api.cli.deliver import deliver
 from api.cli.demo.command import demo
 from api.cli.fsck import fsck
+from api.cli.persons import erase, retention
 from api.cli.serve import serve
 from api.cli.trigger import trigger
 from api.cli.verify import verify
@@ -37,6 +38,8 @@ app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
 app.command("deliver")(deliver)
+app.command("erase")(erase)
+app.command("retention")(retention)
 app.command("witness")(witness)
 products.app.command("simulate")(simulate)
 app.add_typer(products.app, name="products")

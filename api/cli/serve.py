@@ -7,13 +7,14 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
 import uvicorn
 
 from api.cli.processes import Child, ChildFailed, free_port
+from api.cli.products import SEEDS
 from engine.chain.errors import ChainError
 from engine.evidence.anchors import TrustStore
 from engine.pipeline.settings import Settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from engine.pipeline.context import Context
 
 EXIT_CANNOT = 2
+SEEDED = SEEDS.parent / "settlements" / "discharges.ndjson"
 
 
 def serve(
@@ -30,6 +32,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="0 takes a free one [AUTOCLAIM_PORT].")] = None,
     sandbox_bank: Annotated[
         bool, typer.Option(help="Start the sandbox bank beside the engine, to try things against.")
+    ] = False,
+    sandbox_invoices: Annotated[
+        bool, typer.Option(help="Start the sandbox invoice platform too; it has issued the seeds' invoices.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object once ready.")] = False,
 ) -> None:
@@ -47,17 +52,18 @@ def serve(
     if settings.port == 0:
         settings.port = free_port()
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    bank = _bank(settings) if sandbox_bank else None
+    outside = [_bank(settings)] if sandbox_bank else []
+    outside += [_invoices(settings)] if sandbox_invoices else []
     try:
-        if bank is not None:
-            bank.ensure()
+        for one in outside:
+            one.ensure()
         _run(settings, as_json)
     except (ChainError, ChildFailed, OSError, ValueError) as error:
         typer.echo(f"autoclaim serve: {error}", err=True)
         raise typer.Exit(EXIT_CANNOT) from error
     finally:
-        if bank is not None:
-            bank.end()
+        for one in outside:
+            one.end()
 
 
 def _bank(settings: Settings) -> Child:
@@ -78,6 +84,28 @@ def bank_process(home: Path, port: int, callback_url: str, secret_file: Path) ->
             *("--callback-url", callback_url, "--secret-file", str(secret_file)),
         ],
         home / "bank.log",
+        f"http://127.0.0.1:{port}/healthz",
+        os.environ,
+    )
+
+
+def _invoices(settings: Settings) -> Child:
+    port = free_port()
+    settings.invoice_url = f"http://127.0.0.1:{port}"
+    return invoice_process(settings.home, port, settings.invoice_secret, SEEDED)
+
+
+def invoice_process(home: Path, port: int, secret_file: Path, settlements: Path | None = None) -> Child:
+    """The sandbox invoice platform as a process of its own; it has issued the invoices of `settlements`."""
+    issued = () if settlements is None else ("--settlements", str(settlements))
+    return Child(
+        "sandbox invoice platform",
+        [
+            "engine.sandbox.invoices",
+            *("--db", str(home / "invoices.db"), "--port", str(port)),
+            *("--secret-file", str(secret_file), *issued),
+        ],
+        home / "invoices.log",
         f"http://127.0.0.1:{port}/healthz",
         os.environ,
     )
@@ -143,9 +171,10 @@ def _write_private(path: Path, text: str) -> None:
 
 def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
     url = f"http://{settings.host}:{settings.port}"
-    ready = {
+    ready: dict[str, Any] = {
         "url": url,
         "bank_url": settings.bank_url,
+        "invoice_url": settings.invoice_url,
         "operator_key_file": str(key_file),
         "pid": os.getpid(),
     }
@@ -163,6 +192,7 @@ def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
         f"  API documentation  {url}/docs\n"
         f"  chain              {chain}\n"
         f"  bank               {settings.bank_url}\n"
+        f"  invoices           {settings.invoice_url or 'not looked up'}\n"
         f"  operator's key     {key_file}\n"
         f"  everything kept in {settings.home}\n"
         f"Ctrl-C ends it; nothing is lost either way.",

@@ -120,6 +120,12 @@ def list_unmapped(ctx: Ctx, caller: SourceReader, limit: Limit = 100) -> Respons
     return rendered(schemas.UnmappedCodes, {"items": sources.list_unmapped(ctx, _own(caller), limit)})
 
 
+@router.get("/sources/dropped", response_model=schemas.DroppedFields, responses=documented(401, 403, 422))
+def list_dropped(ctx: Ctx, caller: SourceReader, limit: Limit = 100) -> Response:
+    """Fields that were sent and not kept, for the purpose does not list them: they need not be sent."""
+    return rendered(schemas.DroppedFields, {"items": sources.list_dropped(ctx, _own(caller), limit)})
+
+
 def _own(caller: Caller) -> str | None:
     return caller.principal if caller.role is Role.HOSPITAL else None
 

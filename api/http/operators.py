@@ -12,7 +12,7 @@ from api.http.idempotency import OnceIfKeyed
 from api.http.problems import documented
 from api.http.schemas import operators as schemas
 from api.http.schemas.insured import Authorization
-from engine.pipeline import audit, claims, consent, parties
+from engine.pipeline import audit, claims, consent, erasure, parties, retention
 from engine.settlement.hospitals import Hospital
 
 router = APIRouter(prefix="/v1", tags=["operators"])
@@ -93,3 +93,26 @@ def trigger_event(ctx: Ctx, tx_hash: Bytes32, log_index: LogIndex) -> Response:
 def totals(ctx: Ctx) -> Response:
     """Counts and sums over everything: accepted, matched, paid, refused, in review, quarantined."""
     return rendered(schemas.Totals, claims.totals(ctx))
+
+
+@router.post(
+    "/persons:erase",
+    response_model=schemas.Erased,
+    responses=documented(401, 403, 404, 409, 415, 422, 503),
+    dependencies=[OPERATOR_ONLY, JSON_ONLY],
+)
+def erase_person(ctx: Ctx, person: schemas.PersonToErase) -> Response:
+    """Erase a person: everything they were identified by or decided on, with the salts that tie it to the
+    chain. Amounts and ids stay. For good; a person with something under way is not erased."""
+    return rendered(schemas.Erased, erasure.erase_person(ctx, person.cert_type, person.cert_no))
+
+
+@router.get(
+    "/retention",
+    response_model=schemas.Retention,
+    responses=documented(401, 403),
+    dependencies=[OPERATOR_ONLY],
+)
+def list_retention(ctx: Ctx) -> Response:
+    """What has been kept for longer than this deployment's settings say."""
+    return rendered(schemas.Retention, {"items": retention.due(ctx)})

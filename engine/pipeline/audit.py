@@ -17,7 +17,7 @@ from engine.pipeline.decide import documents_of
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import claim_salts
 from engine.pipeline.states import ClaimState
-from engine.pipeline.values import raw, stored
+from engine.pipeline.values import not_erased, raw, stored
 from engine.store import access_log as access
 from engine.store import claims, set_offs, tables
 
@@ -30,7 +30,7 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
     Raises NotFound, Conflict.
     """
     with ctx.database.reading() as session:
-        claim = known(session, claim_id)
+        claim = not_erased(known(session, claim_id))
         payout = claims.payout_of(session, stored(claim.id), claim.version)
         covered = claim.state == ClaimState.COVERED and claim.record_tx is not None
         paid = payout is not None and payout.confirm_tx is not None

@@ -6,13 +6,14 @@ from sqlmodel import Session
 
 from engine.adjudication.ruling import RulingInvalid, with_ruling
 from engine.errors import Conflict, NotFound, Refused
+from engine.pipeline import invoices
 from engine.pipeline.context import Context
 from engine.pipeline.decide import begin_version, claim_policy_id, decide, settle_decision
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import decision, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.pipeline.touched import touch
-from engine.pipeline.values import stored
+from engine.pipeline.values import not_erased, stored
 from engine.settlement import Settlement
 from engine.store import claims, policies, set_offs, tables
 
@@ -62,8 +63,10 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         policy = session.get(tables.Policy, claim.policy_id) if claim.policy_id else None
         moves = claims.transitions(session, stored(claim.id))
         payouts = claims.payouts_of(session, stored(claim.id))
+        invoice = invoices.view(session, claim.settlement_id)
     return {
         **_summary(claim, policy),
+        "invoice": invoice,
         "reasons": claim.reasons,
         "authorization_id": claim.authorization_id,
         "task_id": claim.task_id,
@@ -118,7 +121,7 @@ def decide_claim(
         raise _refused("/payable_fen", "decision.payable_fen", "goes with the action pay, and with no other")
 
     def keep(session: Session) -> None:
-        claim = known(session, claim_id, lock=True)
+        claim = not_erased(known(session, claim_id, lock=True))
         if action == "refuse":
             _refuse(ctx, session, claim, reason, actor)
         elif payable_fen is None:

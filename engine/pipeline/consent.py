@@ -103,6 +103,8 @@ def prepare_authorization(
         policy = policies.policy_by_no(session, policy_no)
         if policy is None:
             raise NotFound(f"there is no policy {policy_no}", code="policy.unknown")
+        if not policy.salts_sealed:
+            raise Conflict(f"the person of policy {policy_no} was erased", code="policy.erased")
         wanted = scope_id(ctx, policy.product)
         held = policies.authorization_for(session, policy.pseudonym, wanted, (GRANTED, PENDING))
         if held is not None and held.state == GRANTED and held.expires_s > now_s:

@@ -17,6 +17,8 @@ from engine.chain.errors import RpcError
 from engine.chain.fees import FeePolicy
 from engine.chain.sender import SendPolicy
 from engine.errors import Unavailable
+from engine.invoices.http_verifier import HttpVerifier, load_api_key
+from engine.invoices.port import InvoicePort
 from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
 from engine.payout.http_bank import HttpBank
@@ -61,14 +63,13 @@ class Context:
     rng: Rng
     chain: ChainClient
     bank: HttpBank
+    invoices: InvoicePort | None
+    """None: nobody is asked about invoices."""
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
     dictionaries: Dictionaries
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
-    engine_id: str
-    """Names this opening, beside others that work on the same database at the same time."""
-    dictionaries: Dictionaries
     _terms: dict[str, Terms]
     _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
 
@@ -78,6 +79,7 @@ class Context:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         vault = Vault.open(settings.in_home("master.key"), rng)
         credentials = _bank_credentials(settings)
+        invoices = _invoices(settings)
         dictionaries = _dictionaries(settings)
         with ExitStack() as on_failure:
             database = Database(settings.database)
@@ -109,12 +111,11 @@ class Context:
             rng=rng,
             chain=chain,
             bank=HttpBank(settings.bank_url, credentials, clock=clock),
+            invoices=invoices,
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
             dictionaries=dictionaries,
             engine_id=rng(4).hex(),
-            engine_id=rng(4).hex(),
-            dictionaries=dictionaries,
             _terms={},
         )
 
@@ -122,6 +123,8 @@ class Context:
         self.writer.close()
         self.chain.close()
         self.bank.close()
+        if self.invoices is not None:
+            self.invoices.close()
         self.database.close()
 
     def book(self, wordings: Sequence[tables.Product]) -> TermsBook:
@@ -173,6 +176,20 @@ def _bank_credentials(settings: Settings) -> BankCredentials:
             f"there are no bank credentials at {settings.bank_secret}: put there what the bank issued, "
             "name another file with AUTOCLAIM_BANK_KEY_FILE, or try it with `serve --sandbox-bank`",
             code="bank.no_credentials",
+        ) from error
+
+
+def _invoices(settings: Settings) -> InvoicePort | None:
+    if settings.invoice_url is None:
+        return None
+    try:
+        return HttpVerifier(settings.invoice_url, load_api_key(settings.invoice_secret))
+    except FileNotFoundError as error:
+        raise Unavailable(
+            f"there is no key for the invoice platform at {settings.invoice_secret}: put there what it "
+            "issued, name another file with AUTOCLAIM_INVOICE_KEY_FILE, or try it with "
+            "`serve --sandbox-invoices`",
+            code="invoice.no_key",
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from engine.errors import AutoclaimError, NotFound, TooLarge
+from engine.errors import AutoclaimError, Conflict, NotFound, TooLarge
 from engine.pipeline import counting, reversal
 from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.page import Page
@@ -89,6 +89,12 @@ def read(ctx: Context, hospital_code: str, delivery_id: str) -> Iterator[Told]:
     """
     with ctx.database.reading() as session:
         delivery = _delivery(session, hospital_code, delivery_id)
+        if delivery.erased_at is not None:
+            raise Conflict(
+                f"the bytes of {delivery_id} are gone, for a person in them who was erased: what became of "
+                "its records stays; send what is still to be corrected by itself",
+                code="delivery.erased",
+            )
         mapping = mapping_on(ctx, session, hospital_code, delivery.source, _day(delivery))
     reading = ctx.writer.run(partial(_begin, ctx, delivery, mapping))
     done = 0

@@ -187,6 +187,8 @@ def _keep_policies(
             added += 1
         elif held[policy_no].coverage_digest != coverage_digest:
             clashes.append(_clash(row.line, "policy_no", "policy.conflict", "held with other content"))
+        elif not held[policy_no].salts_sealed:
+            clashes.append(_clash(row.line, "policy_no", "policy.erased", "its person was erased"))
         elif why_not := _why_not_cancelled(session, held[policy_no], row.later):
             clashes.append(_clash(row.line, "cancelled_on", "policy.cancellation", why_not))
         elif _say_later(ctx, session, held[policy_no], row.later):

@@ -10,10 +10,11 @@ from engine.evidence.manifest import claim_key, hex32
 from engine.pipeline.begin import begin_beside
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.sealed import claim_salts, coverage, patient
+from engine.pipeline.sealed import claim_salts, coverage, patient, settlement_body
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.touched import touch_others
 from engine.pipeline.values import stored
+from engine.settlement import mother_of, normalise_name
 from engine.store import claims, policies, tables
 
 ACTOR = "engine: match"
@@ -49,7 +50,8 @@ def _match(
 ) -> int:
     """How many claims it makes: one for each policy that answers and has a live authorization."""
     if settlement.pseudonym is None:
-        _rest(ctx, session, claim, ClaimState.REVIEW, claim.reasons[0])
+        reason = _of_mother(ctx, session, claim, settlement) or claim.reasons[0]
+        _rest(ctx, session, claim, ClaimState.REVIEW, reason)
         return 0
     answering = _in_force(of_person, settlement)
     doubt = _doubt(ctx, session, claim, settlement, answering)
@@ -146,8 +148,32 @@ def _doubt(
     return _SEVERAL if len({policy.product for policy in answering}) < len(answering) else None
 
 
+def _of_mother(
+    ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement
+) -> dict[str, Any] | None:
+    """The policies of the mother whom a newborn's settlement names: for a person to weigh, never a match."""
+    mother = mother_of(settlement_body(ctx.vault, settlement, claim))
+    if mother is None:
+        return None
+    pseudonym = ctx.pseudonymiser.of(*mother)
+    touching = policies.policies_touching(
+        session, {pseudonym}, settlement.admitted_on, settlement.discharged_on
+    )
+    in_force = _in_force([policy for _, policy in touching], settlement)
+    if not in_force:
+        return None
+    numbers = ", ".join(policy.policy_no for policy in in_force)
+    return _reason(
+        "identity.newborn_of_insured",
+        f"A newborn without a certificate of its own; its mother is insured under {numbers}: a person must "
+        "say whether that covers the child.",
+        f"新生儿无本人证件；其母亲的保单为 {numbers}，需人工核定是否涵盖新生儿。",
+    )
+
+
 def _is_called(ctx: Context, session: Session, policy: tables.Policy, name: str) -> bool:
-    if coverage(ctx.vault, policy)["person"]["name"] == name:
+    # Once more, for what was loaded before a form of a character was known for one.
+    if normalise_name(coverage(ctx.vault, policy)["person"]["name"]) == name:
         return True
     return policies.has_alias(session, stored(policy.id), ctx.pseudonymiser.of_name(name))
 

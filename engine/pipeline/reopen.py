@@ -111,7 +111,9 @@ def _reopen(ctx: Context, session: Session, policy_id: int) -> None:
 
 
 def _counts(ctx: Context, claim: tables.Claim) -> bool:
-    """Not what was taken back or withdrawn, nor what a person has refused."""
+    """Not what was taken back, withdrawn or erased, nor what a person has refused."""
+    if claim.erased_at is not None:
+        return False
     if claim.state == ClaimState.REFUSED:
         decided = decision(ctx.vault, claim)
         return decided is not None and decided["decision"] == "refuse"

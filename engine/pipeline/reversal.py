@@ -16,7 +16,7 @@ from engine.pipeline.sealed import settlement_document
 from engine.pipeline.set_off import recover_all
 from engine.pipeline.states import ClaimState, PayoutState, move_claim, move_payout
 from engine.pipeline.touched import touch
-from engine.pipeline.values import stored
+from engine.pipeline.values import not_erased, stored
 from engine.settlement import (
     BodyRefused,
     Reversal,
@@ -60,6 +60,7 @@ def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
     """What is taken back, with its own number again instead of the evidence's."""
     with ctx.database.reading() as session:
         held = _held(session, hospital_code, setl_id)
+    not_erased(held[1])
     parsed = Settlement.parse(settlement_document(ctx.vault, *held))
     return replace(parsed, setl_id=setl_id)
 

@@ -51,10 +51,15 @@ def settlement_document(vault: Vault, settlement: Settlement, claim: Claim) -> d
     return document
 
 
+def settlement_body(vault: Vault, settlement: Settlement, claim: Claim) -> dict[str, Any]:
+    """The settlement as its hospital sent it."""
+    raw = vault.unseal(settlement.body_sealed, f"settlement.body/{claim.beside or claim.claim_id}")
+    return parse_body(raw)
+
+
 def patient(vault: Vault, settlement: Settlement, claim: Claim) -> PersonIdentity:
     """Of a settlement that has a pseudonym, so says who the patient is."""
-    raw = vault.unseal(settlement.body_sealed, f"settlement.body/{claim.beside or claim.claim_id}")
-    return identity_of(parse_body(raw))
+    return identity_of(settlement_body(vault, settlement, claim))
 
 
 def seal_decision(vault: Vault, claim: Claim, decision: dict[str, Any]) -> bytes:

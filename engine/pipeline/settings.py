@@ -40,6 +40,20 @@ class Settings(BaseSettings):
     """Default: home/bank.secret, shared with the bank."""
     sandbox_bank_db: Path | None = None
     """The sandbox bank's database, where one belongs to this home; fsck reads its statement later."""
+    invoice_url: str | None = None
+    """The invoice platform. Default: none; then an invoice is held to be used once, and not looked up."""
+    invoice_key_file: Path | None = None
+    """Default: home/invoices.secret, {"api_key": …} as the platform issued it."""
+    invoice_required: bool = False
+    """Whether a settlement that does not name its whole invoice is for a person; else it goes on, noted."""
+    retention_policy_days: int = 1827
+    """After a policy's last day: five years, as 保险法 §87 asks for cover of at most a year."""
+    retention_unmatched_days: int = 365
+    """After the receipt of a settlement that no policy answers for."""
+    retention_quarantine_days: int = 180
+    """After the receipt of what was refused and never corrected."""
+    retention_delivery_days: int = 365
+    """After the receipt of a delivery: its bytes."""
     host: str = "127.0.0.1"
     port: int = 8800
     passphrase_file: Path | None = None
@@ -83,6 +97,10 @@ class Settings(BaseSettings):
     @property
     def bank_secret(self) -> Path:
         return self.bank_key_file or self.in_home("bank.secret")
+
+    @property
+    def invoice_secret(self) -> Path:
+        return self.invoice_key_file or self.in_home("invoices.secret")
 
     def passphrase(self, rng: Callable[[int], bytes]) -> str:
         """What opens the role keystores; made at first start."""

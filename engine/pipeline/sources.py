@@ -122,3 +122,20 @@ def list_unmapped(ctx: Context, hospital_code: str | None, limit: int) -> list[d
             }
         )
     return listed
+
+
+def list_dropped(ctx: Context, hospital_code: str | None, limit: int) -> list[dict[str, Any]]:
+    """Fields that were sent and that the purpose does not list, so that none of them was kept; the most
+    frequent first."""
+    with ctx.database.reading() as session:
+        rows = deliveries.tallies(session, hospital_code, "dropped", limit)
+    return [
+        {
+            "hospital_code": row.hospital_code,
+            "source": row.source,
+            "field": row.name,
+            "seen": row.seen,
+            "last_at": row.last_at,
+        }
+        for row in rows
+    ]

@@ -10,7 +10,8 @@ from dbos import error as dbos_error
 from sqlalchemy.exc import OperationalError
 
 from engine.chain.errors import ChainUnavailable, FeeTooHigh, TransactionUnknown
-from engine.pipeline import decide, match, pay, record
+from engine.invoices.errors import VerifierUnauthorized, VerifierUnavailable
+from engine.pipeline import decide, invoices, match, pay, record
 from engine.pipeline.context import Context
 
 APPLICATION_VERSION = "1"
@@ -34,11 +35,12 @@ class _Bound:
 
 
 def will_pass(error: BaseException) -> bool:
-    """Whether something outside is away for now: the chain, the database, the network."""
+    """Whether something outside is away for now: the chain, the invoices, the database."""
     if isinstance(error, dbos_error.DBOSMaxStepRetriesExceeded):
         return all(will_pass(one) for one in error.errors)
-    passing = ChainUnavailable | TransactionUnknown | FeeTooHigh | OperationalError | OSError
-    return isinstance(error, passing)
+    of_chain = ChainUnavailable | TransactionUnknown | FeeTooHigh
+    of_invoices = VerifierUnavailable | VerifierUnauthorized
+    return isinstance(error, of_chain | of_invoices | OperationalError | OSError)
 
 
 @DBOS.step()
@@ -48,6 +50,7 @@ def match_step(batch_id: str) -> int:
 
 @DBOS.step()
 def decide_step(batch_id: str) -> int:
+    invoices.check_batch(_Bound.get(), batch_id)
     return decide.decide_batch(_Bound.get(), batch_id)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from engine.money import format_yuan
 from engine.sandbox.bills import Bill, make_bill
@@ -37,7 +38,7 @@ def settlement(stay: Stay, rng: Random) -> dict[str, Any]:
     discharged = stay.admitted + timedelta(days=stay.days)
     diagnosis = stay.diagnosis or rng.choice(DIAGNOSES)
     payments, payinfo = _payments(bill, rng)
-    return {
+    native: dict[str, Any] = {
         "setlinfo": {
             "setl_id": f"310000S{stay.number:010d}",
             "mdtrt_id": f"310000V{stay.number:010d}",
@@ -80,6 +81,10 @@ def settlement(stay: Stay, rng: Random) -> dict[str, Any]:
         "payinfo": payinfo,
         "feedetail": bill.lines,
     }
+    info = native["setlinfo"]
+    # Not drawn, so that everything else stays as it was.
+    info["bill_chk_code"] = f"{crc32((info['bill_code'] + info['bill_no']).encode()):08x}"[:6]
+    return native
 
 
 def _patient(stay: Stay, rng: Random) -> dict[str, str]:

@@ -14,6 +14,7 @@ from engine.settlement.identity import (
     CertificateInvalid,
     PersonIdentity,
     identity_of,
+    mother_of,
     normalise_certificate,
     normalise_name,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "identity_of",
     "load_register",
     "minimise",
+    "mother_of",
     "normalise_certificate",
     "normalise_name",
     "parse_body",

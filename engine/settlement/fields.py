@@ -2,8 +2,11 @@
 
 Names are the national settlement list's (interfaces 4101, 2301, 2304). Fields that are not listed may be
 sent and are kept with the submission, but nothing reads them and `minimise` drops them.
-Three fields are extensions, documented here: setlinfo.ward_type, setlinfo.oth_comp_amt (compensation
-already received for the stay from elsewhere) and setlinfo.setl_time (from interface 2304).
+Six fields are extensions, documented here: setlinfo.ward_type, setlinfo.oth_comp_amt (compensation
+already received for the stay from elsewhere), setlinfo.setl_time (from interface 2304),
+setlinfo.bill_chk_code (校验码: the six letters and digits that prove the electronic invoice of bill_code
+and bill_no), and setlinfo.mother_cert_type and .mother_certno (of a newborn's mother, as patn_cert_type and
+certno of the patient).
 """
 
 from collections.abc import Mapping
@@ -139,6 +142,8 @@ SETLINFO: Final = (
     Field("ntly", text(10)),
     Field("patn_cert_type", _in("certificate_type")),
     Field("certno", text(50)),
+    Field("mother_cert_type", _in("certificate_type")),
+    Field("mother_certno", text(50)),
     Field("hi_type", text(10)),
     Field(
         "insuplc",
@@ -156,6 +161,7 @@ SETLINFO: Final = (
     Field("dscg_way", _in("discharge_way"), required=True),
     Field("bill_code", text(50)),
     Field("bill_no", text(50)),
+    Field("bill_chk_code", text(50)),
     Field("biz_sn", text(50)),
     Field("setl_begn_date", moment),
     Field("setl_end_date", moment, required=True),
@@ -261,11 +267,12 @@ ALIASES: Final[Mapping[str, Mapping[str, str]]] = _aliases()
 
 PERSONAL_FIELDS: Final[frozenset[str]] = frozenset(
     {"psn_no", "psn_name", "hi_no", "medcasno", "ipt_no", "mdtrt_id", "certno", "patn_cert_type"}
+    | {"mother_cert_type", "mother_certno"}
     | {"brdy", "gend", "ntly", "naty", "nwb_age", "nwb_bir_wt", "nwb_adm_wt", "prfs"}
     | {"curr_addr", "emp_name", "emp_addr", "emp_tel", "poscode", "tel", "mob"}
     | {"coner_name", "patn_rlts", "coner_addr", "coner_tel"}
     | {"chfpdr_name", "chfpdr_code", "resp_nurs_name", "hsorg_opter", "medins_fill_psn"}
-    | {"bill_code", "bill_no", "biz_sn"}
+    | {"bill_code", "bill_no", "bill_chk_code", "biz_sn"}
 )
 """Fields of the list that name, locate or single out a person: none may leave a minimised document."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
+from engine.settlement.dictionaries import dictionary
 from engine.settlement.errors import IdentityMissing
 
 ID_CARD = "01"
@@ -33,6 +34,9 @@ _ID_18 = re.compile(r"[0-9]{17}[0-9X]")
 _FILLING = re.compile(r"[\s\-‐-―]+")
 _DOTS = re.compile("[·•‧∙⋅・･●.]")
 _HAN = re.compile("[㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff]")
+_ONE_FORM = str.maketrans(
+    {form: str(entry["zh"]) for form, entry in dictionary("name_variants").entries.items()}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,9 @@ def birth_date(id_card: str) -> date:
 
 
 def normalise_name(name: str) -> str:
-    """NFKC, one kind of dot, no spaces in a Chinese name; single spaces and capitals in another."""
-    text = unicodedata.normalize("NFKC", name).strip()
+    """NFKC, one form of a character, one kind of dot, no spaces in a Chinese name; single spaces and capitals
+    in another."""
+    text = unicodedata.normalize("NFKC", name).strip().translate(_ONE_FORM)
     if _HAN.search(text):
         return _DOTS.sub("·", "".join(text.split()))
     return " ".join(text.split()).upper()
@@ -112,6 +117,13 @@ def identity_of(native: Mapping[str, Any]) -> PersonIdentity:
     except CertificateInvalid as error:
         raise IdentityMissing("no_certificate") from error
     return PersonIdentity(kind, number, normalise_name(info.get("psn_name") or ""))
+
+
+def mother_of(native: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The normalised certificate of a newborn's mother, where a valid native settlement names it."""
+    info = native["setlinfo"]
+    kind, number = info.get("mother_cert_type"), info.get("mother_certno")
+    return normalise_certificate(kind, number) if kind and number else None
 
 
 def is_newborn(setlinfo: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from engine.settlement.identity import (
 def check_person(setlinfo: Mapping[str, Any], found: Findings) -> None:
     """Name and certificate are required, except a newborn's certificate. No message repeats a value."""
     cert_type, cert_no = setlinfo.get("patn_cert_type"), setlinfo.get("certno")
+    _check_mother(setlinfo, found)
     if "psn_name" not in setlinfo:
         _require("psn_name", found)
     if not is_newborn(setlinfo):
@@ -33,6 +34,19 @@ def check_person(setlinfo: Mapping[str, Any], found: Findings) -> None:
         return
     if kind == ID_CARD and "brdy" in setlinfo and setlinfo["brdy"] != birth_date(number):
         found.add("/setlinfo/brdy", "settlement.person.birth_date", "is not the one the ID card states")
+
+
+def _check_mother(setlinfo: Mapping[str, Any], found: Findings) -> None:
+    kind, number = setlinfo.get("mother_cert_type"), setlinfo.get("mother_certno")
+    if kind and not number:
+        _require("mother_certno", found)
+    elif number and not kind:
+        _require("mother_cert_type", found)
+    elif kind and number:
+        try:
+            normalise_certificate(kind, number)
+        except CertificateInvalid as error:
+            found.add("/setlinfo/mother_certno", "settlement.code.certificate", str(error))
 
 
 def _require(name: str, found: Findings) -> None:

@@ -41,6 +41,8 @@ class Delivery(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
     body_sealed: bytes = Field(sa_type=LargeBinary)
     received_at: datetime = Field(sa_type=UtcTime)
+    erased_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    """Since then the bytes are gone, for a record in them that was an erased person's."""
 
 
 class Reading(SQLModel, table=True):

@@ -231,6 +231,19 @@ class Reversal(SQLModel, table=True):
     received_at: datetime = Field(sa_type=UtcTime)
 
 
+class InvoiceCheck(SQLModel, table=True):
+    """What was found of a settlement's electronic invoice, and whether the settlement holds it.
+
+    invoice: a keyed digest of code and number while it does; no two settlements hold one.
+    """
+
+    __tablename__ = "invoice_check"
+    settlement_id: int = Field(primary_key=True, foreign_key="settlement.id", sa_type=BigInteger)
+    invoice: str | None = Field(default=None, unique=True)
+    outcome: str
+    checked_at: datetime = Field(sa_type=UtcTime)
+
+
 class Claim(SQLModel, table=True):
     """The life of one settlement under one policy; `state` moves only along pipeline's table.
 
@@ -276,6 +289,8 @@ class Claim(SQLModel, table=True):
     reverse_tx: str | None = None
     created_at: datetime = Field(sa_type=UtcTime)
     updated_at: datetime = Field(sa_type=UtcTime)
+    erased_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    """Since then nothing is known of the person: no body, no decision, no salt."""
 
 
 class Reopening(SQLModel, table=True):

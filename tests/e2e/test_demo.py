@@ -1,6 +1,7 @@
 """From discharge to paid, on real parts: the demo's promises, killed or not, on SQLite and on Postgres."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ def test_nothing_is_paid_twice_and_every_payment_is_proven(finished: tuple[DemoR
     assert outcome["paid"] >= 30
     assert outcome["duplicate_payouts"] == 0
     assert outcome["evidence_verified"] == outcome["paid"]
+
+
+def test_the_invoice_of_every_matched_claim_was_looked_up_and_found_good(
+    finished: tuple[DemoRun, dict[str, Any]],
+) -> None:
+    run, outcome = finished
+    with sqlite3.connect(run.home / "engine" / "engine.db") as connection:
+        found = connection.execute("SELECT outcome, count(*) FROM invoice_check GROUP BY outcome").fetchall()
+    connection.close()
+    assert found == [("good", outcome["matched"])]
 
 
 def test_a_bundle_verifies_by_itself_afterwards_and_not_when_a_fen_is_changed(

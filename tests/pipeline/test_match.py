@@ -123,6 +123,42 @@ def test_a_patient_who_cannot_be_told_apart_is_for_a_person(world: World) -> Non
     assert reason.startswith("identity.")
 
 
+def of_a_newborn(world: World, mother: int) -> str:
+    native = world.native(0, newborn=True)
+    named = {"mother_cert_type": "01", "mother_certno": person(mother).cert_no}
+    return world.send({**native, "setlinfo": native["setlinfo"] | named}).claim_id
+
+
+def test_a_newborn_of_an_insured_mother_is_for_a_person_with_her_policy_named(either: World) -> None:
+    newborn = of_a_newborn(either, mother=3)
+    assert either.matched(newborn)
+    assert (either.state(newborn), either.reasons(newborn)) == ("review", ["identity.newborn_of_insured"])
+    (reason,) = either.claim(newborn).reasons
+    assert policy_no(3) in reason["message_en"]
+    assert either.claim(newborn).policy_id is None, "proposed, not matched"
+    with pytest.raises(Conflict, match="never adjudicated"):
+        claims.decide_claim(either.ctx, newborn, "pay", "hers", "insurer test", 100)
+
+
+def test_a_newborn_whose_mother_is_not_insured_is_for_a_person_as_before(world: World) -> None:
+    newborn = of_a_newborn(world, mother=600)
+    world.matched(newborn)
+    assert (world.state(newborn), world.reasons(newborn)) == ("review", ["identity.newborn"])
+
+
+@pytest.mark.parametrize(
+    ("insured", "sent", "state"),
+    [("吴清", "吳淸", "no_consent"), ("吳淸", "吴清", "no_consent"), ("吴哲", "吴喆", "review")],
+)
+def test_forms_of_one_character_match_and_characters_that_are_alike_do_not(
+    world: World, insured: str, sent: str, state: str
+) -> None:
+    load(world, policy(STRANGER, person=policy(STRANGER)["person"] | {"name": insured}))
+    claim = world.accepted(who=replace(person(STRANGER), name=sent))
+    world.matched(claim)
+    assert world.state(claim) == state
+
+
 def test_the_certificate_matches_however_it_is_spelled(world: World) -> None:
     ending_in_x = next(i for i in range(1000, 2000) if person(i).cert_no.endswith("X"))
     load(world, policy(ending_in_x))
@@ -177,6 +213,15 @@ def test_a_renewed_passport_is_nobodys_until_the_insurer_states_it(either: World
     by_the_old_one = either.accepted(0)
     either.matched(by_the_old_one)
     assert either.claim(by_the_old_one).policy_id == either.claim(claim).policy_id
+
+
+def test_under_a_renewed_passport_that_is_stated_it_is_paid_to_the_confirmation(world: World) -> None:
+    native = world.native(0)
+    native["setlinfo"] |= {"patn_cert_type": "08", "certno": "Ｅ８７６５４３２１"}
+    load(world, policy(0, other_certificates=[{"cert_type": "08", "cert_no": "E87654321"}]))
+    claim = world.send(native).claim_id
+    world.confirmed(claim)
+    assert (world.state(claim), len(world.payouts(claim))) == ("confirmed", 1)
 
 
 def test_what_was_said_of_a_policy_is_said_once_and_not_taken_back(either: World) -> None:

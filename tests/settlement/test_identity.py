@@ -14,6 +14,7 @@ from engine.settlement import (
     normalise_name,
     validate,
 )
+from engine.settlement.dictionaries import dictionary
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,69 @@ def test_an_unknown_kind_of_certificate_is_refused() -> None:
         ("阿依努尔 · 买买提", "阿依努尔·买买提"),
         ("𣲗浩", "𣲗浩"),
         ("豈凡", "豈凡"),
+        ("吳淸", "吴清"),
+        ("張偉", "张伟"),
+        ("龑鵬", "䶮鹏"),
+        ("\ue863鹏", "䶮鹏"),
         ("Ｊｏｈｎ  smith", "JOHN SMITH"),
     ],
 )
 def test_a_name_has_one_spelling(typed: str, expected: str) -> None:
     assert normalise_name(typed) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("王喆", "王哲"),
+        ("王堃", "王坤"),
+        ("毕昇", "毕升"),
+        ("萧红", "肖红"),
+        ("傅三", "付三"),
+        ("葉三", "叶三"),
+    ],
+)
+def test_a_name_that_is_merely_alike_stays_another(one: str, other: str) -> None:
+    assert normalise_name(one) != normalise_name(other)
+
+
+def test_a_form_of_a_character_stands_for_one_other_and_no_other_form() -> None:
+    entries = dictionary("name_variants").entries
+    for form, entry in entries.items():
+        assert len(form) == len(entry["zh"]) == 1
+        assert entry["zh"] not in entries, "its own form, so that reading twice changes nothing"
+        if entry["en"] == "GB 18030":
+            assert "\ue000" <= form <= "\uf8ff"
+        else:
+            assert entry["en"] in ("kSimplifiedVariant", "kZVariant")
+
+
+def test_a_private_code_point_stands_for_what_gb_18030_has_at_its_two_bytes() -> None:
+    """Python's codec is the witness: the region 0xFE50 to 0xFEA0 maps to U+E815 and on."""
+    entries = dictionary("name_variants").entries
+    private = {form: entry["zh"] for form, entry in entries.items() if entry["en"] == "GB 18030"}
+    trails = [trail for trail in range(0x50, 0xA1) if trail != 0x7F]
+    for form, stands_for in private.items():
+        trail = trails[ord(form) - 0xE815]
+        assert bytes([0xFE, trail]).decode("gb18030") == stands_for
+
+
+@pytest.mark.parametrize(
+    ("mother", "wrong"),
+    [
+        ({"mother_certno": "11010519491231002X"}, ("mother_cert_type", "settlement.field.required")),
+        ({"mother_cert_type": "01"}, ("mother_certno", "settlement.field.required")),
+        (
+            {"mother_cert_type": "01", "mother_certno": "110105194912310021"},
+            ("mother_certno", "settlement.code.certificate"),
+        ),
+    ],
+)
+def test_a_mother_is_named_by_a_whole_and_valid_certificate(
+    native: dict[str, Any], mother: dict[str, str], wrong: tuple[str, str]
+) -> None:
+    native["setlinfo"] |= mother
+    assert [(v.field, v.rule) for v in validate(native)] == [(f"/setlinfo/{wrong[0]}", wrong[1])]
 
 
 def test_the_identity_is_normalised_and_stays_out_of_repr(native: dict[str, Any]) -> None:

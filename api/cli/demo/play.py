@@ -54,6 +54,7 @@ class Play:
         self._set_up()
         sent = [d for d in self._population.discharges() if not d.is_reversal]
         self._withdraw_consents(sent)
+        self._stage.platform.issue(discharge.body for discharge in sent)
         self._screen.sending(len(sent))
         self._send(sent)
         self._follow()

@@ -16,10 +16,12 @@ from eth_account.signers.local import LocalAccount
 
 from api.client import ApiError, Client
 from api.signing import HospitalSigner, load_key
+from engine.money import parse_yuan
 from engine.settlement.hospitals import Hospital
 
 T = TypeVar("T")
 _GRANTS_AT_ONCE = 50
+_ISSUED_AT_ONCE = 500
 _PATIENCE_S = 60.0
 _PAUSE_S = 0.2
 
@@ -78,6 +80,32 @@ class HospitalDesk:
     def reverse(self, reversal: Mapping[str, Any]) -> dict[str, Any]:
         setl_id = reversal["setl_id"]
         return patiently(lambda: self._client.reverse(setl_id, reversal, f"{setl_id}-taken-back"))
+
+
+class InvoicePlatform:
+    """Where hospitals have their electronic invoices issued."""
+
+    def __init__(self, url: str, key_file: Path) -> None:
+        self._url = url
+        self._key_file = key_file
+
+    def issue(self, settlements: Iterable[Mapping[str, Any]]) -> None:
+        """The invoices of these settlements; one that is issued already stays as it is."""
+        key = json.loads(self._key_file.read_text())["api_key"]
+        headers = {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=self._url, headers=headers, trust_env=False, timeout=30) as client:
+            for some in _chunks([_invoice(one["setlinfo"]) for one in settlements], _ISSUED_AT_ONCE):
+                client.post("/v1/invoices", json={"invoices": some}).raise_for_status()
+
+
+def _invoice(setlinfo: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "code": setlinfo["bill_code"],
+        "number": setlinfo["bill_no"],
+        "check_code": setlinfo["bill_chk_code"],
+        "amount_fen": int(parse_yuan(setlinfo["medfee_sumamt"])),
+        "hospital_code": setlinfo["fixmedins_code"],
+    }
 
 
 def register_entry(hospital: Hospital) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Screen:
             self._out.print("[bold]going on with the demo that was interrupted[/]")
         self._out.print(f"engine   {stage.url}  (process {stage.engine.pid}, embedded chain, SQLite)")
         self._out.print(f"bank     {stage.bank_url}  (process {stage.bank.pid}, its own database)")
+        self._out.print(f"invoices {stage.invoice_url}  (process {stage.invoices.pid}, its own database)")
 
     def loaded(self, report: dict[str, Any], hospitals: int) -> None:
         policies = report["loaded"] + report["unchanged"]

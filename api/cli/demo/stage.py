@@ -1,4 +1,4 @@
-"""The stage: a bank and an engine, each a process of its own, and what a crashed run left behind."""
+"""The stage: a bank, an invoice platform, an engine, each its own process, and what a crashed run left."""
 
 import json
 import os
@@ -8,16 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.cli.demo.players import appointed_witnesses
+from api.cli.demo.players import InvoicePlatform, appointed_witnesses
 from api.cli.processes import Child, free_port
-from api.cli.serve import bank_process
+from api.cli.serve import bank_process, invoice_process
 from api.client import Client
 
 _WATCH_S = 0.2
+_PROCESSES = ("engine", "bank", "invoices")
 
 
 class Stage:
-    """Both processes on loopback, everything they keep under `home`.
+    """All processes on loopback, everything they keep under `home`.
 
     A finished run is cleared away; an interrupted one is taken up again where it stopped. The engine
     is started again if it dies, as a service manager would.
@@ -31,6 +32,10 @@ class Stage:
         self.bank_url = f"http://127.0.0.1:{ports['bank']}"
         callback = f"{self.url}/v1/bank/callback"
         self.bank = bank_process(home, ports["bank"], callback, home / "engine" / "bank.secret")
+        self.invoice_url = f"http://127.0.0.1:{ports['invoices']}"
+        invoice_key = home / "engine" / "invoices.secret"
+        self.invoices = invoice_process(home, ports["invoices"], invoice_key)
+        self.platform = InvoicePlatform(self.invoice_url, invoice_key)
         self.engine = Child(
             "engine",
             ["api.cli.main", "serve", "--home", str(home / "engine"), "--port", str(ports["engine"])],
@@ -39,6 +44,7 @@ class Stage:
             {
                 **os.environ,
                 "AUTOCLAIM_BANK_URL": self.bank_url,
+                "AUTOCLAIM_INVOICE_URL": self.invoice_url,
                 "AUTOCLAIM_SANDBOX_BANK_DB": str(home / "bank.db"),
                 "AUTOCLAIM_WITNESSES": appointed_witnesses(),
             },
@@ -51,25 +57,22 @@ class Stage:
         record = self.home / "run.json"
         if record.exists():
             run = json.loads(record.read_text())
-            if run["settlements"] == settlements and not run["finished"]:
+            if run["settlements"] == settlements and not run["finished"] and run.keys() >= set(_PROCESSES):
                 return True
         shutil.rmtree(self.home, ignore_errors=True)
         (self.home / "engine").mkdir(parents=True, mode=0o700)
-        self._write_run(settlements, free_port(), free_port(), finished=False)
+        ports = {name: free_port() for name in _PROCESSES}
+        record.write_text(json.dumps({"settlements": settlements, **ports, "finished": False}))
         return False
 
-    def _write_run(self, settlements: int, engine: int, bank: int, *, finished: bool) -> None:
-        run = {"settlements": settlements, "engine": engine, "bank": bank, "finished": finished}
-        (self.home / "run.json").write_text(json.dumps(run))
-
     def finish(self) -> None:
-        run = json.loads((self.home / "run.json").read_text())
-        self._write_run(run["settlements"], run["engine"], run["bank"], finished=True)
+        record = self.home / "run.json"
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"finished": True}))
 
     def __enter__(self) -> Self:
         try:
-            self.bank.ensure()
-            self.engine.ensure()
+            for process in (self.bank, self.invoices, self.engine):
+                process.ensure()
         except BaseException:
             self._end()
             raise
@@ -84,8 +87,8 @@ class Stage:
         self._end()
 
     def _end(self) -> None:
-        self.engine.end()
-        self.bank.end()
+        for process in (self.engine, self.invoices, self.bank):
+            process.end()
 
     def _keep_alive(self) -> None:
         while not self._leaving.wait(_WATCH_S):

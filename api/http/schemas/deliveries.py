@@ -105,6 +105,22 @@ class UnmappedCodes(BaseModel):
     items: list[UnmappedCode]
 
 
+class DroppedField(BaseModel):
+    """A field that was sent and not kept."""
+
+    hospital_code: str
+    source: str
+    field: str = Field(examples=["setlinfo/coner_tel"])
+    seen: int
+    last_at: datetime
+
+
+class DroppedFields(BaseModel):
+    """The most frequent first."""
+
+    items: list[DroppedField]
+
+
 class OriginView(BaseModel):
     """One record of one delivery, in one reading."""
 

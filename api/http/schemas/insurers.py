@@ -114,10 +114,18 @@ class PayoutPage(BaseModel):
     next: Cursor
 
 
+class InvoiceCheck(BaseModel):
+    """What was found of the settlement's electronic invoice when the claim was last to be decided."""
+
+    outcome: str = Field(examples=["good"])
+    checked_at: datetime
+
+
 class ClaimDetail(ClaimSummary):
     """`decision` is the decision document: benefits, amounts, and the trace that explains each of them."""
 
     reasons: list[Reason]
+    invoice: InvoiceCheck | None
     authorization_id: Hex32 | None
     task_id: Hex32 | None
     record_tx: str | None

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator
@@ -77,3 +78,34 @@ class Triggered(BaseModel):
 
     event: ChainEventView
     payout: TriggeredPayout | None
+
+
+class PersonToErase(Body):
+    """Named by a certificate, which is neither kept nor logged."""
+
+    cert_type: str = Field(max_length=10, examples=["01"])
+    cert_no: str = Field(min_length=1, max_length=50)
+
+
+class Erased(BaseModel):
+    """How much was erased. `deliveries`: whose bytes are gone, other people's records in them included."""
+
+    policies: int
+    authorizations: int
+    settlements: int
+    claims: int
+    quarantined: int
+    deliveries: int
+
+
+class RetentionDue(BaseModel):
+    """What is due of one kind of data. `oldest`: since when it is kept, or a policy's last day."""
+
+    kind: str = Field(examples=["policies"])
+    kept_days: int
+    due: int
+    oldest: date | None
+
+
+class Retention(BaseModel):
+    items: list[RetentionDue]

@@ -15,7 +15,7 @@ ZST = (
     *("setl_time", "medfee_sumamt", "fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt"),
     *("inscp_scp_amt", "fund_pay_sumamt", "hosp_part_amt", "psn_part_amt", "acct_pay", "acct_mulaid_pay"),
     *("psn_cash_pay", "psn_selfpay", "psn_ownpay", "oth_comp_amt", "bill_code", "bill_no", "biz_sn"),
-    "hi_paymtd",
+    *("hi_paymtd", "bill_chk_code"),
 )
 _ZST_TIMES = ("setl_begn_date", "setl_end_date", "setl_time")
 _ZIT = ("med_chrgitm", "amt", "claa_sumfee", "clab_amt", "fulamt_ownpay_amt", "oth_amt")

@@ -112,7 +112,11 @@ class _Writer:
                 "resourceType": "ExplanationOfBenefit",
                 "id": self._id("ExplanationOfBenefit"),
                 "extension": self._extensions("ExplanationOfBenefit"),
-                "identifier": [self._identifier(n) for n in ("bill_code", "bill_no", "biz_sn") if n in info],
+                "identifier": [
+                    self._identifier(name)
+                    for name in ("bill_code", "bill_no", "bill_chk_code", "biz_sn")
+                    if name in info
+                ],
                 "status": "active",
                 "type": concept(f"{HL7}/claim-type", "institutional"),
                 "use": "claim",
