@@ -310,6 +310,8 @@ def test_parts_of_a_persons_stay_are_erased_with_it(world: World) -> None:
     assert erase(world, 500).deliveries == 1
     left = len([row for row in rows(world, DeliveredBody) if row.body_sealed])
     assert 0 < left < kept
+    first = min(rows(world, Delivery), key=lambda row: row.received_at).delivery_id
+    assert [row for row in rows(world, DeliveredBody) if row.delivery_id == first and row.body_sealed] == []
 
 
 def test_what_is_kept_beyond_its_period_is_due(world: World) -> None:
