@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import httpx
@@ -46,6 +47,7 @@ def mutated(raw: bytes, edits: list[tuple[float, str, bytes]]) -> bytes:
     return raw
 
 
+@cache
 def samples() -> dict[str, bytes]:
     """A good delivery of each source."""
     return {
@@ -171,6 +173,7 @@ def test_what_is_no_fhir_is_told_so(senders: Senders, raw: bytes, kind: str) -> 
     assert response.status_code in {200, 422}, response.text
 
 
+@cache
 def bombs() -> dict[str, bytes]:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as book:

@@ -20,7 +20,7 @@ from engine.sandbox.population import PAYING_HOSPITALS, generate
 from engine.settlement import load_register
 
 HOSPITAL = PAYING_HOSPITALS[0]
-POSTERS, BEFORE_EACH_KILL, KILLS = 8, 60, 2
+POSTERS, BEFORE_EACH_KILL, KILLS = 8, 60, 1
 
 
 def bodies() -> Iterator[dict[str, Any]]:

@@ -29,6 +29,8 @@ PERSONAL = {
     "brdy": "1987-06-05",
     "gend": "2",
     "nwb_age": None,
+    "mother_cert_type": "08",
+    "mother_certno": "SECRET01",
     "ntly": "SECRET-nat",
 }
 

@@ -53,7 +53,7 @@ class Play:
         """Play to the end; the claims, each at rest."""
         self._set_up()
         sent = [d for d in self._population.discharges() if not d.is_reversal]
-        self._withdraw_consents(sent)
+        self._consent(sent)
         self._stage.platform.issue(discharge.body for discharge in sent)
         self._screen.sending(len(sent))
         self._send(sent)
@@ -71,13 +71,19 @@ class Play:
         roll = [_line(policy) for policy in self._policies.values()]
         report = patiently(lambda: self.insurer.load_policies(b"".join(roll)))
         self._screen.loaded(report, len(self._desks))
-        for done in enrol(self.insurer, list(self._policies.values())):
-            self._screen.enrolled(done, len(self._policies))
 
-    def _withdraw_consents(self, sent: list[Discharge]) -> None:
+    def _consent(self, sent: list[Discharge]) -> None:
+        """Once a run. Taken up again, it would grant anew what was withdrawn, and a claim sent before the
+        interruption could be matched and paid before it is withdrawn again."""
+        done = self._stage.home / "consents.done"
+        if done.exists():
+            return
+        for number in enrol(self.insurer, list(self._policies.values())):
+            self._screen.enrolled(number, len(self._policies))
         for discharge in sent:
             if discharge.scenario == "consent_revoked" and discharge.policy_no is not None:
                 withdraw(self.insurer, self._policies[discharge.policy_no])
+        done.touch()
 
     def _send(self, sent: list[Discharge]) -> None:
         """Hospitals send side by side; what belongs to one person goes in order, through one of them."""
