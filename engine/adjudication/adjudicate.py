@@ -100,6 +100,8 @@ def _evaluate_benefits(case: Case) -> bool:
 
 def _passes_gates(case: Case, benefit: Benefit) -> bool:
     found = list(obstacles(benefit, case.coverage, case.settlement))
+    if not found:
+        return True
     for obstacle in found:
         if obstacle.answer is Answer.NO:
             case.refuse(obstacle.code, benefit, **obstacle.facts)
@@ -179,17 +181,20 @@ def _borne_before_fen(case: Case, benefit: Benefit, before: Accumulated) -> int:
 def _within_caps(case: Case, result: BenefitResult, before: Accumulated) -> BenefitResult:
     """The benefit's own caps, of the stay and of the year."""
     benefit = result.benefit
-    for code, cap, used in (
-        ("benefit.stay_cap", benefit.stay_cap_fen, before.stay_paid_fen),
-        ("benefit.cap", benefit.cap_fen, before.paid_fen),
-    ):
-        if cap is None or result.payable_fen <= cap - used:
-            continue
-        left = max(cap - used, 0)
-        result = reduced_to(result, left)
-        given = {"cap_fen": cap, "used_before_fen": used}
-        case.steps.append(Step(code, benefit, given, {"payable_fen": left}))
+    if benefit.stay_cap_fen is not None:
+        result = _capped(case, result, "benefit.stay_cap", benefit.stay_cap_fen, before.stay_paid_fen)
+    if benefit.cap_fen is not None:
+        result = _capped(case, result, "benefit.cap", benefit.cap_fen, before.paid_fen)
     return result
+
+
+def _capped(case: Case, result: BenefitResult, step: str, cap: int, used: int) -> BenefitResult:
+    if result.payable_fen <= cap - used:
+        return result
+    left = max(cap - used, 0)
+    given = {"cap_fen": cap, "used_before_fen": used}
+    case.steps.append(Step(step, result.benefit, given, {"payable_fen": left}))
+    return reduced_to(result, left)
 
 
 def _outcome(case: Case, any_concerned: bool) -> Decision:

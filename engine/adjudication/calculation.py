@@ -157,15 +157,13 @@ def _reduced_use(result: BenefitResult, payable: int) -> dict[str, dict[str, int
 def _keep_occasions(basis: Basis, groups: dict[Group, int], steps: Trace) -> None:
     """Leave out the calendar days beyond a limit's count. The dearest stay (Insurance Law 30: what the
     wording leaves open is read for the insured); of equals, the earliest."""
-    for index, limit in enumerate(basis.benefit.limits):
-        if limit.occasions_max is None:
-            continue
+    for index, limit in basis.benefit.counted:
         days = [key for key in groups if key[0] == index and groups[key]]
         if not days:
             continue
         days.sort(key=lambda key: (-groups[key], key))
         before = basis.before.year.get((limit.id, ALL_ITEMS), 0)
-        if beyond := days[max(limit.occasions_max - before, 0) :]:
+        if beyond := days[max((limit.occasions_max or 0) - before, 0) :]:
             given = {"occasions_max": limit.occasions_max, "occasions_before": before}
             left_out = sum(groups.pop(key) for key in beyond)
             found = {"left_out_fen": left_out}

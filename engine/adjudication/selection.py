@@ -4,7 +4,7 @@ Every line of every settlement passes here, so it is one pass, and costs are rea
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from operator import add, attrgetter
 from typing import Any
@@ -24,12 +24,12 @@ FREE: Group = (-1, "")
 class Selection:
     """Lines of a benefit with a cost that counts: those it takes, and those of which nobody can tell."""
 
-    taken: list[DetailLine] = field(default_factory=list)
-    eligible_fen: dict[Group, int] = field(default_factory=dict)
+    taken: list[DetailLine]
+    eligible_fen: dict[Group, int]
     """Of the lines taken, by group. Below 0 where refunds exceed charges."""
-    not_listed: list[DetailLine] = field(default_factory=list)
+    not_listed: list[DetailLine]
     """The list is not public, so that the line may stand on it."""
-    not_indicated: list[DetailLine] = field(default_factory=list)
+    not_indicated: list[DetailLine]
     """On the list, but the main diagnosis is no known indication."""
 
 
@@ -38,7 +38,7 @@ def select(benefit: Benefit, settlement: Settlement, lines: Sequence[DetailLine]
 
     A line falls under the first limit that selects it.
     """
-    selection, selector, items = Selection(), benefit.lines, benefit.items
+    selection, selector, items = Selection([], {}, [], []), benefit.lines, benefit.items
     if selector is None:
         return selection
     taken, groups, limits_of = selection.taken, selection.eligible_fen, benefit.limits_of

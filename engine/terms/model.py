@@ -311,6 +311,8 @@ class Benefit:
     whether it depends on the line's name."""
     columns: frozenset[Column] = field(init=False, compare=False, repr=False)
     """Every column that counts for some line."""
+    counted: tuple[tuple[int, Limit], ...] = field(init=False, compare=False, repr=False)
+    """The limits that count occasions, with their index."""
     least_limit_fen: Fen | None = field(init=False, compare=False, repr=False)
     """The lowest of what limits pay at most; None where none says an amount."""
 
@@ -327,6 +329,8 @@ class Benefit:
         object.__setattr__(self, "limits_of", limits)
         columns = frozenset(column for part in self.base for column in part.columns)
         object.__setattr__(self, "columns", columns)
+        counted = tuple((i, one) for i, one in enumerate(self.limits) if one.occasions_max is not None)
+        object.__setattr__(self, "counted", counted)
         amounts = [one.paid_max_fen for one in self.limits if one.paid_max_fen is not None]
         object.__setattr__(self, "least_limit_fen", min(amounts, default=None))
 
