@@ -32,7 +32,7 @@ SOURCES = ("csv", "excel", "national", "fhir", "hl7v2", "x12")
 HL7 = "H31011500005"
 """Of the mapping example-hl7v2."""
 OUTCOMES = {"accepted", "quarantined", "refused", "waiting", "reversed", "noted"}
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EDITS = st.lists(
     st.tuples(st.floats(0, 1), st.sampled_from(["set", "cut", "put"]), st.binary(min_size=1, max_size=6)),
     max_size=5,

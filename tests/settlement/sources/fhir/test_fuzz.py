@@ -71,7 +71,7 @@ def answered(raw: bytes) -> list[Raw]:
     return records
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
 def test_any_value_in_any_place_ends_as_records_or_a_refusal(data: st.DataObject) -> None:
     which = data.draw(st.integers(0, len(DOCUMENTS) - 1))
@@ -103,7 +103,7 @@ def _holds(holder: Any, step: Any) -> bool:
     return isinstance(holder, dict) and step in holder
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
 def test_any_flipped_bytes_end_as_records_or_a_refusal(data: st.DataObject) -> None:
     raw = bytearray(data.draw(st.sampled_from(BYTES)))
@@ -113,7 +113,7 @@ def test_any_flipped_bytes_end_as_records_or_a_refusal(data: st.DataObject) -> N
     answered(bytes(raw))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300))
 @example(b"\xef\xbb\xbf{}")
 @example(b'{"resourceType":"Claim"}')

@@ -62,7 +62,7 @@ def listed(native: Json) -> Json:
     return {node: rows for node, rows in body.items() if rows}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None, phases=UNSHRUNK)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None, phases=UNSHRUNK)
 @given(
     which=st.integers(0, len(NATIVES) - 1),
     version=st.sampled_from(["R4", "R5"]),
