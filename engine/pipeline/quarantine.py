@@ -64,11 +64,15 @@ def keep_refused(
 
 
 def _setl_id(raw: bytes) -> str | None:
-    """Which settlement a refused body speaks of, if that much can be read."""
     try:
-        info = parse_body(raw).get("setlinfo")
+        return setl_id_of(parse_body(raw))
     except BodyRefused:
         return None
+
+
+def setl_id_of(body: Mapping[str, Any]) -> str | None:
+    """Which settlement a refused body speaks of, if that much can be read."""
+    info = body.get("setlinfo")
     setl_id = info.get("setl_id") if isinstance(info, Mapping) else None
     return setl_id if isinstance(setl_id, str) and len(setl_id) <= 64 else None
 

@@ -12,9 +12,9 @@ from engine.errors import AutoclaimError
 from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.keeping import arrival, keep
-from engine.pipeline.quarantine import keep_refused, listed
+from engine.pipeline.quarantine import keep_refused, listed, setl_id_of
 from engine.pipeline.values import stored
-from engine.settlement import Violation, read_submission
+from engine.settlement import BodyRefused, SettlementInvalid, Violation, read_submission
 from engine.settlement.sources.assembly import merge
 from engine.settlement.sources.record import Record
 from engine.settlement.sources.verdict import errors_of
@@ -126,9 +126,14 @@ class _Chunk:
         return [self._told[ordinal] for ordinal in sorted(self._told)]
 
     def _accept(self, one: Numbered, whole: Record) -> None:
-        """Of a record that breaks no rule. The hospital it names is the one whose mapping read it."""
+        """Of a record that breaks no rule: as a body it may still be too large to be one. The hospital it
+        names is the one whose mapping read it."""
         raw = body_bytes(whole.body)
-        submission = read_submission(raw, self._register)
+        try:
+            submission = read_submission(raw, self._register)
+        except (BodyRefused, SettlementInvalid) as error:
+            self._quarantine(one, raw, error.violations)
+            return
         self._arrived.append((one, arrival(self._ctx, raw, submission, self._delivery.source)))
 
     def _try_stay(self, one: Numbered) -> None:
@@ -187,9 +192,7 @@ def body_bytes(body: dict[str, Any]) -> bytes:
 
 
 def _setl_id(record: Record) -> str | None:
-    info = record.body.get("setlinfo")
-    setl_id = info.get("setl_id") if isinstance(info, dict) else None
-    return setl_id if isinstance(setl_id, str) and len(setl_id) <= 64 else None
+    return setl_id_of(record.body)
 
 
 def _place(delivery_id: str, ordinal: int) -> str:

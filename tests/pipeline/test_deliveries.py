@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline import deliveries, lineage, quarantine, sources
 from engine.pipeline.records import Told
-from engine.settlement import minimise
+from engine.settlement import minimise, parse_body
 from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.record import SourceRefused
 from engine.store import tables
@@ -230,3 +231,12 @@ def test_the_operators_code_lists_are_held_to_and_stand_in_the_lineage(world: Wo
     assert second.outcome == "quarantined", "another reading, under other lists"
     runs = deliveries.delivery_view(world.ctx, OURS, again)["readings"]
     assert [run["dictionaries"] == before for run in runs] == [True, False]
+
+
+def test_a_settlement_too_large_for_a_body_is_quarantined_and_its_delivery_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.settlement.submission.parse_body", partial(parse_body, max_bytes=100))
+    _, told = deliver(world, natives(world, world.native(), world.native(1)))
+    assert [one.outcome for one in told] == ["quarantined", "quarantined"]
+    assert {one["rule"] for item in told for one in item.errors} == {"settlement.body.too_large"}
