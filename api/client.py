@@ -71,32 +71,11 @@ class Client:
     def post_settlements(self, natives: Iterable[Mapping[str, Any] | bytes]) -> Iterator[Json]:
         """Send many in one signed request; one answer a line, as each is kept."""
         lines = [native if isinstance(native, bytes) else _json(native) for native in natives]
-        headers = {"Content-Type": "application/x-ndjson"}
-        with self._http.stream(
-            "POST", "/v1/settlements:batch", content=b"\n".join(lines), headers=headers, auth=self._signing()
-        ) as response:
-            if response.is_error:
-                response.read()
-            _checked(response)
-            for line in response.iter_lines():
-                yield json.loads(line)
+        return self._streamed("/v1/settlements:batch", b"\n".join(lines), "application/x-ndjson")
 
     def deliver(self, source: str, raw: bytes) -> Iterator[Json]:
         """Deliver bytes of a source's own format, signed: the receipt, a line a record, and the counts."""
-        headers = {"Content-Type": "application/octet-stream"}
-        with self._http.stream(
-            "POST",
-            "/v1/deliveries",
-            params={"source": source},
-            content=raw,
-            headers=headers,
-            auth=self._signing(),
-        ) as response:
-            if response.is_error:
-                response.read()
-            _checked(response)
-            for line in response.iter_lines():
-                yield json.loads(line)
+        return self._streamed("/v1/deliveries", raw, "application/octet-stream", source=source)
 
     def reverse(self, setl_id: str, reversal: Mapping[str, Any], idempotency_key: str | None = None) -> Json:
         """Take a settlement back, signed."""
@@ -209,6 +188,18 @@ class Client:
 
     def totals(self) -> Json:
         return self._get("/v1/totals")
+
+    def _streamed(self, path: str, body: bytes, content_type: str, **query: str) -> Iterator[Json]:
+        """A signed POST that is answered line by line."""
+        headers = {"Content-Type": content_type}
+        with self._http.stream(
+            "POST", path, params=query, content=body, headers=headers, auth=self._signing()
+        ) as response:
+            if response.is_error:
+                response.read()
+            _checked(response)
+            for line in response.iter_lines():
+                yield json.loads(line)
 
     def _signed(self, path: str, body: bytes, idempotency_key: str | None) -> Json:
         headers = {

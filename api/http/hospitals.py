@@ -47,7 +47,7 @@ def post_settlement(request: Request, ctx: Ctx, signed: SignedBody, once: OnceKe
         accepted = intake.accept_settlement(ctx, signed.hospital_code, signed.body)
         request.state.subject = accepted.claim_id
         location = f"/v1/settlements/{accepted.setl_id}"
-        return rendered(schemas.AcceptedSettlement, _acceptance(accepted), 202, Location=location)
+        return rendered(schemas.AcceptedSettlement, acceptance(accepted), 202, Location=location)
 
     return once(work)
 
@@ -92,12 +92,12 @@ def _line(number: int, outcome: Accepted | AutoclaimError) -> bytes:
         if isinstance(outcome, Refused):
             answer |= {"errors": outcome.violations, "quarantine_id": outcome.quarantine_id}
     else:
-        answer |= {"status": 202, **_acceptance(outcome)}
+        answer |= {"status": 202, **acceptance(outcome)}
     model = schemas.BatchLine.model_validate(answer)
     return model.model_dump_json(exclude_unset=True).encode() + b"\n"
 
 
-def _acceptance(accepted: Accepted) -> dict[str, Any]:
+def acceptance(accepted: Accepted) -> dict[str, Any]:
     """What was true when it was accepted and stays true, so that a repeat gets the same words."""
     return {
         "setl_id": accepted.setl_id,

@@ -9,6 +9,7 @@ from api.http import examples
 from api.http.auth import OPERATOR_ONLY, OperatorCaller
 from api.http.bodies import MERGE_PATCH, RawBody, only
 from api.http.deps import After, Ctx, Limit, rendered
+from api.http.hospitals import acceptance
 from api.http.problems import documented
 from api.http.schemas import deliveries as schemas
 from api.http.schemas.hospitals import AcceptedSettlement
@@ -56,10 +57,4 @@ def correct(
     """Put one refused record right and accept it. The claim's lineage keeps who changed what."""
     accepted = quarantine.correct(ctx, quarantine_id, patch, f"operator {caller.principal}")
     request.state.subject = accepted.claim_id
-    content = {
-        "setl_id": accepted.setl_id,
-        "claim_id": accepted.claim_id,
-        "state": "accepted",
-        "received_at": accepted.received_at,
-    }
-    return rendered(AcceptedSettlement, content, 202)
+    return rendered(AcceptedSettlement, acceptance(accepted), 202)

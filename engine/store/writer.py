@@ -45,7 +45,7 @@ class GroupCommit:
 
         Cancelled before its turn, the work is not done. Raises RuntimeError after `close`.
         """
-        return self.submit_to(_one_by_one, work)
+        return self.submit_to(_call, work)
 
     def submit_to(self, keep: Keep, item: Any) -> "Future[Any]":
         """The same for an item that `keep` keeps, with all items that a group has for it. Should it fail for
@@ -100,7 +100,8 @@ class GroupCommit:
         try:
             with self._database.transaction() as session:
                 for keep, works in kinds.items():
-                    outcomes += zip(works, _kept(session, keep, works), strict=True)
+                    for together in [[work] for work in works] if keep is _call else [works]:
+                        outcomes += zip(together, _kept(session, keep, together), strict=True)
         except Exception as broken:  # noqa: BLE001  the commit itself: everybody is told
             own = {id(work): outcome for work, outcome in outcomes if isinstance(outcome, Exception)}
             outcomes = [(work, own.get(id(work), broken)) for work in group]
@@ -122,12 +123,6 @@ def _kept(session: Session, keep: Keep, works: list[_Work]) -> Sequence[Any]:
         return [outcome for work in works for outcome in _kept(session, keep, [work])]
 
 
-def _one_by_one(session: Session, works: Sequence[Callable[[Session], Any]]) -> list[Any]:
-    outcomes: list[Any] = []
-    for work in works:
-        try:
-            with session.begin_nested():
-                outcomes.append(work(session))
-        except Exception as error:  # noqa: BLE001  the caller's own, raised in the caller
-            outcomes.append(error)
-    return outcomes
+def _call(session: Session, works: Sequence[Callable[[Session], Any]]) -> list[Any]:
+    """Work that shares nothing with any other: always given alone."""
+    return [work(session) for work in works]
