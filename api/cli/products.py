@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-EXIT_NO, EXIT_CANNOT = 1, 2
+from api.cli.checking import EXIT_CANNOT, Report, checked, tell
+
 SEEDS = Path(__file__).resolve().parents[2] / "seeds" / "products"
 
 app = typer.Typer(no_args_is_help=True, help="Product terms: check files, list what is at hand.")
@@ -24,35 +25,16 @@ def check(
 
     Exits 0 when all are right, 1 when one is wrong, 2 when one cannot be read.
     """
-    reports = [_report(path) for path in files]
-    if as_json:
-        typer.echo(json.dumps({"files": reports}, ensure_ascii=False, indent=2))
-    else:
-        for report in reports:
-            _print(report, Console())
-    if any(report["unreadable"] for report in reports):
-        raise typer.Exit(EXIT_CANNOT)
-    if not all(report["valid"] for report in reports):
-        raise typer.Exit(EXIT_NO)
+    from engine.terms import TermsInvalid
+
+    tell([checked(path, _read, TermsInvalid) for path in files], _right, as_json=as_json)
 
 
-def _report(path: Path) -> dict[str, Any]:
-    from engine.terms import TermsInvalid, load_product
+def _read(path: Path) -> Report:
+    from engine.terms import load_product
 
-    report: dict[str, Any] = {"path": str(path), "valid": False, "unreadable": False, "problems": []}
-    try:
-        terms = load_product(path)
-    except TermsInvalid as error:
-        report["problems"] = [
-            {"line": p.line, "column": p.column, "field": p.pointer, "rule": p.rule, "message": p.message}
-            for p in error.problems
-        ]
-        return report
-    except OSError as error:
-        typer.echo(f"{path}: {error.strerror or error}", err=True)
-        return report | {"unreadable": True}
-    return report | {
-        "valid": True,
+    terms = load_product(path)
+    return {
         "product": terms.product,
         "edition": terms.edition,
         "terms_digest": terms.digest_hex,
@@ -60,17 +42,9 @@ def _report(path: Path) -> dict[str, Any]:
     }
 
 
-def _print(report: dict[str, Any], console: Console) -> None:
-    lines = []
-    for problem in report["problems"]:
-        place = f"{report['path']}:{problem['line']}:{problem['column']}"
-        text = f"{place}: {problem['message']} [{problem['rule']}]"
-        lines.append(f"[red]{escape(text)}[/]")
-    if report["valid"]:
-        lines = [f"[green]{escape(report['path'])}: right[/]", f"  digest {report['terms_digest']}"]
-        lines += [f"  uncertain: {escape(note)}" for note in report["uncertain"]]
-    for line in lines:
-        console.print(line, soft_wrap=True, highlight=False)
+def _right(report: Report) -> list[str]:
+    lines = [f"[green]{escape(report['path'])}: right[/]", f"  digest {report['terms_digest']}"]
+    return lines + [f"  uncertain: {escape(note)}" for note in report["uncertain"]]
 
 
 @app.command("list")

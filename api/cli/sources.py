@@ -4,8 +4,9 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 
 import typer
 from rich.console import Console
@@ -13,13 +14,13 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from api.cli import sources_report
+from api.cli.checking import EXIT_CANNOT, EXIT_NO, Report, checked, tell
 
 if TYPE_CHECKING:
     from engine.settlement.sources.codes import Dictionaries
     from engine.settlement.sources.dry_run import DryRun, Outcome, Summary
     from engine.settlement.sources.mapping import SourceMapping
 
-EXIT_NO, EXIT_CANNOT = 1, 2
 _PROGRESS_EVERY = 200
 
 app = typer.Typer(no_args_is_help=True, help="Hospitals' data: check mapping files, try a delivery.")
@@ -40,36 +41,18 @@ def check(
     Exits 0 when all are right, 1 when one is wrong, 2 when one cannot be read.
     """
     known = _dictionaries(dictionaries)
-    reports = [_checked(path, known) for path in files]
-    if as_json:
-        typer.echo(json.dumps({"files": reports}, ensure_ascii=False, indent=2))
-    else:
-        for report in reports:
-            sources_report.print_checked(report, Console())
-    if any(report["unreadable"] for report in reports):
-        raise typer.Exit(EXIT_CANNOT)
-    if not all(report["valid"] for report in reports):
-        raise typer.Exit(EXIT_NO)
-
-
-def _checked(path: Path, known: "Dictionaries") -> dict[str, Any]:
     from engine.settlement.sources.mapping import MappingInvalid
+
+    reports = [checked(path, partial(_read, known), MappingInvalid) for path in files]
+    tell(reports, sources_report.right_lines, as_json=as_json)
+
+
+def _read(known: "Dictionaries", path: Path) -> Report:
     from engine.settlement.sources.mapping_file import load_mapping
 
-    report: dict[str, Any] = {"path": str(path), "valid": False, "unreadable": False, "problems": []}
-    try:
-        mapping = load_mapping(path, known)
-    except MappingInvalid as error:
-        report["problems"] = [
-            {"line": p.line, "column": p.column, "field": p.pointer, "rule": p.rule, "message": p.message}
-            for p in error.problems
-        ]
-        return report
-    except OSError as error:
-        typer.echo(f"{path}: {error.strerror or error}", err=True)
-        return report | {"unreadable": True}
+    mapping = load_mapping(path, known)
     named = {"source": mapping.source, "hospital": mapping.hospital, "version": mapping.number}
-    return report | {"valid": True, **named, "mapping_digest": mapping.digest_hex}
+    return {**named, "mapping_digest": mapping.digest_hex}
 
 
 @app.command("try")

@@ -112,16 +112,10 @@ def _counts(report: dict[str, Any], console: Console) -> None:
     _line(console, f"[{colour}]{counted}[/]")
 
 
-def print_checked(report: dict[str, Any], console: Console) -> None:
-    """One mapping file: its problems, or that it is right."""
-    for one in report["problems"]:
-        place = f"{report['path']}:{one['line']}:{one['column']}:"
-        _line(console, f"[red]{_said(place, one)}[/]")
-    if report["valid"]:
-        named = f"{report['source']} version {report['version']} of {report['hospital']}"
-        _line(
-            console, f"[green]{escape(report['path'])}: right[/]  {named}, digest {report['mapping_digest']}"
-        )
+def right_lines(report: dict[str, Any]) -> list[str]:
+    """That one mapping file is right, in rich's markup."""
+    named = f"{report['source']} version {report['version']} of {report['hospital']}"
+    return [f"[green]{escape(report['path'])}: right[/]  {named}, digest {report['mapping_digest']}"]
 
 
 def _said(subject: str, one: dict[str, Any]) -> str:
