@@ -3,9 +3,7 @@
 import argparse
 import asyncio
 import fcntl
-import json
 import logging
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,6 +18,7 @@ from engine.sandbox.bank.app import create_app
 from engine.sandbox.bank.auth import load_or_issue
 from engine.sandbox.bank.config import BankConfig
 from engine.sandbox.bank.faults import FaultPlan
+from engine.sandbox.process import AnnouncingServer, end_when_asked
 
 _EXAMPLES = """
 examples:
@@ -38,17 +37,8 @@ exit: 0 after SIGTERM or SIGINT, 2 could not start
 """
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens once it does, and can close a connection without answering."""
-
-    def __init__(self, config: uvicorn.Config, ready: dict[str, str]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        sys.stdout.write(json.dumps(self._ready) + "\n")
-        sys.stdout.flush()
+class _Server(AnnouncingServer):
+    """Can close a connection without answering, too."""
 
     def abort(self, request: Request) -> None:
         for connection in self.server_state.connections:
@@ -59,9 +49,7 @@ class _Server(uvicorn.Server):
 def main() -> int:
     options = _parser().parse_args()
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # uvicorn raises the signal again after its graceful end; an asked-for end is no failure.
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda _number, _frame: sys.exit(0))
+    end_when_asked()
     try:
         config = _config(options)
         lock = _only_one(config.database)

@@ -5,7 +5,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from fastapi import Request
 
 from engine.sandbox.bank.problems import Problem
+from engine.sandbox.process import issue
 
 _FRESH_S = 300
 
@@ -35,11 +35,7 @@ def load_or_issue(path: Path) -> Secrets:
             "request_secret": secrets.token_hex(32),
             "callback_secret": secrets.token_hex(32),
         }
-        # Linked into place whole, so that a client polling for it never reads half a file.
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(issued, file)
-        draft.rename(path)
+        issue(path, issued)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return Secrets(

@@ -3,9 +3,7 @@
 import argparse
 import asyncio
 import json
-import os
 import secrets
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import uvicorn
 
 from engine.sandbox.invoices.app import create_app
 from engine.sandbox.invoices.ledger import Ledger
+from engine.sandbox.process import AnnouncingServer, end_when_asked, issue
 
 _EXAMPLES = """
 examples:
@@ -29,24 +28,9 @@ exit: 0 after SIGTERM or SIGINT, 2 could not start
 """
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
-
-    def __init__(self, config: uvicorn.Config, ready: dict[str, str]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        sys.stdout.write(json.dumps(self._ready) + "\n")
-        sys.stdout.flush()
-
-
 def main() -> int:
     options = _parser().parse_args()
-    # uvicorn raises the signal again after its graceful end; an asked-for end is no failure.
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda _number, _frame: sys.exit(0))
+    end_when_asked()
     secret_file = options.secret_file or options.db.with_name(options.db.name + ".secret.json")
     try:
         options.db.parent.mkdir(parents=True, exist_ok=True)
@@ -68,18 +52,14 @@ def main() -> int:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=1,
         )
-        asyncio.run(_Server(config, ready).serve(sockets=[listener]))
+        asyncio.run(AnnouncingServer(config, ready).serve(sockets=[listener]))
     return 0
 
 
 def _load_or_issue(path: Path) -> str:
     """The client's key, made (mode 0600) if there is none yet."""
     if not path.exists():
-        # Linked into place whole, so that a client polling for it never reads half a file.
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump({"api_key": "sandbox_" + secrets.token_urlsafe(24)}, file)
-        draft.rename(path)
+        issue(path, {"api_key": "sandbox_" + secrets.token_urlsafe(24)})
     return str(json.loads(path.read_text(encoding="utf-8"))["api_key"])
 
 
