@@ -16,7 +16,9 @@ from engine.pipeline import deliveries, lineage, quarantine, sources
 from engine.pipeline.records import Told
 from engine.settlement import minimise, parse_body
 from engine.settlement.sources.codes import Dictionaries
-from engine.settlement.sources.record import SourceRefused
+from engine.settlement.sources.mapping_file import load_mapping_text
+from engine.settlement.sources.record import Raw, SourceRefused
+from engine.settlement.sources.standardise import standardise
 from engine.store import tables
 from engine.store.deliveries import Correction, DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
 from tests.pipeline.test_intake import rows
@@ -231,6 +233,39 @@ def test_the_operators_code_lists_are_held_to_and_stand_in_the_lineage(world: Wo
     assert second.outcome == "quarantined", "another reading, under other lists"
     runs = deliveries.delivery_view(world.ctx, OURS, again)["readings"]
     assert [run["dictionaries"] == before for run in runs] == [True, False]
+
+
+def test_names_that_a_sender_makes_up_are_counted_together_until_the_next_mapping(
+    either: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MOST_NAMES", 4)
+    sources.register_source(either.ctx, mapping())
+    sent = [either.native(index) for index in range(8)]
+    for index, native in enumerate(sent):
+        native["setlinfo"] |= {"dscg_way": f"way {index}", f"made up \0 {index}": "1"}
+        native["setlinfo"] |= {f"{index}" * 3_000: "1", "same": "1"}
+    delivery_id, told = deliver(either, natives(either, *sent))
+    assert {one.outcome for one in told} == {"quarantined"}
+    for number in (2, 3):
+        sources.register_source(either.ctx, mapping(number, codes={f"mapped in {number}": "1"}))
+        list(deliveries.read(either.ctx, OURS, delivery_id))
+    codes = sources.list_unmapped(either.ctx, OURS, 500)
+    assert {(one["mapping_number"], one["local"], one["seen"]) for one in codes} == {
+        (number, *counted)
+        for number in (1, 2, 3)
+        for counted in (("(others)", 4), ("way 0", 1), ("way 1", 1), ("way 2", 1), ("way 3", 1))
+    }
+    fields = [one for one in sources.list_dropped(either.ctx, None, 500) if one["mapping_number"] == 3]
+    assert [one["field"] for one in fields][:1] == ["setlinfo/(others)"]
+    assert len(fields) == 5
+    assert sum(one["seen"] for one in fields) == sum(dropped(native) for native in sent)
+
+
+def dropped(native: dict[str, Any]) -> int:
+    record = standardise(
+        Raw("settlement", "", native), load_mapping_text(mapping(), "mapping"), date(2024, 9, 1)
+    )
+    return sum(record.dropped.values())
 
 
 def test_a_settlement_too_large_for_a_body_is_quarantined_and_its_delivery_goes_on(
