@@ -1,5 +1,6 @@
 """Deliveries: the bytes are kept before anything is made of them, and every record comes to one answer."""
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import date
@@ -7,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -242,8 +244,8 @@ def test_names_that_a_sender_makes_up_are_counted_together_until_the_next_mappin
     sources.register_source(either.ctx, mapping())
     sent = [either.native(index) for index in range(8)]
     for index, native in enumerate(sent):
-        native["setlinfo"] |= {"dscg_way": f"way {index}", f"made up \0 {index}": "1"}
-        native["setlinfo"] |= {f"{index}" * 3_000: "1", "same": "1"}
+        native["setlinfo"] |= {"dscg_way": f"way {index}", f"made up {index}": "1"}
+        native["setlinfo"] |= {name_of_megabytes(index): "1", "same": "1"}
     delivery_id, told = deliver(either, natives(either, *sent))
     assert {one.outcome for one in told} == {"quarantined"}
     for number in (2, 3):
@@ -259,6 +261,11 @@ def test_names_that_a_sender_makes_up_are_counted_together_until_the_next_mappin
     assert [one["field"] for one in fields][:1] == ["setlinfo/(others)"]
     assert len(fields) == 5
     assert sum(one["seen"] for one in fields) == sum(dropped(native) for native in sent)
+
+
+def name_of_megabytes(index: int) -> str:
+    """In letters that no index makes shorter."""
+    return base64.b64encode(Random(index).randbytes(1_000_000)).decode()
 
 
 def dropped(native: dict[str, Any]) -> int:

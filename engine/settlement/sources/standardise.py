@@ -20,8 +20,6 @@ _MOST_DROPPED = 200
 _MOST_REMEMBERED = 10_000
 _EXACT_WHOLE = 10**15
 _LONG_NUMBER = re.compile(r"[0-9]{9}")
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-"""Signs that a database does not keep."""
 
 
 def standardise(raw: Raw, mapping: SourceMapping, on: date, dictionaries: Dictionaries = SHIPPED) -> Record:
@@ -97,7 +95,7 @@ def _shown(local: str, *, numbers: bool = False) -> str:
     such codes are long `numbers` themselves."""
     if not numbers and _LONG_NUMBER.search(local):
         return "(withheld: a long number)"
-    return _NO_TEXT.sub("\ufffd", local[:_MOST_OF_A_CODE])
+    return local[:_MOST_OF_A_CODE]
 
 
 class _Work:

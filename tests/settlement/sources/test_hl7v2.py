@@ -128,6 +128,7 @@ def test_what_is_escaped_comes_back(text: str, signs: Separators) -> None:
         (r"\H\x\N\ ", "x "),
         (r"\XE7A4BA\例", "示例"),
         (r"\XFF\ ", r"\XFF\ "),
+        (r"\X4100\ ", r"\X4100\ "),
         (r"\Z12\ ", r"\Z12\ "),
         ("a\\b", "a\\b"),
     ],

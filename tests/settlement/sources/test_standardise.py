@@ -45,17 +45,15 @@ def test_a_native_settlement_passes_through_with_what_the_purpose_lists(native: 
 
 def test_what_is_counted_of_dropped_names_is_bounded_and_names_nobody(native: dict[str, Any]) -> None:
     made_up = {f"名{number}": "1" for number in range(1_000)}
-    long = {"x" * 4_000: "1", "310101198001011234": "1", "a\0b": "1"}
+    long = {"x" * 4_000: "1", "310101198001011234": "1"}
     record = standardise(
         raw(**{**native, "setlinfo": {**native["setlinfo"], **long, **made_up}}), mapping(), DAY
     )
     assert errors_of(record) == []
     assert sum(record.dropped.values()) == 2 + len(long) + len(made_up)
     assert len(record.dropped) == 201
-    assert {"setlinfo/" + "x" * 100, "setlinfo/(withheld: a long number)", "setlinfo/a\ufffdb"} < set(
-        record.dropped
-    )
-    assert record.dropped["setlinfo/(others)"] == 1_000 - 195
+    assert {"setlinfo/" + "x" * 100, "setlinfo/(withheld: a long number)"} < set(record.dropped)
+    assert record.dropped["setlinfo/(others)"] == 1_000 - 196
 
 
 def test_local_names_constants_and_codes_become_the_national_ones(native: dict[str, Any]) -> None:
