@@ -13,6 +13,7 @@ from api.cli.books import make_book, replay, simulate
 from api.cli.deliver import deliver
 from api.cli.demo.command import demo
 from api.cli.fsck import fsck
+from api.cli.mllp import mllp
 from api.cli.persons import erase, retention
 from api.cli.serve import serve
 from api.cli.trigger import trigger
@@ -38,6 +39,7 @@ app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
 app.command("deliver")(deliver)
+app.command("mllp")(mllp)
 app.command("erase")(erase)
 app.command("retention")(retention)
 app.command("witness")(witness)

@@ -84,7 +84,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.x12.frequency", "error", "valid", "A claim is original (CLM05-3 = 1) or void (8)."),
     # FHIR: the document
     ("source.fhir.too_large", "error", "valid", "A document is at most 16 MiB."),
-    ("source.fhir.encoding", "error", "valid", "A document is UTF-8 and holds no lone surrogate."),
+    ("source.fhir.encoding", "error", "valid", "A document is UTF-8 with no NUL or lone surrogate."),
     ("source.fhir.json", "error", "valid", "A document is JSON (RFC 8259)."),
     ("source.fhir.duplicate_key", "error", "unique", "No object names a key twice."),
     ("source.fhir.number", "error", "valid", "Numbers are finite and of bounded length."),
