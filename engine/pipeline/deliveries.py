@@ -166,7 +166,15 @@ def _go_on(
 def _keep(
     ctx: Context, delivery: Delivery, reading: Reading, chunk: list[Numbered], session: Session
 ) -> list[Told]:
-    return keep_records(ctx, session, delivery, reading, chunk)
+    """What another caller has kept of the same reading meanwhile is told as it was kept, and not kept again:
+    a sender that is tired of waiting sends while the first answer is still on its way."""
+    reading_id = stored(reading.id)
+    before, done = chunk[0].ordinal - 1, deliveries.last_ordinal(session, reading_id)
+    if done <= before:
+        return keep_records(ctx, session, delivery, reading, chunk)
+    kept = [_told(row) for row in deliveries.records(session, reading_id, before, len(chunk))]
+    rest = chunk[len(kept) :]
+    return kept + (keep_records(ctx, session, delivery, reading, rest) if rest else [])
 
 
 def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
@@ -208,6 +216,8 @@ def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> tuple[Told, Cou
 def _mark(
     ctx: Context, delivery: Delivery, reading: Reading, told: Told, counts: Counts, session: Session
 ) -> None:
+    if deliveries.last_ordinal(session, stored(reading.id)) >= told.ordinal:
+        return
     mark(session, reading, told, None)
     quality.add(session, {_of(ctx, delivery): counts})
 
@@ -216,7 +226,10 @@ def _end(
     ctx: Context, delivery: Delivery, reading: Reading, refused: list[Violation] | None, session: Session
 ) -> None:
     """What cannot be read of a delivery counts as one record that was refused."""
-    reading.ended_at, reading.refused = ctx.clock(), listed(refused) if refused else None
+    reading.refused = listed(refused) if refused else None
+    if session.get_one(Reading, reading.id).ended_at is not None:
+        return
+    reading.ended_at = ctx.clock()
     session.merge(reading)
     if refused:
         counts = {**counting.refused("source.refused"), **counting.broken("error", refused)}
@@ -232,21 +245,25 @@ def _marked(ctx: Context, reading_id: int) -> Iterator[Told]:
     while True:
         with ctx.database.reading() as session:
             rows = deliveries.records(session, reading_id, after, _CHUNK)
-        for row, claim_id, violations in rows:
-            yield Told(
-                row.ordinal,
-                row.place,
-                row.kind,
-                row.outcome,
-                setl_id=row.setl_id,
-                claim_id=claim_id,
-                code=row.code,
-                quarantine_id=row.quarantined_id,
-                errors=violations or (),
-            )
+        yield from map(_told, rows)
         if len(rows) < _CHUNK:
             return
         after = rows[-1][0].ordinal
+
+
+def _told(kept: deliveries.KeptRecord) -> Told:
+    row, claim_id, violations = kept
+    return Told(
+        row.ordinal,
+        row.place,
+        row.kind,
+        row.outcome,
+        setl_id=row.setl_id,
+        claim_id=claim_id,
+        code=row.code,
+        quarantine_id=row.quarantined_id,
+        errors=violations or (),
+    )
 
 
 def mapping_of(ctx: Context, hospital_code: str, delivery_id: str) -> SourceMapping:

@@ -176,10 +176,12 @@ def readings(session: Session, delivery_id: str) -> Sequence[Reading]:
     return session.exec(query.order_by(col(Reading.run))).all()
 
 
-def records(
-    session: Session, reading_id: int, after: int, limit: int
-) -> Sequence[tuple[DeliveredRecord, str | None, Sequence[dict[str, Any]] | None]]:
-    """Records of a reading, each with the claim that it was accepted as, or the rules that it breaks."""
+KeptRecord = tuple[DeliveredRecord, str | None, Sequence[dict[str, Any]] | None]
+"""With the claim that it was accepted as, or the rules that it breaks."""
+
+
+def records(session: Session, reading_id: int, after: int, limit: int) -> Sequence[KeptRecord]:
+    """Records of a reading, in order."""
     query = (
         select(DeliveredRecord, Claim.claim_id, Quarantined.violations)
         .join(

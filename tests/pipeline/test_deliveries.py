@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -23,6 +24,7 @@ from engine.settlement.sources.record import Raw, SourceRefused
 from engine.settlement.sources.standardise import standardise
 from engine.store import tables
 from engine.store.deliveries import Correction, DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
+from engine.store.quality import QualityTally
 from tests.pipeline.test_intake import rows
 from tests.pipeline.world import OURS, THEIRS, World
 from tests.settlement.sources.calls import of_settlement, written
@@ -85,6 +87,27 @@ def test_the_same_bytes_again_are_the_same_delivery_and_tell_the_same(world: Wor
     assert len(rows(world, Delivery)) == len(rows(world, Reading)) == 1
 
 
+def test_two_that_read_at_once_keep_every_record_once_and_tell_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = (world.native(index) for index in range(4))
+    raw = natives(world, first, undoing(first), *others) + b"\n{"
+    receipt = deliveries.deliver(world.ctx, OURS, CALLS, raw)
+    readings = [deliveries.read(world.ctx, OURS, receipt.delivery_id) for _ in range(2)]
+    told: list[list[Told]] = [[], []]
+    for chunk, reader, number in ((1, 0, 1), (1, 1, 3), (2, 0, 2), (3, 1, 1), (2, 0, 1)):
+        monkeypatch.setattr(deliveries, "_CHUNK", chunk)
+        told[reader] += islice(readings[reader], number)
+    for reader, reading in enumerate(readings):
+        with pytest.raises(SourceRefused):
+            told[reader].extend(reading)
+    assert told[0] == told[1]
+    assert [one.ordinal for one in told[0]] == list(range(1, len(told[0]) + 1))
+    assert len(rows(world, DeliveredRecord)) == len(told[0])
+    counted = {row.name: row.seen for row in rows(world, QualityTally) if row.what == "records"}
+    assert counted == {**Counter(one.outcome for one in told[0]), "refused": 1}
+
+
 def test_what_no_mapping_reads_is_not_kept(world: World) -> None:
     with pytest.raises(NotFound) as unknown:
         deliveries.deliver(world.ctx, THEIRS, CALLS, b"{}")
@@ -138,11 +161,10 @@ def test_what_came_before_bytes_that_cannot_be_read_is_kept(world: World) -> Non
         list(deliveries.read(world.ctx, OURS, receipt.delivery_id))
 
 
-def test_a_call_takes_back_what_was_settled(world: World) -> None:
-    native = world.native()
-    _, told = deliver(world, written(of_settlement(native)))
+def undoing(native: dict[str, Any]) -> dict[str, Any]:
+    """The call that takes a settlement back."""
     info = native["setlinfo"]
-    undo = {
+    return {
         "infno": "2305",
         "msgid": "undo",
         "fixmedins_code": OURS,
@@ -150,7 +172,12 @@ def test_a_call_takes_back_what_was_settled(world: World) -> None:
         "input": {"data": {"setl_id": info["setl_id"], "mdtrt_id": info["mdtrt_id"]}},
         "output": {"setlinfo": {"setl_id": info["setl_id"] + "R", "setl_time": info["setl_time"]}},
     }
-    _, (taken_back,) = deliver(world, written([undo]))
+
+
+def test_a_call_takes_back_what_was_settled(world: World) -> None:
+    native = world.native()
+    _, told = deliver(world, written(of_settlement(native)))
+    _, (taken_back,) = deliver(world, written([undoing(native)]))
     assert taken_back.kind == "reversal"
     assert (taken_back.outcome, taken_back.claim_id) == ("reversed", told[-1].claim_id)
     assert world.state(str(told[-1].claim_id)) == "reversed"

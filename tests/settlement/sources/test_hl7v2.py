@@ -334,6 +334,14 @@ def test_an_answer_echoes_the_message_and_names_each_rule(native: Native, signs:
     assert (error[5], unescape(error[8], answer)) == ("source.x", "/setlinfo/certno: 示例 ^")
 
 
+@pytest.mark.parametrize("facility", ["H31011500005", chr_of(ord("|")) * 3])
+def test_a_charset_that_is_not_stated_hides_no_control_id(native: Native, facility: str) -> None:
+    native["setlinfo"]["fixmedins_code"] = facility
+    head, msa = acknowledge(Writer("").discharge(native, 13) + b"NTE|\xff\r", "AA", "1", AT).split(b"\r")[:2]
+    assert msa == b"MSA|AA|M00000013"
+    assert facility in head.decode("gb18030")
+
+
 def test_what_cannot_be_read_is_answered_too() -> None:
     answer = acknowledge(b"\0", "AR", "1", AT, [Violation("", "source.encoding", "holds a NUL character")])
     assert answer.split(b"\r")[1] == b"MSA|AR|"
