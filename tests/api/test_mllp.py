@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from itertools import count
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import pytest
 
@@ -25,6 +25,7 @@ from tests.settlement.sources.hl7 import Writer, mllp
 from tests.support.process import REPOSITORY, free_port, stop
 
 Native = dict[str, Any]
+NOTED = [{"delivery_id": "dlv"}, {"outcome": "noted", "place": "message 1"}, {"records": {"noted": 1}}]
 _numbers = count(1)
 
 
@@ -184,8 +185,13 @@ def test_what_is_no_frame_is_not_answered_and_not_delivered(world: World, port: 
     assert not accepted(world, native)
 
 
+class Running(NamedTuple):
+    port: int
+    end: Callable[[], None]
+
+
 @contextmanager
-def gateway(deliver: Callable[[bytes], Iterable[Any]], bounds: Bounds, world: World) -> Iterator[int]:
+def gateway(deliver: Callable[[bytes], Iterable[Any]], bounds: Bounds, world: World) -> Iterator["Running"]:
     """In this process, for bounds that nobody would set and engines that are not there."""
     ports: list[int] = []
     listens, loops = threading.Event(), []
@@ -199,13 +205,17 @@ def gateway(deliver: Callable[[bytes], Iterable[Any]], bounds: Bounds, world: Wo
         loops.append(asyncio.get_running_loop())
         await Gateway(deliver, bounds, world.clock, bytes).serve("127.0.0.1", 0, until, ready)
 
+    def end() -> None:
+        with suppress(RuntimeError):  # it has ended
+            loops[0].call_soon_threadsafe(until.set)
+
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     assert listens.wait(30)
     try:
-        yield ports[0]
+        yield Running(ports[0], end)
     finally:
-        loops[0].call_soon_threadsafe(until.set)
+        end()
         thread.join()
 
 
@@ -218,7 +228,7 @@ def test_what_the_engine_did_not_take_is_not_answered_and_can_be_sent_again(
     with (
         Client(url, world.tokens[OURS], world.signer()) as client,
         gateway(partial(client.deliver, f"no-{missing}"), Bounds(), world) as other,
-        Sender(other) as his,
+        Sender(other.port) as his,
     ):
         assert his.ask(message) == []
     with Sender(port) as his:
@@ -226,15 +236,27 @@ def test_what_the_engine_did_not_take_is_not_answered_and_can_be_sent_again(
 
 
 def test_connections_and_idle_time_are_bounded(world: World) -> None:
-    lines = [{"delivery_id": "dlv"}, {"outcome": "noted", "place": "message 1"}, {"records": {"noted": 1}}]
-    with gateway(lambda _: lines, Bounds(connections=1), world) as port, Sender(port) as his:
+    with gateway(lambda _: NOTED, Bounds(connections=1), world) as one, Sender(one.port) as his:
         assert his.ask(Writer().charges(stay()))[1][1] == "AA"
-        with Sender(port) as one_too_many:
+        with Sender(one.port) as one_too_many:
             assert one_too_many.answer() == []
         assert his.ask(Writer().charges(stay()))[1][1] == "AA"
-    with gateway(lambda _: lines, Bounds(idle_s=0.05), world) as port, Sender(port) as his:
+    with gateway(lambda _: NOTED, Bounds(idle_s=0.05), world) as hasty, Sender(hasty.port) as his:
         his.send(START + b"MSH|")
         assert his.answer() == []
+
+
+def test_what_is_under_way_when_it_ends_is_answered(world: World) -> None:
+    running: list[Running] = []
+
+    def deliver(_: bytes) -> list[dict[str, Any]]:
+        running[0].end()
+        return NOTED
+
+    with gateway(deliver, Bounds(), world) as ending, Sender(ending.port) as his, Sender(ending.port) as idle:
+        running.append(ending)
+        assert his.ask(Writer().charges(stay()))[1][1] == "AA"
+        assert his.answer() == idle.answer() == []
 
 
 @pytest.mark.parametrize(
