@@ -24,6 +24,9 @@ def client_of(hospital: str, key_file: Path, api_key_file: Path, url: str) -> "C
     from api.signing import HospitalSigner, load_key
 
     *named, secret = key_file.read_text("utf-8").split() or [""]
-    key = load_key(bytes.fromhex(secret))
+    try:
+        key = load_key(bytes.fromhex(secret))
+    except ValueError as error:
+        raise ValueError(f"--key-file {key_file}: holds no key; give its id and 32 bytes as hex") from error
     signer = HospitalSigner(named[0] if named else hospital, key, lambda: datetime.now(UTC))
     return Client(url, api_key_file.read_text("utf-8").strip(), signer)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.mllp import Gateway
 
 EXIT_CANNOT = 2
+_LAST_PORT = 65_535
 
 
 def mllp(
@@ -43,12 +44,13 @@ def mllp(
 
     from api.mllp import Bounds, Gateway
 
-    log_as_json()
     try:
+        place = _place(listen)
         with client_of(hospital, key_file, api_key_file, url) as client:
+            log_as_json()
             send, now = partial(client.deliver, source), partial(datetime.now, UTC)
             gateway = Gateway(send, Bounds(idle_s=idle_s), now, os.urandom)
-            asyncio.run(_until_told(gateway, *_place(listen), as_json=as_json))
+            asyncio.run(_until_told(gateway, *place, as_json=as_json))
     except (OSError, ValueError) as error:
         typer.echo(f"autoclaim mllp: {error}", err=True)
         raise typer.Exit(EXIT_CANNOT) from error
@@ -56,7 +58,7 @@ def mllp(
 
 def _place(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise ValueError(f"--listen {listen}: give an address and a port, as in 127.0.0.1:2575")
     return host, int(port)
 

@@ -12,10 +12,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import pytest
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.client import ApiError, Client
 from api.mllp import END, START, Bounds, Gateway, answer_of
 from engine.settlement.sources.er7 import MAX_MESSAGE_BYTES
@@ -257,6 +260,24 @@ def test_what_is_under_way_when_it_ends_is_answered(world: World) -> None:
         running.append(ending)
         assert his.ask(Writer().charges(stay()))[1][1] == "AA"
         assert his.answer() == idle.answer() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "listen", "named"),
+    [
+        ("k 00", "127.0.0.1:0", "--key-file"),
+        ("k " + "00" * 32, "2575", "--listen"),
+        ("", "x:99999", "--listen"),
+    ],
+)
+def test_what_keeps_the_command_from_starting_is_named(
+    tmp_path: Path, key: str, listen: str, named: str
+) -> None:
+    (tmp_path / "key").write_text(key)
+    given = ["mllp", "--source", "his", "--hospital", OURS, "--listen", listen]
+    given += ["--key-file", str(tmp_path / "key"), "--api-key-file", str(tmp_path / "key")]
+    done = CliRunner().invoke(app, given)
+    assert (done.exit_code, named in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
