@@ -107,7 +107,7 @@ class Context:
         return cls(
             settings=settings,
             database=database,
-            writer=GroupCommit(database),
+            writer=GroupCommit(database, settings.commit_group),
             vault=vault,
             clock=clock,
             rng=rng,

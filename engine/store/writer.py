@@ -20,7 +20,7 @@ from engine.store.database import Database
 T = TypeVar("T")
 Keep = Callable[[Session, Sequence[Any]], Sequence[Any]]
 """Keeps items of one kind; an outcome for each, in order: a result, or the exception that is its own."""
-_LARGEST_GROUP = 256
+LARGEST_GROUP = 256
 _LINGER_S, _LONGEST_S = 0.002, 0.02
 """How long a group waits for one more, and for all of them. A commit's own statements cost what eight items
 do, and while they run they slow down whoever prepares the next: fewer and larger is faster for everybody."""
@@ -36,8 +36,10 @@ class _Work:
 class GroupCommit:
     """One thread that owns the write transactions of the request path."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, largest: int = LARGEST_GROUP) -> None:
+        """largest: how many one commit may hold; 1 gives each a transaction of its own."""
         self._database = database
+        self._largest = largest
         self._queue: queue.Queue[_Work | None] = queue.Queue()
         self._closing = threading.Lock()
         self._closed = False
@@ -90,6 +92,8 @@ class GroupCommit:
         until = time.monotonic() + (_LONGEST_S if self._others else 0)
         while item is not None:
             group.append(item)
+            if len(group) == self._largest:
+                break
             left_s = min(_LINGER_S, until - time.monotonic())
             try:
                 item = self._queue.get(timeout=max(left_s, 0))

@@ -29,10 +29,11 @@ from engine.store.writer import GroupCommit, Keep
 from tests.api.world import opened
 from tests.bench import Row
 from tests.bench.hospital import Hospital
+from tests.bench.http_clients import Answers
 from tests.bench.sampling import Measure, interleaved, processor_s
 from tests.bench.stage import folder, staged
 
-_HOSPITAL = PAYING_HOSPITALS[0]
+HOSPITAL = PAYING_HOSPITALS[0]
 _LINES = 6
 _ITEM_COLUMNS = {
     "amt": ("det_item_fee_sumamt",),
@@ -42,23 +43,23 @@ _ITEM_COLUMNS = {
 }
 """Column of iteminfo -> the parts of a detail line that it sums."""
 _CALLERS = 32
-_FEW, _MANY = 30, 200
-"""Settlements a round: of one caller, and of many or of a batch."""
+_FEW, _MANY, _BATCH = 30, 400, 4_000
+"""Settlements a round: of one caller, of many, and of a batch."""
 _ROUNDS = 3
 _RATE = "settlements/s"
 
 
 def run() -> list[Row]:
-    bodies = _bodies()
+    bodies = native_bodies()
     return [*_over_http(bodies), *_in_process(bodies), _disk()]
 
 
-def _bodies() -> Iterator[bytes]:
+def native_bodies() -> Iterator[bytes]:
     """Native settlements without end, of some 3.7 KB, each with a number of its own."""
     for discharge in generate(40, 1_000_000).settlements():
         if discharge.outcome in ("paid", "nothing"):
             native = _short(discharge.body)
-            native["setlinfo"]["fixmedins_code"] = _HOSPITAL
+            native["setlinfo"]["fixmedins_code"] = HOSPITAL
             yield json.dumps(native, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -92,42 +93,64 @@ def _short(native: dict[str, Any]) -> dict[str, Any]:
 def _over_http(bodies: Iterator[bytes]) -> list[Row]:
     latencies_ms: list[float] = []
     processor_ms: list[float] = []
-    with staged("intake") as stage, Hospital(stage, _HOSPITAL) as hospital:
+    alone = staged("alone", AUTOCLAIM_COMMIT_GROUP="1")
+    with (
+        staged("intake") as stage,
+        Hospital(stage, HOSPITAL) as hospital,
+        alone as ungrouped,
+        Hospital(ungrouped, HOSPITAL) as peer,
+    ):
+
+        def posted(to: Hospital, number: int, clients: int) -> Answers:
+            answers = to.post(list(islice(bodies, number)), clients)
+            to.wait_for_the_line()
+            return answers
 
         def one() -> float:
-            answers = hospital.post(list(islice(bodies, _FEW)), 1)
-            hospital.wait_for_the_line()
-            return _FEW / answers.elapsed_s
+            return _FEW / posted(hospital, _FEW, 1).elapsed_s
 
         def many() -> float:
             before_s = processor_s(stage.engine.pid)
-            answers = hospital.post(list(islice(bodies, _MANY)), _CALLERS)
+            answers = posted(hospital, _MANY, _CALLERS)
             processor_ms.append((processor_s(stage.engine.pid) - before_s) * 1000 / _MANY)
             latencies_ms.extend(answers.latencies_ms)
-            hospital.wait_for_the_line()
             return _MANY / answers.elapsed_s
 
-        def batch() -> float:
-            answers = hospital.post_batch(list(islice(bodies, _MANY)))
-            hospital.wait_for_the_line()
-            return _MANY / answers.elapsed_s
+        def many_alone() -> float:
+            return _MANY / posted(peer, _MANY, _CALLERS).elapsed_s
 
-        rates = interleaved({"one": one, "many": many, "batch": batch}, _ROUNDS)
+        def batch(to: Hospital) -> float:
+            answers = to.post_batch(list(islice(bodies, _BATCH)))
+            to.wait_for_the_line()
+            return _BATCH / answers.elapsed_s
+
+        rates = interleaved(
+            {
+                "one": one,
+                "many": many,
+                "many alone": many_alone,
+                "batch": partial(batch, hospital),
+                "batch alone": partial(batch, peer),
+            },
+            _ROUNDS,
+        )
     by_many = f"posted one a request by {_CALLERS} clients"
+    by_batch = f"posted {_BATCH:,} a request"
+    peer_name = "the same with a session and a transaction each, this run"
     return [
         Row("posted one a request by 1 client", _RATE, rates["one"]),
-        Row(by_many, _RATE, rates["many"], rates["one"], "1 client, this run"),
+        Row(by_many, _RATE, rates["many"], rates["many alone"], peer_name),
         Row(f"{by_many}: p50", "ms", median(latencies_ms)),
         Row(f"{by_many}: p99", "ms", quantiles(latencies_ms, n=100, method="inclusive")[-1]),
         Row(f"{by_many}: the engine's processor time", "ms a settlement", median(processor_ms)),
-        Row(f"posted {_MANY} a request", _RATE, rates["batch"], rates["many"], f"{by_many}, this run"),
+        Row(by_batch, _RATE, rates["batch"], rates["batch alone"], peer_name, "≥ 2000"),
     ]
 
 
 def _in_process(bodies: Iterator[bytes]) -> list[Row]:
     """`accept_settlement` without HTTP: the same calls into a group, and each into its own transaction."""
     with folder("intake") as home, opened(home / "engine") as (grouped, _):
-        parties.register_hospital(grouped, load_register().hospitals[_HOSPITAL], None, None)
+        parties.register_hospital(grouped, load_register().hospitals[HOSPITAL], None, None)
         alone = replace(grouped, writer=_OneCommitACall(grouped.database))
         figures = interleaved(
             {
@@ -156,7 +179,7 @@ def _accepting(ctx: Context, bodies: Iterator[bytes], number: int, callers: int)
         raws = list(islice(bodies, number))
         with ThreadPoolExecutor(callers) as pool:
             started = time.perf_counter()
-            accepted = list(pool.map(partial(intake.accept_settlement, ctx, _HOSPITAL), raws))
+            accepted = list(pool.map(partial(intake.accept_settlement, ctx, HOSPITAL), raws))
             return len(accepted) / (time.perf_counter() - started)
 
     return measure

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Self
 
 import httpx
@@ -28,8 +29,8 @@ class Hospital:
         self._operator: Client = stage.operator()
         self._url = httpx.URL(stage.url)
         self._token = Keys(stage.home, self._operator).of("hospital", code)
-        key, public = generate_key(os.urandom)
-        self._signer = HospitalSigner(code, key, lambda: datetime.now(UTC))
+        self._key, public = generate_key(os.urandom)
+        self._signer = HospitalSigner(code, self._key, lambda: datetime.now(UTC))
         entry = register_entry(load_register().hospitals[code])
         self._operator.register_hospital({**entry, "public_key": b64encode(public).decode()})
         self._clients = ProcessPoolExecutor(1, get_context("spawn"))
@@ -40,6 +41,13 @@ class Hospital:
     def __exit__(self, *_: object) -> None:
         self._clients.shutdown()
         self._operator.close()
+
+    def key_files(self, folder: Path) -> dict[str, str]:
+        """What `autoclaim deliver` is told of its keys."""
+        signing, api = folder / "signing.key", folder / "api.key"
+        signing.write_text(self._key.private_bytes_raw().hex())
+        api.write_text(self._token)
+        return {"--key-file": str(signing), "--api-key-file": str(api)}
 
     def post(self, bodies: Sequence[bytes], clients: int) -> Answers:
         """One request a settlement, `clients` at a time. Raises RuntimeError unless all were accepted."""
