@@ -34,7 +34,6 @@ from engine.settlement.sources.record import Record, SourceRefused
 from engine.settlement.sources.standardise import Standardiser
 from engine.store import deliveries, quality
 from engine.store.deliveries import Delivery, Reading
-from engine.store.quality import Counts
 
 MAX_BYTES = 64 << 20
 """Of one delivery; more is sent in pieces."""
@@ -152,8 +151,8 @@ def _go_on(
     try:
         for chunk in _chunks(islice(numbered, done, None)):
             if chunk[0].record.kind == "reversal":
-                one, counts = _reverse(ctx, delivery, chunk[0])
-                ctx.writer.run(partial(_mark, ctx, delivery, reading, one, counts))
+                one = _reverse(ctx, delivery, chunk[0])
+                ctx.writer.run(partial(_mark, ctx, delivery, reading, one))
                 told = [one]
             else:
                 told = ctx.writer.run(partial(_keep, ctx, delivery, reading, chunk))
@@ -190,26 +189,24 @@ def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
         yield chunk
 
 
-def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> tuple[Told, Counts]:
+def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
     record = one.record
     setl_id = str(record.body.get("setl_id", ""))
     try:
         taken_back = reversal.reverse_settlement(
-            ctx, delivery.hospital_code, setl_id, body_bytes(record.body)
+            ctx, delivery.hospital_code, setl_id, body_bytes(record.body), delivery.source
         )
     except AutoclaimError as error:
-        refused = Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
-        return refused, counting.refused(error.code)
+        return Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
     claim_id = taken_back.claim_id
-    told = Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
-    return told, counting.outcome("reversed" if taken_back.created else "repeated")
+    return Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
 
 
-def _mark(
-    ctx: Context, delivery: Delivery, reading: Reading, told: Told, counts: Counts, session: Session
-) -> None:
+def _mark(ctx: Context, delivery: Delivery, reading: Reading, told: Told, session: Session) -> None:
+    """A reversal that was kept is counted where it is kept."""
     mark(session, reading, told, None)
-    quality.add(session, {_of(ctx, delivery): counts})
+    if told.code is not None:
+        quality.add(session, {_of(ctx, delivery): counting.refused(told.code)})
 
 
 def _end(

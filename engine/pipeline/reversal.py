@@ -11,6 +11,7 @@ from engine.chain.contracts import PayoutState as OnChainPayout
 from engine.errors import NotFound, Refused
 from engine.evidence.canonical import commitment
 from engine.evidence.manifest import hex32
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import settlement_document
 from engine.pipeline.set_off import recover_all
@@ -25,7 +26,7 @@ from engine.settlement import (
     Violation,
     parse_body,
 )
-from engine.store import claims, settlements, tables
+from engine.store import claims, quality, settlements, tables
 
 _IN_FLIGHT = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
 log = structlog.get_logger()
@@ -42,18 +43,25 @@ class Reversed:
     created: bool
 
 
-def reverse_settlement(ctx: Context, hospital_code: str, setl_id: str, raw: bytes) -> Reversed:
+def reverse_settlement(
+    ctx: Context, hospital_code: str, setl_id: str, raw: bytes, source: str = counting.NATIVE
+) -> Reversed:
     """Keep the reversal and stop, or begin to recover, the payment. The same again answers the same.
 
-    Raises Refused, NotFound.
+    Counted for `source` in the commit that keeps it. Raises Refused, NotFound.
     """
     try:
         reversal = Reversal.parse(parse_body(raw), _original(ctx, hospital_code, setl_id))
     except (BodyRefused, SettlementInvalid) as error:
         raise _refused(error.violations) from error
-    return ctx.writer.run(
-        lambda session: _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason)
-    )
+
+    def keep(session: Session) -> Reversed:
+        taken_back = _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason)
+        whose = counting.of(ctx, hospital_code, source, ctx.clock())
+        quality.add(session, {whose: counting.outcome("reversed" if taken_back.created else "repeated")})
+        return taken_back
+
+    return ctx.writer.run(keep)
 
 
 def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
