@@ -14,6 +14,7 @@ from api.cli.deliver import deliver
 from api.cli.demo.command import demo
 from api.cli.fsck import fsck
 from api.cli.persons import erase, retention
+from api.cli.remittance import remittance
 from api.cli.serve import serve
 from api.cli.trigger import trigger
 from api.cli.verify import verify
@@ -38,6 +39,7 @@ app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
 app.command("deliver")(deliver)
+app.command("remittance")(remittance)
 app.command("erase")(erase)
 app.command("retention")(retention)
 app.command("witness")(witness)

@@ -67,19 +67,20 @@ def reverse_settlement(
 def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
     """What is taken back, with its own number again instead of the evidence's."""
     with ctx.database.reading() as session:
-        held = _held(session, hospital_code, setl_id)
-    not_erased(held[1])
-    parsed = Settlement.parse(settlement_document(ctx.vault, *held))
+        row, claim = held(session, hospital_code, setl_id)
+    not_erased(claim)
+    parsed = Settlement.parse(settlement_document(ctx.vault, row, claim))
     return replace(parsed, setl_id=setl_id)
 
 
-def _held(
+def held(
     session: Session, hospital_code: str, setl_id: str, *, lock: bool = False
 ) -> tuple[tables.Settlement, tables.Claim]:
-    held = settlements.by_setl_id(session, hospital_code, setl_id, lock=lock)
-    if held is None:
+    """A hospital's settlement with the claim that it was accepted as. Raises NotFound."""
+    found = settlements.by_setl_id(session, hospital_code, setl_id, lock=lock)
+    if found is None:
         raise NotFound(f"this hospital has sent no settlement {setl_id}", code="settlement.unknown")
-    return held
+    return found
 
 
 def _refused(violations: Sequence[Violation]) -> Refused:
@@ -90,7 +91,7 @@ def _refused(violations: Sequence[Violation]) -> Refused:
 def _reverse(
     ctx: Context, session: Session, hospital_code: str, setl_id: str, raw: bytes, reason: str
 ) -> Reversed:
-    _, claim = _held(session, hospital_code, setl_id, lock=True)
+    _, claim = held(session, hospital_code, setl_id, lock=True)
     reversal = settlements.reversal_of(session, claim.settlement_id)
     if reversal is not None:
         return Reversed(setl_id, claim.claim_id, claim.state, reversal.received_at, created=False)

@@ -1,5 +1,6 @@
 """Settings: environment variables `AUTOCLAIM_…`, each with a default that works on one machine."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from engine.store.secret_file import read_or_make
 
 WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
 """Kind of witness beside the engine -> its role on the result store."""
+_PLAIN = re.compile(r"[A-Za-z0-9 ,.'()/-]{1,38}")
 
 
 class Settings(BaseSettings):
@@ -60,6 +62,9 @@ class Settings(BaseSettings):
     """Opens the role keystores. Default: home/passphrase, made at first start."""
     recipient: str = "autoclaim insurer pool"
     """Who the insured consent to: named in the consent text and in every scope."""
+    remittance_payer: str = "autoclaim insurer pool|000000000|not stated|Shanghai|200000"
+    """`name|tax id|street|city|postcode`: the payer as X12 835 names it, in Latin letters, each at most 38;
+    the tax id has nine digits."""
     dictionaries: Path | None = None
     """Folder of the code lists that hospitals' codes are held to: icd10.csv, icd9cm3.csv, med_list.csv, …
     Default: none, and such a code is known by its form."""
@@ -70,6 +75,20 @@ class Settings(BaseSettings):
     witnesses: str = ""
     """`auditor:0x…,hospital:0x…`: who co-signs checkpoints of the access log, appointed as the contracts are
     deployed. A later change is announced on chain and takes two days."""
+
+    @field_validator("remittance_payer")
+    @classmethod
+    def _named(cls, text: str) -> str:
+        parts = text.split("|")
+        if len(parts) != 5 or not all(map(_PLAIN.fullmatch, parts)) or not re.fullmatch("[0-9]{9}", parts[1]):
+            raise ValueError("must be name|tax id of nine digits|street|city|postcode, Latin letters only")
+        return text
+
+    @property
+    def payer(self) -> tuple[str, str, str, str, str]:
+        """Name, tax id, street, city, postcode."""
+        name, tax_id, street, city, postcode = self.remittance_payer.split("|")
+        return name, tax_id, street, city, postcode
 
     @field_validator("witnesses")
     @classmethod
