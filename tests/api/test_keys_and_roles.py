@@ -22,6 +22,7 @@ MATRIX: dict[str, frozenset[str]] = {
     "GET /v1/settlements/quarantined": frozenset({_H}),
     "GET /v1/settlements/{setl_id}": frozenset({_H}),
     "GET /v1/settlements/{setl_id}/remittance": frozenset({_H}),
+    "GET /v1/settlements/{setl_id}/reports": frozenset({_H}),
     "POST /v1/deliveries": frozenset({_H}),
     "GET /v1/deliveries": frozenset({_H}),
     "GET /v1/deliveries/{delivery_id}": frozenset({_H}),
