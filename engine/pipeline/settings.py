@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     """Default: home/invoices.secret, {"api_key": …} as the platform issued it."""
     invoice_required: bool = False
     """Whether a settlement that does not name its whole invoice is for a person; else it goes on, noted."""
+    invoice_again_days: int = Field(default=7, gt=0)
+    """After how long the invoice of a paid settlement is looked up again."""
+    invoice_again_for_days: int = Field(default=180, ge=0)
+    """For how long after the payment; 0 for never."""
     retention_policy_days: int = 1827
     """After a policy's last day: five years, as 保险法 §87 asks for cover of at most a year."""
     retention_unmatched_days: int = 365
