@@ -36,6 +36,7 @@ MATRIX: dict[str, frozenset[str]] = {
     "GET /v1/quality/rules": frozenset(Role),
     "GET /v1/quality/scorecard": frozenset({_H, _O}),
     "GET /v1/quality/scorecard.svg": frozenset({_H, _O}),
+    "GET /v1/quality/patrol": frozenset({_O}),
     "GET /v1/claims/{claim_id}/lineage": frozenset({_A, _O}),
     "GET /v1/quarantine": frozenset({_O}),
     "GET /v1/quarantine/{quarantine_id}": frozenset({_O}),
