@@ -11,23 +11,20 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from sqlmodel import Session
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http import access, problems
-from api.http.idempotency import PendingAnswer
+from api.http.idempotency import PendingAnswer, keep_answered
 from api.http.metrics import Metrics
 from engine.pipeline.context import Context
-from engine.store import access_log, idempotency
-from engine.store.access_log import Call
 
 REQUEST_ID = "X-Request-Id"
 MAX_BODY = 2 * 1024 * 1024
@@ -74,11 +71,13 @@ class Edge:
 
     async def _commit(self, scope: Scope, status: int) -> None:
         """Write the access entry and the kept answer in one transaction."""
+        state: dict[str, Any] = scope["state"]
         if scope["path"] in UNLOGGED:
             return
-        call = access.describe(scope, status, self._ctx.clock())
-        pending: PendingAnswer | None = scope["state"].get("pending_answer")
-        await asyncio.wrap_future(self._ctx.writer.submit_to(_keep, (call, pending)))
+        if not state.get("is_logged"):  # it is where the answer was kept with what it answers
+            call = access.describe(scope, status, self._ctx.clock())
+            pending: PendingAnswer | None = state.get("pending_answer")
+            await asyncio.wrap_future(self._ctx.writer.submit_to(keep_answered, (call, pending)))
         _release(scope)  # before the answer leaves: who has it may ask again at once
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
@@ -95,14 +94,6 @@ class Edge:
             key_id=caller.key_id if caller else None,
             role=caller.role.value if caller else None,
         )
-
-
-def _keep(session: Session, answered: Sequence[tuple[Call, PendingAnswer | None]]) -> list[None]:
-    """The calls of a group and the answers kept for their repeats, a statement each."""
-    access_log.append_all(session, [call for call, _ in answered])
-    if pending := [answer.row(call.at) for call, answer in answered if answer is not None]:
-        idempotency.keep_all(session, pending)
-    return [None] * len(answered)
 
 
 class _Answer:

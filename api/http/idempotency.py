@@ -9,22 +9,30 @@ own commit and that one, a crash leaves the effect without its answer, and then 
 that know what they hold: the same settlement again answers the same.
 """
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import Depends, Header, Request
+from sqlmodel import Session
 from starlette.responses import Response
 
+from api.http import access
 from api.http.bodies import RawBody
 from api.http.deps import Ctx
 from api.http.problems import RequestError
 from engine.errors import Conflict
 from engine.pipeline.context import Context
-from engine.store import idempotency
+from engine.store import access_log, idempotency
+from engine.store.access_log import Call
+from engine.store.idempotency import Asked
+from engine.store.tables import IdempotentAnswer
+from engine.store.writer import Keep
 
 REPLAYED = "Idempotent-Replay"
 _ANYBODY = "anonymous"
@@ -42,9 +50,52 @@ class PendingAnswer:
     status: int
     body: bytes
 
+    @classmethod
+    def of(cls, asked: Asked, response: Response) -> Self:
+        return cls(*asked.name, asked.digest, response.status_code, bytes(response.body))
+
     def row(self, at: datetime) -> dict[str, Any]:
         """By column, as `idempotency.keep_all` takes it."""
         return {**asdict(self), "at": at}
+
+
+def keep_answered(session: Session, answered: Sequence[tuple[Call, PendingAnswer | None]]) -> list[None]:
+    """The calls of a group and the answers kept for their repeats, a statement each."""
+    access_log.append_all(session, [call for call, _ in answered])
+    if pending := [answer.row(call.at) for call, answer in answered if answer is not None]:
+        idempotency.keep_all(session, pending)
+    return [None] * len(answered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """An item to keep, and what is to be answered and logged once it is."""
+
+    asked: Asked
+    item: Any
+    answer: Callable[[Any], Response]
+    call: Callable[[int], Call]
+
+
+@cache
+def _answering(keep: Keep) -> Keep:
+    """`keep` for what was not answered before, with the answers and the log: responses, kept answers, or the
+    exceptions that are an item's own."""
+
+    def answering(session: Session, group: Sequence[_Asking]) -> list[Any]:
+        outcomes: dict[Any, Any] = dict(idempotency.find_all(session, {one.asked.name for one in group}))
+        new = [one for one in group if one.asked.name not in outcomes]
+        answered = []
+        for one, kept in zip(new, keep(session, [one.item for one in new]) if new else (), strict=True):
+            outcomes[one.asked.name] = kept
+            if not isinstance(kept, Exception):
+                response = outcomes[one.asked.name] = one.answer(kept)
+                answered.append((one.call(response.status_code), PendingAnswer.of(one.asked, response)))
+        if answered:
+            keep_answered(session, answered)
+        return [outcomes[one.asked.name] for one in group]
+
+    return answering
 
 
 class InFlight:
@@ -76,27 +127,46 @@ class Once:
         """`work`'s answer, or the one kept for this key."""
         if self._key is None:
             return work()
-        caller = getattr(self._request.state, "caller", None)
-        key_id = caller.key_id if caller else _ANYBODY
-        digest = self._digest()
-        in_flight: InFlight = self._request.app.state.in_flight
-        # Held before looking, released by the edge after keeping: no gap for a second to slip through.
-        self._request.state.release_key = in_flight.take((key_id, self._key))
+        asked = self._hold(self._key)
         with self._ctx.database.reading() as session:
-            kept = idempotency.find(session, key_id, self._key)
-        if kept is not None:
-            if kept.request_digest != digest:
-                raise RequestError(422, "the key was used for another request", code="idempotency.key_reused")
-            return Response(kept.body, kept.status, headers={REPLAYED: "true"}, media_type="application/json")
-        response = work()
-        if 200 <= response.status_code < 300:
-            self._request.state.pending_answer = PendingAnswer(
-                key_id, self._key, digest, response.status_code, bytes(response.body)
-            )
+            kept = idempotency.find_all(session, [asked.name]).get(asked.name)
+        return _replayed(kept, asked) if kept is not None else self._to_keep(asked, work())
+
+    async def among_many(self, keep: Keep, item: Any, answer: Callable[[Any], Response]) -> Response:
+        """The same where the work is an item for `keep`: what it comes to, the answer to it and the call's
+        entry in the access log are in one commit, with those of other calls, and no thread waits for it."""
+        if self._key is None:
+            raise ValueError("no Idempotency-Key: only a route that requires one keeps among many")
+        asking = _Asking(self._hold(self._key), item, answer, self._call)
+        kept = await asyncio.wrap_future(self._ctx.writer.submit_to(_answering(keep), asking))
+        if isinstance(kept, IdempotentAnswer):
+            return _replayed(kept, asking.asked)
+        self._request.state.is_logged = True
+        response: Response = kept
         return response
 
-    def _digest(self) -> str:
-        return idempotency.digest_of_request(self._request.method, self._request.url.path, self._body)
+    def _call(self, status: int) -> Call:
+        return access.describe(self._request.scope, status, self._ctx.clock())
+
+    def _hold(self, key: str) -> Asked:
+        # Held before looking, released by the edge after keeping: no gap for a second to slip through.
+        caller = getattr(self._request.state, "caller", None)
+        name = (caller.key_id if caller else _ANYBODY, key)
+        in_flight: InFlight = self._request.app.state.in_flight
+        self._request.state.release_key = in_flight.take(name)
+        method, path = self._request.method, self._request.url.path
+        return Asked(name, idempotency.digest_of_request(method, path, self._body))
+
+    def _to_keep(self, asked: Asked, response: Response) -> Response:
+        if 200 <= response.status_code < 300:
+            self._request.state.pending_answer = PendingAnswer.of(asked, response)
+        return response
+
+
+def _replayed(kept: IdempotentAnswer, asked: Asked) -> Response:
+    if kept.request_digest != asked.digest:
+        raise RequestError(422, "the key was used for another request", code="idempotency.key_reused")
+    return Response(kept.body, kept.status, headers={REPLAYED: "true"}, media_type="application/json")
 
 
 _Key = Annotated[str | None, Header(alias="Idempotency-Key", description="1 to 255 printable characters")]

@@ -158,7 +158,7 @@ def _target_uri(request: Request) -> str:
     return f"{scope['scheme']}://{request.url.netloc}{target.decode('ascii')}"
 
 
-def _signed(ctx: Ctx, request: Request, caller: HospitalCaller, body: RawBody) -> Signed:
+async def _signed(ctx: Ctx, request: Request, caller: HospitalCaller, body: RawBody) -> Signed:
     return verify(ctx, request, body, caller)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import AutoclaimError, NotAllowed, NotFound
 from engine.pipeline import counting
 from engine.pipeline.context import Context
-from engine.pipeline.keeping import Accepted, arrival, keep
+from engine.pipeline.keeping import Accepted, Arrival, arrival, keep
 from engine.pipeline.page import Page
 from engine.pipeline.quarantine import refused
 from engine.settlement import (
@@ -31,6 +31,18 @@ def accept_settlement(ctx: Context, hospital_code: str, raw: bytes) -> Accepted:
     submission = _read(ctx, hospital_code, raw, ctx.hospital_register())
     accepted: Accepted = ctx.writer.submit_to(keep, arrival(ctx, raw, submission)).result()
     return accepted
+
+
+def arrived(ctx: Context, hospital_code: str, raw: bytes) -> Arrival | None:
+    """A settlement that may be handed to `keep`; None where `accept_settlement` would refuse it. Waits for
+    nothing."""
+    try:
+        submission = read_submission(raw, ctx.hospital_register())
+    except (BodyRefused, SettlementInvalid):
+        return None
+    if submission.settlement.hospital_code != hospital_code:
+        return None
+    return arrival(ctx, raw, submission)
 
 
 def accept_batch(ctx: Context, hospital_code: str, raws: Sequence[bytes]) -> list[Accepted | AutoclaimError]:

@@ -1,6 +1,6 @@
 """Match: a discharge to the policies in force, and to a live authorization each. Never to a near miss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -35,10 +35,27 @@ def match_batch(ctx: Context, batch_id: str) -> int:
         of_person: dict[str, list[tables.Policy]] = {}
         for pseudonym, policy in candidates:
             of_person.setdefault(pseudonym, []).append(policy)
+        _rest_together(ctx, session, [one for one in waiting if _is_nobodys(one[1], of_person)])
         return sum(
             _match(ctx, session, claim, settlement, of_person.get(settlement.pseudonym or "", []))
             for claim, settlement in waiting
+            if claim.state == ClaimState.ACCEPTED
         )
+
+
+def _is_nobodys(settlement: tables.Settlement, of_person: Mapping[str, Sequence[tables.Policy]]) -> bool:
+    """A settlement of somebody without any policy that touches it, as most of a city's are."""
+    person = settlement.pseudonym
+    return person is not None and not _in_force(of_person.get(person, ()), settlement)
+
+
+def _rest_together(
+    ctx: Context, session: Session, waiting: Sequence[tuple[tables.Claim, tables.Settlement]]
+) -> None:
+    """What `_match` would make of each, without a look at the database for each."""
+    beside = claims.beside(session, [stored(settlement.id) for _, settlement in waiting])
+    for claim, settlement in waiting:
+        _rest(ctx, session, claim, ClaimState.UNINSURED, _NO_POLICY, beside.get(stored(settlement.id), ()))
 
 
 def _match(
@@ -107,11 +124,16 @@ def _bind(
 
 
 def _rest(
-    ctx: Context, session: Session, claim: tables.Claim, state: ClaimState, reason: dict[str, Any]
+    ctx: Context,
+    session: Session,
+    claim: tables.Claim,
+    state: ClaimState,
+    reason: dict[str, Any],
+    beside: claims.Beside | None = None,
 ) -> None:
     claim.reasons = [reason]
     move_claim(session, claim, state, actor=ACTOR, reason=reason["code"], clock=ctx.clock)
-    touch_others(ctx, session, claim)
+    touch_others(ctx, session, claim, beside)
 
 
 def _in_force(of_person: Sequence[tables.Policy], settlement: tables.Settlement) -> list[tables.Policy]:

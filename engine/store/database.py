@@ -1,7 +1,8 @@
 """One engine for SQLite and Postgres; sessions; schema at its newest version."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = _with_driver(url)
-        self.engine = (
-            _sqlite(self.url) if self.url.startswith("sqlite") else create_engine(self.url, pool_size=16)
-        )
+        is_sqlite = self.url.startswith("sqlite")
+        self.engine = _sqlite(self.url) if is_sqlite else create_engine(self.url, pool_size=16)
+        # SQLite has one writer, and who waits for its lock sleeps up to 100 ms between two looks: threads of
+        # one process wait for each other here, where the next is woken at once.
+        self._writing: AbstractContextManager[Any] = threading.RLock() if is_sqlite else nullcontext()
 
     def migrate(self, version: str = "head") -> None:
         """Bring the schema to the newest version, or up to a named one; safe to call at every start."""
@@ -36,7 +39,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back on any exception."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._writing, Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

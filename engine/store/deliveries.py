@@ -71,6 +71,7 @@ class DeliveredRecord(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("reading_id", "ordinal"),
         Index("delivered_record_by_settlement", "settlement_id"),
+        Index("delivered_record_by_quarantined", "quarantined_id"),
     )
     id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     reading_id: int = Field(foreign_key="reading.id", sa_type=BigInteger)

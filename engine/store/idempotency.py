@@ -5,13 +5,24 @@ its correction. `digest_of_request` covers method, target and body.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
+from engine.store.named import named
 from engine.store.tables import IdempotentAnswer
+
+Name = tuple[str, str]
+"""What names an answer: the caller's key_id and the Idempotency-Key."""
+
+
+class Asked(NamedTuple):
+    """A request that names an Idempotency-Key; `digest` is `digest_of_request`."""
+
+    name: Name
+    digest: str
 
 
 def digest_of_request(method: str, target: str, body: bytes) -> str:
@@ -20,9 +31,11 @@ def digest_of_request(method: str, target: str, body: bytes) -> str:
     return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
-def find(session: Session, key_id: str, idempotency_key: str) -> IdempotentAnswer | None:
-    """The answer that this caller got under this key, if it took effect."""
-    return session.get(IdempotentAnswer, (key_id, idempotency_key))
+def find_all(session: Session, names: Collection[Name]) -> dict[Name, IdempotentAnswer]:
+    """The answers that callers got under these keys, as far as they took effect."""
+    these = named(col(IdempotentAnswer.key_id), col(IdempotentAnswer.idempotency_key), names)
+    kept = session.exec(select(IdempotentAnswer).where(these))
+    return {(one.key_id, one.idempotency_key): one for one in kept}
 
 
 def keep_all(session: Session, answers: Sequence[Mapping[str, Any]]) -> None:

@@ -4,14 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, tuple_
+from sqlalchemy import insert
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, or_, select
 
+from engine.store.named import named
 from engine.store.tables import Claim, ClaimTransition, Payout, Quarantined, Reversal, Settlement
 
 Name = tuple[str, str]
 """What names a settlement: hospital and setl_id."""
+_NAME = col(Settlement.hospital_code), col(Settlement.setl_id)
 
 
 class Held(NamedTuple):
@@ -27,18 +29,14 @@ def held(session: Session, names: Collection[Name]) -> dict[Name, Held]:
     """Those of `names` that are held."""
     query = (
         columns(
-            col(Settlement.hospital_code),
-            col(Settlement.setl_id),
+            *_NAME,
             col(Settlement.content_digest),
             col(Claim.claim_id),
             col(Claim.state),
             col(Settlement.received_at),
         )
         .join(Claim, col(Claim.settlement_id) == col(Settlement.id))
-        .where(
-            tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names),
-            col(Claim.beside).is_(None),
-        )
+        .where(named(*_NAME, names), col(Claim.beside).is_(None))
     )
     return {(row[0], row[1]): Held(*row[2:]) for row in session.connection().execute(query)}
 
@@ -48,9 +46,7 @@ def by_id(session: Session, settlement_id: int) -> Settlement:
 
 
 def row_ids(session: Session, names: Collection[Name]) -> dict[Name, int]:
-    query = columns(col(Settlement.hospital_code), col(Settlement.setl_id), col(Settlement.id)).where(
-        tuple_(col(Settlement.hospital_code), col(Settlement.setl_id)).in_(names)
-    )
+    query = columns(*_NAME, col(Settlement.id)).where(named(*_NAME, names))
     rows: dict[Name, Any] = {(row[0], row[1]): row[2] for row in session.connection().execute(query)}
     return rows
 
@@ -63,8 +59,9 @@ def insert_all(
 
     Returns the name that each record has which they correct."""
     connection = session.connection()
-    name_and_id = (col(Settlement.hospital_code), col(Settlement.setl_id), col(Settlement.id))
-    kept = connection.execute(insert(Settlement).returning(*name_and_id), [one for one, _ in rows.values()])
+    kept = connection.execute(
+        insert(Settlement).returning(*_NAME, col(Settlement.id)), [one for one, _ in rows.values()]
+    )
     ids: dict[Name, Any] = {(row[0], row[1]): row[2] for row in kept}
     of_claim = (col(Claim.id), col(Claim.hospital_code), col(Claim.state), col(Claim.created_at))
     claims = connection.execute(
@@ -88,8 +85,8 @@ def insert_all(
 
 def _mark_corrected(session: Session, ids: Mapping[Name, int]) -> Sequence[Name]:
     """What was refused under these names has now been accepted."""
-    names = tuple_(col(Quarantined.hospital_code), col(Quarantined.setl_id))
-    waiting = select(Quarantined).where(names.in_(ids), col(Quarantined.corrected_by).is_(None))
+    these = named(col(Quarantined.hospital_code), col(Quarantined.setl_id), ids)
+    waiting = select(Quarantined).where(these, col(Quarantined.corrected_by).is_(None))
     corrected = []
     for row in session.exec(waiting).all():
         name = row.hospital_code, str(row.setl_id)

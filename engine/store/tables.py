@@ -211,6 +211,15 @@ class Quarantined(SQLModel, table=True):
     """What was refused, kept with its reasons until it is corrected and sent again."""
 
     __tablename__ = "quarantined"
+    __table_args__ = (
+        Index("quarantined_by_body", "hospital_code", "body_digest"),
+        Index(
+            "quarantined_waiting",
+            "id",
+            sqlite_where=text("corrected_by IS NULL"),
+            postgresql_where=text("corrected_by IS NULL"),
+        ),
+    )
     id: int | None = Field(default=None, primary_key=True, sa_type=BIG_ID)
     hospital_code: str
     setl_id: str | None = Field(default=None, index=True)

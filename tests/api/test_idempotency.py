@@ -2,12 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
-from engine.pipeline import intake
-from engine.store import idempotency
+from api.http.idempotency import InFlight
+from engine.errors import Conflict
+from engine.store import idempotency, settlements
 from engine.store.tables import IdempotentAnswer, Settlement
 from tests.api.world import OURS, THEIRS, World, settlement
 
@@ -79,38 +82,46 @@ def test_a_key_that_is_none_is_refused(world: World, key: str) -> None:
 def test_a_second_request_while_the_first_is_answered_is_told_to_wait(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entered, go_on = threading.Event(), threading.Event()
-    accept = intake.accept_settlement
+    entered, refused = threading.Event(), threading.Event()
+    insert_all, take = settlements.insert_all, InFlight.take
 
-    def slow(*given: object) -> object:
+    def slow(*given: Any) -> Any:
         entered.set()
-        assert go_on.wait(20)
-        return accept(*given)  # type: ignore[arg-type]
+        assert refused.wait(20)
+        return insert_all(*given)
 
-    monkeypatch.setattr(intake, "accept_settlement", slow)
+    def watched(*given: Any) -> Any:
+        try:
+            return take(*given)
+        except Conflict:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(settlements, "insert_all", slow)
+    monkeypatch.setattr(InFlight, "take", watched)
     native = settlement()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(world.post_settlement, native, "in-flight-1")
         assert entered.wait(20)
         second = world.post_settlement(native, "in-flight-1")
-        go_on.set()
         assert first.result().status_code == 202
     assert (second.status_code, second.json()["code"]) == (409, "idempotency.in_progress")
     assert world.post_settlement(native, "in-flight-1").headers["idempotent-replay"] == "true"
 
 
-def test_the_answer_and_the_entry_in_the_log_are_kept_together_or_not_at_all(
+def test_a_settlement_its_answer_and_the_entry_in_the_log_are_kept_together_or_not_at_all(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("the disk is full")
+        raise OperationalError("insert", {}, Exception("the disk is full"))
 
     native = settlement()
     with monkeypatch.context() as broken_disk:
         broken_disk.setattr(idempotency, "keep_all", broken)
         withheld = world.post_settlement(native, "together-1")
-    assert (withheld.status_code, withheld.json()["code"]) == (503, "access_log.unavailable")
+    assert (withheld.status_code, withheld.json()["code"]) == (503, "database.unavailable")
     assert "claim_id" not in withheld.text
+    assert _settlements(world, native["setlinfo"]["setl_id"]) == 0
     again = world.post_settlement(native, "together-1")
     assert again.status_code == 202
     assert "idempotent-replay" not in again.headers

@@ -19,7 +19,7 @@ def _first_stands(url: str) -> None:
         with database.transaction() as session:
             idempotency.keep_all(session, [PendingAnswer("key", "idem-1", "digest", 202, body).row(_AT)])
     with database.reading() as session:
-        kept = idempotency.find(session, "key", "idem-1")
+        kept = idempotency.find_all(session, [("key", "idem-1")]).get(("key", "idem-1"))
     database.close()
     assert kept is not None
     assert kept.body == b"first"
