@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, exists, func, select
+from sqlmodel import Session, col, func, select
 
 from engine.store.tables import Claim, InvoiceCheck, Payout, Reversal, Settlement
 
@@ -24,15 +24,11 @@ def paid_on(
 ) -> Sequence[tuple[Claim, Settlement]]:
     """Settlements that hold an invoice of that outcome and stand, on which money was paid since: each with
     the claim that it was accepted as. Those that were not looked up for longest come first."""
+    # Not correlated: SQLite would go through the payouts of a state for each settlement.
     paid = (
-        select(Payout.payout_id)
-        .join(Claim, col(Claim.id) == col(Payout.claim_id))
-        .where(
-            Claim.settlement_id == InvoiceCheck.settlement_id,
-            col(Payout.state).in_(_PAID),
-            col(Payout.settled_at) >= paid_since,
-        )
-        .correlate(InvoiceCheck)
+        select(Claim.settlement_id)
+        .join(Payout, col(Payout.claim_id) == col(Claim.id))
+        .where(col(Payout.state).in_(_PAID), col(Payout.settled_at) >= paid_since)
     )
     query = (
         select(Claim, Settlement)
@@ -45,7 +41,7 @@ def paid_on(
             col(Claim.beside).is_(None),
             col(Claim.erased_at).is_(None),
             col(Settlement.id).not_in(select(Reversal.settlement_id)),
-            exists(paid),
+            col(Settlement.id).in_(paid),
         )
         .order_by(col(InvoiceCheck.checked_at), col(InvoiceCheck.settlement_id))
         .limit(limit)
