@@ -65,7 +65,7 @@ class ClaimPayment:
     @property
     def status(self) -> str:
         """CLP02: reversal, or processed after the basic insurance, whatever it came to. Denied (4) is for a
-        patient whom the payer does not know."""
+        patient whom the payer does not know (interpretation 1423)."""
         return _REVERSAL if self.charge_fen < 0 else _SECONDARY
 
 
