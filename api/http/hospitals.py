@@ -25,8 +25,6 @@ from engine.pipeline.keeping import Accepted, keep
 router = APIRouter(prefix="/v1", tags=["hospitals"])
 
 _MOST_LINES = 10_000
-_CHUNK = 200
-"""Lines a commit: what one micro-batch adjudicates."""
 _READ_AT_ONCE = 64 * 1024
 """Bytes of a settlement that is read (5 ms) between two others' requests, without a thread of its own."""
 _SIGNED = documented(400, 401, 403, 408, 409, 413, 415, 422)
@@ -89,10 +87,8 @@ def post_settlements(ctx: Ctx, signed: SignedBatch) -> StreamingResponse:
 
 
 def _answers(ctx: Context, signed: Signed, lines: list[bytes]) -> Iterator[bytes]:
-    for first in range(0, len(lines), _CHUNK):
-        outcomes = intake.accept_batch(ctx, signed.hospital_code, lines[first : first + _CHUNK])
-        for number, outcome in enumerate(outcomes, start=first + 1):
-            yield _line(number, outcome)
+    for number, outcome in enumerate(intake.accept_batch(ctx, signed.hospital_code, lines), start=1):
+        yield _line(number, outcome)
 
 
 def _line(number: int, outcome: Accepted | AutoclaimError) -> bytes:

@@ -23,6 +23,7 @@ from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
 from engine.payout.http_bank import HttpBank
 from engine.payout.signing import BankCredentials
+from engine.pipeline.reading import Readers
 from engine.pipeline.settings import Settings
 from engine.settlement.hospitals import Hospital, HospitalRegister
 from engine.settlement.sources.codes import SHIPPED, Dictionaries
@@ -68,6 +69,7 @@ class Context:
     callbacks: CallbackVerifier
     pseudonymiser: Pseudonymiser
     dictionaries: Dictionaries
+    readers: Readers
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
     _terms: dict[str, Terms]
@@ -115,11 +117,13 @@ class Context:
             callbacks=CallbackVerifier([credentials.callback_secret], clock=clock),
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
             dictionaries=dictionaries,
+            readers=Readers(settings.readers),
             engine_id=rng(4).hex(),
             _terms={},
         )
 
     def close(self) -> None:
+        self.readers.close()
         self.writer.close()
         self.chain.close()
         self.bank.close()

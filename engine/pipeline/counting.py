@@ -1,12 +1,12 @@
 """What is counted of each record, for the scorecard and the patrol: nothing in it names anybody."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from engine.pipeline.context import Context
-from engine.settlement import Settlement, Violation
+from engine.settlement import Submission, Violation
 from engine.settlement.chapters import chapter
 from engine.settlement.checks import BadValue, day, text, whole
 from engine.settlement.quality import QUALITY_RULES
@@ -42,7 +42,7 @@ def refused(code: str) -> Counts:
     return {("records", "refused"): 1, ("refused", code): 1}
 
 
-def of_accepted(settlement: Settlement, warnings: Sequence[Violation], received_at: datetime) -> Counts:
+def of_accepted(settlement: Submission, received_at: datetime) -> Counts:
     """Of a settlement that is new: lag, warnings, and what the mix of codes is watched by."""
     lag = max(-_MOST_DAYS, min(lag_days(settlement, received_at), _MOST_DAYS))
     settled_on = received_on(settlement.settled_at)
@@ -54,9 +54,9 @@ def of_accepted(settlement: Settlement, warnings: Sequence[Violation], received_
         ("settled", f"{settled_on}/{settlement.visit_type}"): 1,
     }
     # Settlements in which a category occurs, not lines: the lines of one bill are not independent.
-    for category in {line.category for line in settlement.lines}:
+    for category in settlement.categories:
         counts["fee_category", category] = 1
-    return counts | broken("warning", (*warnings, *check_timely(settlement, received_at)))
+    return counts | broken("warning", (*settlement.warnings, *check_timely(settlement, received_at)))
 
 
 def broken(severity: str, violations: Iterable[Violation]) -> dict[tuple[str, str], int]:

@@ -3,7 +3,8 @@
 A refused body is kept too, in quarantine with its reasons, until its correction is accepted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from engine.errors import AutoclaimError, NotAllowed, NotFound
@@ -20,6 +21,8 @@ from engine.settlement import (
 )
 from engine.settlement.hospitals import HospitalRegister
 from engine.store import quality, settlements, tables
+
+Outcome = AutoclaimError | Future[Accepted]
 
 
 def accept_settlement(ctx: Context, hospital_code: str, raw: bytes) -> Accepted:
@@ -40,31 +43,38 @@ def arrived(ctx: Context, hospital_code: str, raw: bytes) -> Arrival | None:
         submission = read_submission(raw, ctx.hospital_register())
     except (BodyRefused, SettlementInvalid):
         return None
-    if submission.settlement.hospital_code != hospital_code:
+    if submission.hospital_code != hospital_code:
         return None
     return arrival(ctx, raw, submission)
 
 
-def accept_batch(ctx: Context, hospital_code: str, raws: Sequence[bytes]) -> list[Accepted | AutoclaimError]:
-    """`accept_settlement` for each, in one commit where the group allows; one outcome an item, in order."""
-    register = ctx.hospital_register()
-    arrived: list[Any] = []
-    for raw in raws:
+def accept_batch(
+    ctx: Context, hospital_code: str, raws: Sequence[bytes]
+) -> Iterator[Accepted | AutoclaimError]:
+    """`accept_settlement` for each, many in one commit; one outcome an item, in order, as it is kept."""
+    kept: list[Outcome] = []
+    for chunk, read in ctx.readers.read(raws, ctx.hospital_register().only(hospital_code)):
+        # Handed over together, so that the writer finds them in one group; the next are read meanwhile.
+        now = [_begun(ctx, hospital_code, raw, one) for raw, one in zip(chunk, read, strict=True)]
+        yield from map(_outcome, kept)
+        kept = now
+    yield from map(_outcome, kept)
+
+
+def _begun(ctx: Context, hospital_code: str, raw: bytes, read: Submission | None) -> Outcome:
+    if read is None or read.hospital_code != hospital_code:
         try:
-            arrived.append(arrival(ctx, raw, _read(ctx, hospital_code, raw, register)))
+            read = _read(ctx, hospital_code, raw, ctx.hospital_register())
         except AutoclaimError as error:
-            arrived.append(error)
-    # Handed over together, so that the writer finds them in one group and not each alone.
-    waiting = [one if isinstance(one, AutoclaimError) else ctx.writer.submit_to(keep, one) for one in arrived]
-    return [one if isinstance(one, AutoclaimError) else _outcome(one) for one in waiting]
+            return error
+    return ctx.writer.submit_to(keep, arrival(ctx, raw, read))
 
 
-def _outcome(future: Any) -> Accepted | AutoclaimError:
+def _outcome(begun: Outcome) -> Accepted | AutoclaimError:
     try:
-        accepted: Accepted = future.result()
+        return begun if isinstance(begun, AutoclaimError) else begun.result()
     except AutoclaimError as error:
         return error
-    return accepted
 
 
 def _read(ctx: Context, hospital_code: str, raw: bytes, register: HospitalRegister) -> Submission:
@@ -72,7 +82,7 @@ def _read(ctx: Context, hospital_code: str, raw: bytes, register: HospitalRegist
         submission = read_submission(raw, register)
     except (BodyRefused, SettlementInvalid) as error:
         raise refused(ctx, hospital_code, raw, error.violations) from error
-    if submission.settlement.hospital_code != hospital_code:
+    if submission.hospital_code != hospital_code:
         other = NotAllowed(
             "/setlinfo/fixmedins_code is not the hospital that signed this message",
             code="settlement.other_hospital",

@@ -57,26 +57,26 @@ class Arrival:
 
 def arrival(ctx: Context, raw: bytes, submission: Submission, source: str = counting.NATIVE) -> Arrival:
     """Everything that is kept of a settlement, sealed; nothing is written yet."""
-    read, identity, now = submission.settlement, submission.identity, ctx.clock()
+    identity, now = submission.identity, ctx.clock()
     claim_id = "clm_" + ctx.rng(12).hex()
     salts = ClaimSalts.generate(ctx.rng)
     document = settlement_document(submission.document, salts)
     settlement = {
-        "hospital_code": read.hospital_code,
-        "setl_id": read.setl_id,
+        "hospital_code": submission.hospital_code,
+        "setl_id": submission.setl_id,
         "reference": document["setlinfo"]["setl_id"],
         "content_digest": submission.digest.hex(),
         "body_sealed": ctx.vault.seal(raw, f"settlement.body/{claim_id}"),
         "document_sealed": ctx.vault.seal_json(document, f"settlement.document/{claim_id}"),
         "pseudonym": ctx.pseudonymiser.of(identity.cert_type, identity.cert_no) if identity else None,
-        "admitted_on": read.admitted_on,
-        "discharged_on": read.discharged_on,
-        "settled_at": read.settled_at,
+        "admitted_on": submission.admitted_on,
+        "discharged_on": submission.discharged_on,
+        "settled_at": submission.settled_at,
         "received_at": now,
     }
     claim = {
         "claim_id": claim_id,
-        "hospital_code": read.hospital_code,
+        "hospital_code": submission.hospital_code,
         "state": ClaimState.ACCEPTED,
         "version": 1,
         "payable_fen": 0,
@@ -86,8 +86,8 @@ def arrival(ctx: Context, raw: bytes, submission: Submission, source: str = coun
         "created_at": now,
         "updated_at": now,
     }
-    of = counting.of(ctx, read.hospital_code, source, now)
-    return Arrival(settlement, claim, of, counting.of_accepted(read, submission.warnings, now))
+    of = counting.of(ctx, submission.hospital_code, source, now)
+    return Arrival(settlement, claim, of, counting.of_accepted(submission, now))
 
 
 def keep(session: Session, arrivals: Sequence[Arrival]) -> list[Accepted | AutoclaimError]:

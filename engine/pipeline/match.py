@@ -1,6 +1,6 @@
 """Match: a discharge to the policies in force, and to a live authorization each. Never to a near miss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,13 +11,14 @@ from engine.pipeline.begin import begin_beside
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import claim_salts, coverage, patient, settlement_body
-from engine.pipeline.states import ClaimState, move_claim
+from engine.pipeline.states import ClaimState, move_claim, move_claims
 from engine.pipeline.touched import touch_others
 from engine.pipeline.values import stored
 from engine.settlement import mother_of, normalise_name
 from engine.store import claims, policies, tables
 
 ACTOR = "engine: match"
+_NOBODYS = ClaimState.ACCEPTED, ClaimState.UNINSURED
 
 
 def match_batch(ctx: Context, batch_id: str) -> int:
@@ -35,27 +36,25 @@ def match_batch(ctx: Context, batch_id: str) -> int:
         of_person: dict[str, list[tables.Policy]] = {}
         for pseudonym, policy in candidates:
             of_person.setdefault(pseudonym, []).append(policy)
-        _rest_together(ctx, session, [one for one in waiting if _is_nobodys(one[1], of_person)])
         return sum(
             _match(ctx, session, claim, settlement, of_person.get(settlement.pseudonym or "", []))
             for claim, settlement in waiting
-            if claim.state == ClaimState.ACCEPTED
         )
 
 
-def _is_nobodys(settlement: tables.Settlement, of_person: Mapping[str, Sequence[tables.Policy]]) -> bool:
-    """A settlement of somebody without any policy that touches it, as most of a city's are."""
-    person = settlement.pseudonym
-    return person is not None and not _in_force(of_person.get(person, ()), settlement)
-
-
-def _rest_together(
-    ctx: Context, session: Session, waiting: Sequence[tuple[tables.Claim, tables.Settlement]]
-) -> None:
-    """What `_match` would make of each, without a look at the database for each."""
-    beside = claims.beside(session, [stored(settlement.id) for _, settlement in waiting])
-    for claim, settlement in waiting:
-        _rest(ctx, session, claim, ClaimState.UNINSURED, _NO_POLICY, beside.get(stored(settlement.id), ()))
+def rest_nobodys(ctx: Context, most: int) -> int:
+    """What `match_batch` makes of a claim whose patient is in no roll, as most of a city's are not: for many
+    at once, and without a batch. Returns how many, of the `most` that have waited longest."""
+    with ctx.database.reading() as session:
+        if not claims.is_any_unbatched(session, (ClaimState.ACCEPTED,)):
+            return 0
+    with ctx.database.transaction() as session:
+        arrived = claims.arrived(session, ClaimState.ACCEPTED, most)
+        in_a_roll = policies.in_a_roll(session, {one.pseudonym for one in arrived})
+        nobodys = [one.claim_id for one in arrived if one.pseudonym not in in_a_roll]
+        if nobodys:
+            move_claims(session, nobodys, _NOBODYS, actor=ACTOR, why=_NO_POLICY, clock=ctx.clock)
+    return len(nobodys)
 
 
 def _match(
@@ -129,11 +128,10 @@ def _rest(
     claim: tables.Claim,
     state: ClaimState,
     reason: dict[str, Any],
-    beside: claims.Beside | None = None,
 ) -> None:
     claim.reasons = [reason]
     move_claim(session, claim, state, actor=ACTOR, reason=reason["code"], clock=ctx.clock)
-    touch_others(ctx, session, claim, beside)
+    touch_others(ctx, session, claim)
 
 
 def _in_force(of_person: Sequence[tables.Policy], settlement: tables.Settlement) -> list[tables.Policy]:

@@ -124,7 +124,7 @@ def correct(ctx: Context, quarantine_id: int, patch: bytes, actor: str) -> Accep
     except (BodyRefused, SettlementInvalid) as error:
         message = f"{len(error.violations)} rule(s) are still broken"
         raise Refused("settlement.invalid", message, listed(error.violations)) from error
-    if submission.settlement.hospital_code != row.hospital_code:
+    if submission.hospital_code != row.hospital_code:
         message = "/setlinfo/fixmedins_code is not the hospital that sent it"
         raise NotAllowed(message, code="settlement.other_hospital")
     arrived = arrival(ctx, raw, submission, counting.CORRECTION)

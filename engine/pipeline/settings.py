@@ -1,5 +1,6 @@
 """Settings: environment variables `AUTOCLAIM_…`, each with a default that works on one machine."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     Default: none, and such a code is known by its form."""
     batch_size: int = 100
     """Claims a micro-batch: what one recordBatch transaction carries."""
+    readers: int = max(1, (os.cpu_count() or 1) - 1)
+    """Processes that read the settlements of batches; 0: none, they are read where they arrive."""
     tick_s: float = 0.05
     """How long an idle dispatcher sleeps."""
     witnesses: str = ""

@@ -3,14 +3,16 @@
 Nothing else in the program writes a state. A move that is not in the table is a defect and raises.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlmodel import Session
 
 from engine.errors import Conflict
 from engine.pipeline.values import stored
+from engine.store import claims
 from engine.store.tables import Claim, ClaimTransition, Payout
 
 
@@ -106,6 +108,23 @@ def move_claim(
     claim.state = to
     claim.updated_at = now
     session.add(claim)
+
+
+def move_claims(
+    session: Session,
+    row_ids: Sequence[int],
+    move: tuple[ClaimState, ClaimState],
+    *,
+    actor: str,
+    why: dict[str, Any],
+    clock: Callable[[], datetime],
+) -> None:
+    """`move_claim` of many that make the same move for the same reason, which they then give."""
+    start, to = move
+    if to not in CLAIM_MOVES[start]:
+        raise Conflict(f"a claim that is {start} cannot become {to}", code="claim.transition")
+    of_each = {"from_state": start, "to_state": to, "actor": actor, "reason": why["code"], "at": clock()}
+    claims.move_all(session, row_ids, of_each, [why])
 
 
 def move_payout(session: Session, payout: Payout, to: PayoutState) -> None:

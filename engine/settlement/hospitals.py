@@ -35,6 +35,10 @@ class HospitalRegister:
     def get(self, code: str) -> Hospital | None:
         return self.hospitals.get(code)
 
+    def only(self, code: str) -> "HospitalRegister":
+        """What is known of one hospital."""
+        return HospitalRegister({code: self.hospitals[code]} if code in self.hospitals else {})
+
     @classmethod
     def of(cls, hospitals: Iterable[Hospital]) -> "HospitalRegister":
         """Raises ValueError when a code is registered twice."""

@@ -1,6 +1,7 @@
 """Intake in one pass: bytes in, everything that is kept of a settlement out, each value read once."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from engine.settlement.body import parse_body
@@ -15,9 +16,20 @@ from engine.settlement.validation import check
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A settlement that passed every rule. identity is None when identity_missing says why."""
+    """A settlement that passed every rule: what is kept of it, and little enough to send between processes.
 
-    settlement: Settlement
+    identity is None when identity_missing says why.
+    """
+
+    hospital_code: str
+    setl_id: str
+    visit_type: str
+    main_diagnosis: str | None
+    categories: frozenset[str]
+    """Fee categories of its lines."""
+    admitted_on: date
+    discharged_on: date
+    settled_at: datetime
     document: dict[str, Any]
     """The minimised document."""
     digest: bytes
@@ -40,7 +52,14 @@ def read_submission(raw: bytes, register: HospitalRegister) -> Submission:
     except IdentityMissing as error:
         missing = error.reason
     return Submission(
-        settlement=settlement,
+        hospital_code=settlement.hospital_code,
+        setl_id=settlement.setl_id,
+        visit_type=settlement.visit_type,
+        main_diagnosis=settlement.main_diagnosis,
+        categories=frozenset(line.category for line in settlement.lines),
+        admitted_on=settlement.admitted_on,
+        discharged_on=settlement.discharged_on,
+        settled_at=settlement.settled_at,
         document=document_of(settlement),
         digest=content_digest(native),
         identity=identity,

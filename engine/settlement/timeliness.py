@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from engine.settlement.checks import SHANGHAI
 from engine.settlement.errors import Violation
-from engine.settlement.model import Settlement
 
 DAYS: Final[Mapping[str, int]] = MappingProxyType(
     {"settlement.timely.discharge": 15, "settlement.timely.settlement": 7}
@@ -15,19 +14,26 @@ DAYS: Final[Mapping[str, int]] = MappingProxyType(
 """Rule -> within how many days it wants a settlement. A city that differs passes its own."""
 
 
+class Dated(Protocol):
+    """A settlement, read or kept."""
+
+    @property
+    def discharged_on(self) -> date: ...
+    @property
+    def settled_at(self) -> datetime: ...
+
+
 def received_on(received_at: datetime) -> date:
     """The Shanghai calendar day of an aware time."""
     return received_at.astimezone(SHANGHAI).date()
 
 
-def lag_days(settlement: Settlement, received_at: datetime) -> int:
+def lag_days(settlement: Dated, received_at: datetime) -> int:
     """Calendar days from discharge to receipt; negative when it is received before discharge."""
     return (received_on(received_at) - settlement.discharged_on).days
 
 
-def check_timely(
-    settlement: Settlement, received_at: datetime, days: Mapping[str, int] = DAYS
-) -> list[Violation]:
+def check_timely(settlement: Dated, received_at: datetime, days: Mapping[str, int] = DAYS) -> list[Violation]:
     """What is late, or from the future. received_at: aware."""
     found = []
     on = received_on(received_at)

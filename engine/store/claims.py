@@ -4,9 +4,13 @@
 would move it one waits and then sees what the other did. (SQLite has one writer; there it changes nothing.)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any, NamedTuple
 
+from sqlalchemy import exists, insert, update
+from sqlalchemy import select as columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, or_, select
 
 from engine.store.tables import (
@@ -37,6 +41,11 @@ def by_keys(session: Session, claim_keys: Iterable[str]) -> dict[str, Claim]:
     return {row.claim_key: row for row in rows if row.claim_key is not None}
 
 
+def is_any_unbatched(session: Session, states: Iterable[str]) -> bool:
+    query = select(Claim.id).where(col(Claim.state).in_(list(states)), col(Claim.batch_id).is_(None))
+    return session.exec(query.limit(1)).first() is not None
+
+
 def unbatched(session: Session, states: Iterable[str], limit: int) -> Sequence[Claim]:
     """Claims that no batch has taken, in the order their people's terms want: by settlement time."""
     query = (
@@ -47,6 +56,46 @@ def unbatched(session: Session, states: Iterable[str], limit: int) -> Sequence[C
         .limit(limit)
     )
     return session.exec(query).all()
+
+
+class Arrived(NamedTuple):
+    """A claim that nothing has happened to: its row, and whose it is."""
+
+    claim_id: int
+    pseudonym: str
+
+
+def arrived(session: Session, state: str, limit: int) -> Sequence[Arrived]:
+    """Claims of identified people that no batch and no policy has taken, as they came; held until the end of
+    the transaction. A settlement's claim beside another is none of them, nor is the one that it is beside."""
+    further = aliased(Claim)
+    query = (
+        columns(col(Claim.id), col(Settlement.pseudonym))
+        .join(Settlement, col(Settlement.id) == col(Claim.settlement_id))
+        .where(
+            col(Claim.state) == state,
+            *(column.is_(None) for column in (col(Claim.batch_id), col(Claim.policy_id), col(Claim.beside))),
+            col(Settlement.pseudonym).is_not(None),
+            ~exists().where(
+                col(further.settlement_id) == col(Claim.settlement_id), col(further.id) != col(Claim.id)
+            ),
+        )
+        .order_by(col(Claim.id))
+        .limit(limit)
+        .with_for_update(of=Claim)
+    )
+    rows: Any = session.connection().execute(query)
+    return [Arrived(*row) for row in rows]
+
+
+def move_all(
+    session: Session, row_ids: Sequence[int], transition: Mapping[str, Any], reasons: list[dict[str, Any]]
+) -> None:
+    """The same transition of many claims, and its reasons, in a statement a table."""
+    connection = session.connection()
+    values = {"state": transition["to_state"], "updated_at": transition["at"], "reasons": reasons}
+    connection.execute(update(Claim).where(col(Claim.id).in_(row_ids)).values(values))
+    connection.execute(insert(ClaimTransition), [{"claim_id": one, **transition} for one in row_ids])
 
 
 def batch(

@@ -1,6 +1,6 @@
 """Products, policies and authorizations: every query."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement
@@ -110,6 +110,14 @@ def policies_touching(
             pseudonym.in_(list(pseudonyms)), Policy.effective <= last, Policy.expires >= first
         )
         yield from session.exec(these.with_for_update(read=True, of=Policy)).all()
+
+
+def in_a_roll(session: Session, pseudonyms: Collection[str]) -> set[str]:
+    """Those of the pseudonyms that a policy, however old, knows somebody by."""
+    found: set[str] = set()
+    for known in (col(Policy.pseudonym), col(PolicyAlias.pseudonym)):
+        found.update(session.exec(select(known).where(known.in_(pseudonyms)).distinct()))
+    return found
 
 
 def authorization_for(

@@ -19,7 +19,9 @@ EXTRAS = {"engine/books/on_ray.py": {"ray"}}
 USED_WITHOUT_IMPORT = {
     "coincurve": "eth-keys picks it up by itself: signing in 0.7 instead of 5.9 ms",
     "fhir-resources": "settlement/sources/fhir/resources.py imports a resource's module by its name",
+    "httptools": "uvicorn picks it up by itself: it parses requests in C",
     "psycopg": "SQLAlchemy picks it by the database URL",
+    "uvloop": "uvicorn picks it up by itself: an event loop in C",
 }
 
 

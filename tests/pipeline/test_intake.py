@@ -145,7 +145,7 @@ def test_one_bad_item_of_a_batch_takes_no_other_with_it(world: World) -> None:
     bad["setlinfo"]["dscg_way"] = "99"
     theirs = world.native(3, hospital=THEIRS)
     raws = [json.dumps(native).encode() for native in (good, bad, theirs, other, good)]
-    outcomes = intake.accept_batch(world.ctx, OURS, raws)
+    outcomes = list(intake.accept_batch(world.ctx, OURS, raws))
     kinds = [type(outcome).__name__ for outcome in outcomes]
     assert kinds == ["Accepted", "Refused", "NotAllowed", "Accepted", "Accepted"]
     assert len(rows(world, tables.Claim)) == 2

@@ -40,6 +40,38 @@ def test_a_person_on_no_roll_is_uninsured(world: World) -> None:
     assert world.claim(claim).claim_key is None
 
 
+def test_who_is_in_no_roll_is_put_aside_for_many_at_once_as_a_batch_would(either: World) -> None:
+    by_batch = either.accepted(STRANGER)
+    either.matched(by_batch)
+    load(either, policy(STRANGER + 3, other_certificates=[{"cert_type": "08", "cert_no": "E87654321"}]))
+    renewed = either.native(0)
+    renewed["setlinfo"] |= {"patn_cert_type": "08", "certno": "E87654321"}
+    newborn = either.native(STRANGER)
+    newborn["setlinfo"] |= {"patn_cert_type": "990201", "certno": "U123456789", "nwb_age": "3"}
+    waiting = [either.accepted(0), either.send(renewed).claim_id, either.send(newborn).claim_id]
+    strangers = [either.accepted(STRANGER + 1), either.accepted(STRANGER + 2)]
+    assert match.rest_nobodys(either.ctx, 100) == len(strangers)
+    assert [either.state(claim) for claim in waiting] == ["accepted"] * len(waiting)
+
+    def told(claim: str) -> tuple[object, ...]:
+        view = claims.get_claim(either.ctx, claim)
+        moves = [{**move, "at": None} for move in view["transitions"]]
+        return view["state"], either.reasons(claim), moves
+
+    assert [told(claim) for claim in strangers] == [told(by_batch)] * len(strangers)
+    assert match.rest_nobodys(either.ctx, 100) == 0
+
+
+def test_whose_policy_comes_later_is_matched_though_put_aside(world: World) -> None:
+    claim = world.accepted(STRANGER)
+    assert match.rest_nobodys(world.ctx, 100) == 1
+    load(world, policy(STRANGER))
+    world.again(claim)
+    assert match.rest_nobodys(world.ctx, 100) == 0
+    world.matched(claim)
+    assert world.state(claim) == "no_consent"
+
+
 @pytest.mark.parametrize(
     ("admitted", "days", "state"),
     [

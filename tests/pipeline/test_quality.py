@@ -51,7 +51,7 @@ def test_every_record_comes_to_one_count(either: World) -> None:
 
 def test_a_batch_is_counted_as_its_settlements_are(world: World) -> None:
     natives = [*(world.native(index) for index in range(3)), wrong(world.native(3))]
-    intake.accept_batch(world.ctx, OURS, [json.dumps(one).encode() for one in natives])
+    list(intake.accept_batch(world.ctx, OURS, [json.dumps(one).encode() for one in natives]))
     card = cards(world)["native"]
     assert (card.accepted, card.quarantined, card.judged) == (3, 1, 4)
     fees = {line["med_chrgitm_type"] for line in natives[0]["feedetail"]}

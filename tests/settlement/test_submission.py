@@ -19,6 +19,10 @@ from engine.settlement import (
     validate,
 )
 
+_AS_PARSED = (
+    *("hospital_code", "setl_id", "visit_type", "main_diagnosis", "admitted_on", "discharged_on"),
+    "settled_at",
+)
 SENT = list(generate().settlements())
 
 
@@ -32,7 +36,10 @@ def test_one_pass_and_many_agree(sent: Discharge, register: HospitalRegister) ->
         assert list(caught.value.violations) == validate(native)
         return
     submission = read_submission(raw, register)
-    assert submission.settlement == Settlement.parse(native, register)
+    settlement = Settlement.parse(native, register)
+    for name in _AS_PARSED:
+        assert getattr(submission, name) == getattr(settlement, name), name
+    assert submission.categories == {line.category for line in settlement.lines}
     assert submission.document == minimise(native, register)
     assert submission.digest == content_digest(native)
     assert submission.warnings == ()
