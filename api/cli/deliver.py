@@ -3,11 +3,12 @@
 import json
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from api.cli.as_hospital import ENGINE, ApiKeyFile, Hospital, KeyFile, Url, client_of
 
 if TYPE_CHECKING:
     from api.client import Client
@@ -19,15 +20,13 @@ _ATTEMPTS = 5
 
 def deliver(
     file: Annotated[Path, typer.Argument(help="The file. A record a line (.ndjson) may have any length.")],
-    hospital: Annotated[str, typer.Option(help="fixmedins_code of the hospital whose file it is.")],
-    key_file: Annotated[
-        Path, typer.Option(help="The signing key: its id (the hospital's code, if none) and 32 bytes as hex.")
-    ],
-    api_key_file: Annotated[Path, typer.Option(help="The hospital's API key (ak_…).")],
+    hospital: Hospital,
+    key_file: KeyFile,
+    api_key_file: ApiKeyFile,
     source: Annotated[
         str, typer.Option(help="The source, whose mapping reads it; without one, native settlements.")
     ] = "",
-    url: Annotated[str, typer.Option(help="The engine's API.")] = "http://127.0.0.1:8800",
+    url: Url = ENGINE,
     receipt: Annotated[
         Path | None, typer.Option(help="What has been delivered; FILE.receipt if not given.")
     ] = None,
@@ -40,16 +39,16 @@ def deliver(
     """
     import httpx
 
-    from api.client import ApiError, Client
+    from api.client import ApiError
     from api.delivering import CannotDeliver, Receipt, is_by_lines, pieces
     from api.delivering import deliver as send_all
 
     kept = receipt or file.with_name(file.name + ".receipt")
     try:
-        signer, token = _signer(key_file, hospital), api_key_file.read_text("utf-8").strip()
+        to_engine = client_of(hospital, key_file, api_key_file, url)
         size = file.stat().st_size
         of = {"file": file.name, "size": size, "to": url, "hospital": hospital, "source": source}
-        with file.open("rb") as opened, Client(url, token, signer) as client, _progress(size) as announce:
+        with file.open("rb") as opened, to_engine as client, _progress(size) as announce:
             cut = pieces(opened, by_lines=is_by_lines(file))
             done = send_all(cut, Receipt(kept, of), _sender(client, source), announce)
     except (CannotDeliver, OSError, ValueError) as error:
@@ -59,14 +58,6 @@ def deliver(
     _say(done, kept, as_json)
     if any(done.records[outcome] for outcome in ("quarantined", "refused")):
         raise typer.Exit(EXIT_NO)
-
-
-def _signer(key_file: Path, hospital: str) -> Any:
-    from api.signing import HospitalSigner, load_key
-
-    *named, secret = key_file.read_text("utf-8").split() or [""]
-    key = load_key(bytes.fromhex(secret))
-    return HospitalSigner(named[0] if named else hospital, key, lambda: datetime.now(UTC))
 
 
 def _sender(client: "Client", source: str) -> "Send":

@@ -13,6 +13,7 @@ from api.cli.books import make_book, replay, simulate
 from api.cli.deliver import deliver
 from api.cli.demo.command import demo
 from api.cli.fsck import fsck
+from api.cli.mllp import mllp
 from api.cli.persons import erase, retention
 from api.cli.remittance import remittance
 from api.cli.serve import serve
@@ -39,6 +40,7 @@ app.command("verify")(verify)
 app.command("fsck")(fsck)
 app.command("trigger")(trigger)
 app.command("deliver")(deliver)
+app.command("mllp")(mllp)
 app.command("remittance")(remittance)
 app.command("erase")(erase)
 app.command("retention")(retention)

@@ -42,7 +42,7 @@ def serve(
 
     The first start makes the keys, deploys the contracts and issues an operator's API key.
     """
-    _log_as_json()
+    log_as_json()
     # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda _number, _frame: sys.exit(0))
@@ -201,7 +201,8 @@ def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
     )
 
 
-def _log_as_json() -> None:
+def log_as_json() -> None:
+    """On stderr, a JSON object a line."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

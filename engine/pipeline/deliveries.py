@@ -34,6 +34,7 @@ from engine.settlement.sources.record import Record, SourceRefused
 from engine.settlement.sources.standardise import Standardiser
 from engine.store import deliveries, quality
 from engine.store.deliveries import Delivery, Reading
+from engine.store.quality import Counts
 
 MAX_BYTES = 64 << 20
 """Of one delivery; more is sent in pieces."""
@@ -151,8 +152,8 @@ def _go_on(
     try:
         for chunk in _chunks(islice(numbered, done, None)):
             if chunk[0].record.kind == "reversal":
-                one = _reverse(ctx, delivery, chunk[0])
-                ctx.writer.run(partial(_mark, ctx, delivery, reading, one))
+                one, counts = _reverse(ctx, delivery, chunk[0])
+                ctx.writer.run(partial(_mark, ctx, delivery, reading, one, counts))
                 told = [one]
             else:
                 told = ctx.writer.run(partial(_keep, ctx, delivery, reading, chunk))
@@ -165,7 +166,15 @@ def _go_on(
 def _keep(
     ctx: Context, delivery: Delivery, reading: Reading, chunk: list[Numbered], session: Session
 ) -> list[Told]:
-    return keep_records(ctx, session, delivery, reading, chunk)
+    """What another caller has kept of the same reading meanwhile is told as it was kept, and not kept again:
+    a sender that is tired of waiting sends while the first answer is still on its way."""
+    reading_id = stored(reading.id)
+    before, done = chunk[0].ordinal - 1, deliveries.last_ordinal(session, reading_id)
+    if done <= before:
+        return keep_records(ctx, session, delivery, reading, chunk)
+    kept = [_told(row) for row in deliveries.records(session, reading_id, before, len(chunk))]
+    rest = chunk[len(kept) :]
+    return kept + (keep_records(ctx, session, delivery, reading, rest) if rest else [])
 
 
 def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
@@ -189,7 +198,8 @@ def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
         yield chunk
 
 
-def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
+def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> tuple[Told, Counts]:
+    """What became of it, and what is still to be counted: a new reversal is counted where it is kept."""
     record = one.record
     setl_id = str(record.body.get("setl_id", ""))
     try:
@@ -197,23 +207,30 @@ def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> Told:
             ctx, delivery.hospital_code, setl_id, body_bytes(record.body), delivery.source
         )
     except AutoclaimError as error:
-        return Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
+        refused = Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
+        return refused, counting.refused(error.code)
     claim_id = taken_back.claim_id
-    return Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
+    told = Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
+    return told, {} if taken_back.created else counting.outcome("repeated")
 
 
-def _mark(ctx: Context, delivery: Delivery, reading: Reading, told: Told, session: Session) -> None:
-    """A reversal that was kept is counted where it is kept."""
+def _mark(
+    ctx: Context, delivery: Delivery, reading: Reading, told: Told, counts: Counts, session: Session
+) -> None:
+    if deliveries.last_ordinal(session, stored(reading.id)) >= told.ordinal:
+        return
     mark(session, reading, told, None)
-    if told.code is not None:
-        quality.add(session, {_of(ctx, delivery): counting.refused(told.code)})
+    quality.add(session, {_of(ctx, delivery): counts})
 
 
 def _end(
     ctx: Context, delivery: Delivery, reading: Reading, refused: list[Violation] | None, session: Session
 ) -> None:
     """What cannot be read of a delivery counts as one record that was refused."""
-    reading.ended_at, reading.refused = ctx.clock(), listed(refused) if refused else None
+    reading.refused = listed(refused) if refused else None
+    if session.get_one(Reading, reading.id).ended_at is not None:
+        return
+    reading.ended_at = ctx.clock()
     session.merge(reading)
     if refused:
         counts = {**counting.refused("source.refused"), **counting.broken("error", refused)}
@@ -229,21 +246,25 @@ def _marked(ctx: Context, reading_id: int) -> Iterator[Told]:
     while True:
         with ctx.database.reading() as session:
             rows = deliveries.records(session, reading_id, after, _CHUNK)
-        for row, claim_id, violations in rows:
-            yield Told(
-                row.ordinal,
-                row.place,
-                row.kind,
-                row.outcome,
-                setl_id=row.setl_id,
-                claim_id=claim_id,
-                code=row.code,
-                quarantine_id=row.quarantined_id,
-                errors=violations or (),
-            )
+        yield from map(_told, rows)
         if len(rows) < _CHUNK:
             return
         after = rows[-1][0].ordinal
+
+
+def _told(kept: deliveries.KeptRecord) -> Told:
+    row, claim_id, violations = kept
+    return Told(
+        row.ordinal,
+        row.place,
+        row.kind,
+        row.outcome,
+        setl_id=row.setl_id,
+        claim_id=claim_id,
+        code=row.code,
+        quarantine_id=row.quarantined_id,
+        errors=violations or (),
+    )
 
 
 def mapping_of(ctx: Context, hospital_code: str, delivery_id: str) -> SourceMapping:

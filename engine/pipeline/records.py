@@ -13,13 +13,14 @@ from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.keeping import arrival, keep
 from engine.pipeline.quarantine import keep_refused, listed, setl_id_of
+from engine.pipeline.sources import tally
 from engine.pipeline.values import stored
 from engine.settlement import BodyRefused, SettlementInvalid, Violation, read_submission
 from engine.settlement.sources.assembly import merge
 from engine.settlement.sources.record import Record
 from engine.settlement.sources.verdict import errors_of, stated_errors
 from engine.store import deliveries, quality, settlements
-from engine.store.deliveries import DeliveredBody, DeliveredRecord, Delivery, Reading
+from engine.store.deliveries import DeliveredBody, DeliveredRecord, Delivery, Reading, Tallied
 
 _BESIDE = ("waiting", "noted")
 """Outcomes of what is no settlement; all others are counted where the settlement is kept."""
@@ -62,8 +63,8 @@ def keep_records(
         mark(session, reading, one, ids.get((delivery.hospital_code, one.setl_id or "")))
     at = ctx.clock()
     of = (delivery.hospital_code, delivery.source)
-    deliveries.tally(session, (*of, "unmapped"), chunk.unmapped, at)
-    deliveries.tally(session, (*of, "dropped"), chunk.dropped, at)
+    for what, seen in (("unmapped", chunk.unmapped), ("dropped", chunk.dropped)):
+        tally(session, Tallied(*of, reading.mapping_number, what), seen, at)
     beside = Counter(one.outcome for one in told if one.outcome in _BESIDE)
     counts = [counting.outcome(outcome, number) for outcome, number in beside.items()]
     whose = counting.of(ctx, *of, at)

@@ -57,8 +57,10 @@ def reverse_settlement(
 
     def keep(session: Session) -> Reversed:
         taken_back = _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason)
-        whose = counting.of(ctx, hospital_code, source, ctx.clock())
-        quality.add(session, {whose: counting.outcome("reversed" if taken_back.created else "repeated")})
+        # A record of a delivery that says it again is counted where it is marked, once whoever reads it.
+        if taken_back.created or source == counting.NATIVE:
+            whose = counting.of(ctx, hospital_code, source, ctx.clock())
+            quality.add(session, {whose: counting.outcome("reversed" if taken_back.created else "repeated")})
         return taken_back
 
     return ctx.writer.run(keep)

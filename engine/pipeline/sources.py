@@ -1,6 +1,8 @@
 """Which mapping file reads what a hospital's system sends: registered, kept as written, never changed."""
 
-from datetime import date
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -11,8 +13,12 @@ from engine.pipeline.context import Context
 from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.mapping import MappingBook, MappingInvalid, SourceMapping
 from engine.settlement.sources.mapping_file import load_mapping_text
+from engine.settlement.sources.record import others_of
 from engine.store import deliveries
-from engine.store.deliveries import SourceVersion
+from engine.store.deliveries import SourceVersion, Tallied
+
+MOST_NAMES = 500
+"""That a source's tally counts each by itself, of one version of its mapping: as many as one page lists."""
 
 
 def register_source(ctx: Context, text: bytes) -> dict[str, Any]:
@@ -104,6 +110,24 @@ def _view(row: SourceVersion) -> dict[str, Any]:
     }
 
 
+def tally(session: Session, of: Tallied, seen: Mapping[str, int], at: datetime) -> None:
+    """Count names that a sender wrote: the first MOST_NAMES each by itself, what comes after them together.
+
+    Engines that count at the same moment may each add the last ones; then there are a few more.
+    """
+    if not seen:
+        return
+    held = deliveries.tallied(session, of)
+    counted: Counter[str] = Counter()
+    for name, number in seen.items():
+        if name not in held and len(held) >= MOST_NAMES:
+            counted[others_of(name)] += number
+        else:
+            held.add(name)
+            counted[name] += number
+    deliveries.tally(session, of, counted, at)
+
+
 def list_unmapped(ctx: Context, hospital_code: str | None, limit: int) -> list[dict[str, Any]]:
     """Codes that had no mapping, of one hospital or of all; the most frequent first."""
     with ctx.database.reading() as session:
@@ -115,6 +139,7 @@ def list_unmapped(ctx: Context, hospital_code: str | None, limit: int) -> list[d
             {
                 "hospital_code": row.hospital_code,
                 "source": row.source,
+                "mapping_number": row.mapping_number,
                 "dictionary": dictionary,
                 "local": local,
                 "seen": row.seen,
@@ -133,6 +158,7 @@ def list_dropped(ctx: Context, hospital_code: str | None, limit: int) -> list[di
         {
             "hospital_code": row.hospital_code,
             "source": row.source,
+            "mapping_number": row.mapping_number,
             "field": row.name,
             "seen": row.seen,
             "last_at": row.last_at,

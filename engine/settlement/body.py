@@ -1,6 +1,7 @@
 """Bytes to one bounded JSON object, amounts exact: what json alone would let through is refused here."""
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -9,6 +10,7 @@ from engine.settlement.errors import BodyRefused, Violation
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 16
 _MAX_NUMBER = 40
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class _Refusal(Exception):
@@ -45,7 +47,7 @@ def _parse(raw: bytes, max_bytes: int, max_depth: int) -> dict[str, Any]:
         raise _Refusal("settlement.body.object", "must be one JSON object")
     _check_depth(body, max_depth)
     if "\\u" in text:
-        _check_surrogates(body)
+        _check_signs(body)
     return body
 
 
@@ -94,8 +96,11 @@ def _check_depth(body: dict[str, Any], max_depth: int) -> None:
     raise _Refusal("settlement.body.nesting", f"nests deeper than {max_depth}")
 
 
-def _check_surrogates(body: dict[str, Any]) -> None:
+def _check_signs(body: dict[str, Any]) -> None:
+    """What JSON can write and no database keeps."""
     try:
-        json.dumps(body, ensure_ascii=False, default=str).encode("utf-8")
+        again = json.dumps(body, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeEncodeError as error:
         raise _Refusal("settlement.body.encoding", "holds half of a surrogate pair") from error
+    if _NUL.search(again):
+        raise _Refusal("settlement.body.encoding", "holds a NUL character")

@@ -30,7 +30,7 @@ class Rule:
 _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     # the bytes
     ("settlement.body.too_large", "error", "valid", "The body is at most 2 MiB."),
-    ("settlement.body.encoding", "error", "valid", "The body is UTF-8 and holds no lone surrogate."),
+    ("settlement.body.encoding", "error", "valid", "The body is UTF-8 with no NUL or lone surrogate."),
     ("settlement.body.json", "error", "valid", "The body is JSON (RFC 8259)."),
     ("settlement.body.duplicate_key", "error", "unique", "No object names a key twice."),
     ("settlement.body.number", "error", "valid", "Numbers are finite and of bounded length."),

@@ -6,11 +6,12 @@ mapping and of the dictionaries under which they were read.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint, and_
 from sqlmodel import JSON, Field, Session, SQLModel, col, func, or_, select
 
+from engine.store.adding import adding
 from engine.store.tables import BIG_ID, Claim, Quarantined, UtcTime
 
 
@@ -108,14 +109,16 @@ class DeliveredBody(SQLModel, table=True):
 
 
 class Tally(SQLModel, table=True):
-    """How often a code of a source had no mapping ("unmapped"), or a field was dropped ("dropped")."""
+    """How often a code of a source had no mapping ("unmapped"), or a field was dropped ("dropped"), as read
+    under one version of its mapping."""
 
     __tablename__ = "source_tally"
     hospital_code: str = Field(primary_key=True)
     source: str = Field(primary_key=True)
+    mapping_number: int = Field(primary_key=True)
     what: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
-    """"dictionary/local code", or "node/field"."""
+    """"dictionary/local code", or "node/field": what the sender wrote, so whoever counts bounds them."""
     seen: int = Field(sa_type=BigInteger)
     last_at: datetime = Field(sa_type=UtcTime)
 
@@ -130,6 +133,15 @@ class Correction(SQLModel, table=True):
     """RFC 7386 merge patch over the refused body."""
     actor: str
     at: datetime = Field(sa_type=UtcTime)
+
+
+class Tallied(NamedTuple):
+    """Whose names are counted, and what of them: "unmapped" or "dropped"."""
+
+    hospital_code: str
+    source: str
+    mapping_number: int
+    what: str
 
 
 def versions(session: Session, hospital_code: str, source: str) -> Sequence[SourceVersion]:
@@ -165,10 +177,12 @@ def readings(session: Session, delivery_id: str) -> Sequence[Reading]:
     return session.exec(query.order_by(col(Reading.run))).all()
 
 
-def records(
-    session: Session, reading_id: int, after: int, limit: int
-) -> Sequence[tuple[DeliveredRecord, str | None, Sequence[dict[str, Any]] | None]]:
-    """Records of a reading, each with the claim that it was accepted as, or the rules that it breaks."""
+KeptRecord = tuple[DeliveredRecord, str | None, Sequence[dict[str, Any]] | None]
+"""With the claim that it was accepted as, or the rules that it breaks."""
+
+
+def records(session: Session, reading_id: int, after: int, limit: int) -> Sequence[KeptRecord]:
+    """Records of a reading, in order."""
     query = (
         select(DeliveredRecord, Claim.claim_id, Quarantined.violations)
         .join(
@@ -276,16 +290,23 @@ def parts_of(session: Session, hospital_code: str, source: str, key: str) -> Seq
     return session.exec(query.order_by(col(DeliveredBody.delivery_id), col(DeliveredBody.ordinal))).all()
 
 
-def tally(session: Session, of: tuple[str, str, str], seen: Mapping[str, int], at: datetime) -> None:
-    """Add to a source's tallies. of: hospital, source, what."""
-    hospital_code, source, what = of
-    for name, number in sorted(seen.items()):
-        row = session.get(Tally, (hospital_code, source, what, name))
-        if row is None:
-            row = Tally(hospital_code=hospital_code, source=source, what=what, name=name, seen=0, last_at=at)
-            session.add(row)
-        row.seen += number
-        row.last_at = at
+def tallied(session: Session, of: Tallied) -> set[str]:
+    """The names that are counted."""
+    query = select(Tally.name).where(
+        Tally.hospital_code == of.hospital_code,
+        Tally.source == of.source,
+        Tally.mapping_number == of.mapping_number,
+        Tally.what == of.what,
+    )
+    return set(session.exec(query).all())
+
+
+def tally(session: Session, of: Tallied, seen: Mapping[str, int], at: datetime) -> None:
+    """Add to a source's tallies; `seen` is not empty."""
+    # In one order, so that two engines that count the same names never wait for each other in a circle.
+    rows = [{**of._asdict(), "name": name, "seen": seen[name], "last_at": at} for name in sorted(seen)]
+    connection = session.connection()
+    connection.execute(adding(Tally, connection.dialect.name), rows)
 
 
 def tallies(session: Session, hospital_code: str | None, what: str, limit: int) -> Sequence[Tally]:
@@ -293,4 +314,5 @@ def tallies(session: Session, hospital_code: str | None, what: str, limit: int) 
     query = select(Tally).where(Tally.what == what)
     if hospital_code is not None:
         query = query.where(Tally.hospital_code == hospital_code)
-    return session.exec(query.order_by(col(Tally.seen).desc(), col(Tally.name)).limit(limit)).all()
+    order = (col(Tally.seen).desc(), col(Tally.name), col(Tally.mapping_number).desc())
+    return session.exec(query.order_by(*order).limit(limit)).all()

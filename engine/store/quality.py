@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger
 from sqlalchemy import select as columns
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, func, select
 
+from engine.store.adding import adding
 from engine.store.tables import Reversal, Settlement, UtcTime
 
 _ROWS_A_FETCH = 1_000
@@ -82,17 +81,7 @@ def add(session: Session, counted: Mapping[Of, Counts]) -> None:
     if not rows:
         return
     connection = session.connection()
-    connection.execute(_adding(connection.dialect.name), rows)
-
-
-@cache
-def _adding(dialect: str) -> Any:
-    """Made once: making it costs more than running it for one settlement."""
-    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    adding = insert(QualityTally)
-    key = ("day", "hospital_code", "source", "what", "name", "engine")
-    more = {"seen": col(QualityTally.seen) + adding.excluded.seen}
-    return adding.on_conflict_do_update(index_elements=key, set_=more)
+    connection.execute(adding(QualityTally, connection.dialect.name), rows)
 
 
 def seen(

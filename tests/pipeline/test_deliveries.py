@@ -1,13 +1,16 @@
 """Deliveries: the bytes are kept before anything is made of them, and every record comes to one answer."""
 
+import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,9 +20,12 @@ from engine.pipeline import claims, deliveries, lineage, quarantine, sources
 from engine.pipeline.records import Told
 from engine.settlement import minimise, parse_body
 from engine.settlement.sources.codes import Dictionaries
-from engine.settlement.sources.record import SourceRefused
+from engine.settlement.sources.mapping_file import load_mapping_text
+from engine.settlement.sources.record import Raw, SourceRefused
+from engine.settlement.sources.standardise import standardise
 from engine.store import tables
 from engine.store.deliveries import Correction, DeliveredBody, DeliveredRecord, Delivery, Reading, Tally
+from engine.store.quality import QualityTally
 from tests.pipeline.test_intake import rows
 from tests.pipeline.world import OURS, THEIRS, World
 from tests.settlement.sources.calls import call, of_settlement, written
@@ -82,6 +88,27 @@ def test_the_same_bytes_again_are_the_same_delivery_and_tell_the_same(world: Wor
     assert len(rows(world, Delivery)) == len(rows(world, Reading)) == 1
 
 
+def test_two_that_read_at_once_keep_every_record_once_and_tell_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = (world.native(index) for index in range(4))
+    raw = natives(world, first, undoing(first), *others) + b"\n{"
+    receipt = deliveries.deliver(world.ctx, OURS, CALLS, raw)
+    readings = [deliveries.read(world.ctx, OURS, receipt.delivery_id) for _ in range(2)]
+    told: list[list[Told]] = [[], []]
+    for chunk, reader, number in ((1, 0, 1), (1, 1, 3), (2, 0, 2), (3, 1, 1), (2, 0, 1)):
+        monkeypatch.setattr(deliveries, "_CHUNK", chunk)
+        told[reader] += islice(readings[reader], number)
+    for reader, reading in enumerate(readings):
+        with pytest.raises(SourceRefused):
+            told[reader].extend(reading)
+    assert told[0] == told[1]
+    assert [one.ordinal for one in told[0]] == list(range(1, len(told[0]) + 1))
+    assert len(rows(world, DeliveredRecord)) == len(told[0])
+    counted = {row.name: row.seen for row in rows(world, QualityTally) if row.what == "records"}
+    assert counted == {**Counter(one.outcome for one in told[0]), "refused": 1}
+
+
 def test_what_no_mapping_reads_is_not_kept(world: World) -> None:
     with pytest.raises(NotFound) as unknown:
         deliveries.deliver(world.ctx, THEIRS, CALLS, b"{}")
@@ -135,11 +162,10 @@ def test_what_came_before_bytes_that_cannot_be_read_is_kept(world: World) -> Non
         list(deliveries.read(world.ctx, OURS, receipt.delivery_id))
 
 
-def test_a_call_takes_back_what_was_settled(world: World) -> None:
-    native = world.native()
-    _, told = deliver(world, written(of_settlement(native)))
+def undoing(native: dict[str, Any]) -> dict[str, Any]:
+    """The call that takes a settlement back."""
     info = native["setlinfo"]
-    undo = {
+    return {
         "infno": "2305",
         "msgid": "undo",
         "fixmedins_code": OURS,
@@ -147,7 +173,12 @@ def test_a_call_takes_back_what_was_settled(world: World) -> None:
         "input": {"data": {"setl_id": info["setl_id"], "mdtrt_id": info["mdtrt_id"]}},
         "output": {"setlinfo": {"setl_id": info["setl_id"] + "R", "setl_time": info["setl_time"]}},
     }
-    _, (taken_back,) = deliver(world, written([undo]))
+
+
+def test_a_call_takes_back_what_was_settled(world: World) -> None:
+    native = world.native()
+    _, told = deliver(world, written(of_settlement(native)))
+    _, (taken_back,) = deliver(world, written([undoing(native)]))
     assert taken_back.kind == "reversal"
     assert (taken_back.outcome, taken_back.claim_id) == ("reversed", told[-1].claim_id)
     assert world.state(str(told[-1].claim_id)) == "reversed"
@@ -265,6 +296,44 @@ def test_the_operators_code_lists_are_held_to_and_stand_in_the_lineage(world: Wo
     assert second.outcome == "quarantined", "another reading, under other lists"
     runs = deliveries.delivery_view(world.ctx, OURS, again)["readings"]
     assert [run["dictionaries"] == before for run in runs] == [True, False]
+
+
+def test_names_that_a_sender_makes_up_are_counted_together_until_the_next_mapping(
+    either: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "MOST_NAMES", 4)
+    sources.register_source(either.ctx, mapping())
+    sent = [either.native(index) for index in range(8)]
+    for index, native in enumerate(sent):
+        native["setlinfo"] |= {"dscg_way": f"way {index}", f"made up {index}": "1"}
+        native["setlinfo"] |= {name_of_megabytes(index): "1", "same": "1"}
+    delivery_id, told = deliver(either, natives(either, *sent))
+    assert {one.outcome for one in told} == {"quarantined"}
+    for number in (2, 3):
+        sources.register_source(either.ctx, mapping(number, codes={f"mapped in {number}": "1"}))
+        list(deliveries.read(either.ctx, OURS, delivery_id))
+    codes = sources.list_unmapped(either.ctx, OURS, 500)
+    assert {(one["mapping_number"], one["local"], one["seen"]) for one in codes} == {
+        (number, *counted)
+        for number in (1, 2, 3)
+        for counted in (("(others)", 4), ("way 0", 1), ("way 1", 1), ("way 2", 1), ("way 3", 1))
+    }
+    fields = [one for one in sources.list_dropped(either.ctx, None, 500) if one["mapping_number"] == 3]
+    assert [one["field"] for one in fields][:1] == ["setlinfo/(others)"]
+    assert len(fields) == 5
+    assert sum(one["seen"] for one in fields) == sum(dropped(native) for native in sent)
+
+
+def name_of_megabytes(index: int) -> str:
+    """In letters that no index makes shorter."""
+    return base64.b64encode(Random(index).randbytes(1_000_000)).decode()
+
+
+def dropped(native: dict[str, Any]) -> int:
+    record = standardise(
+        Raw("settlement", "", native), load_mapping_text(mapping(), "mapping"), date(2024, 9, 1)
+    )
+    return sum(record.dropped.values())
 
 
 def test_a_settlement_too_large_for_a_body_is_quarantined_and_its_delivery_goes_on(

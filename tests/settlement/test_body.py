@@ -29,6 +29,7 @@ RAW = json.dumps(PLAIN, ensure_ascii=False).encode()
         (b" " * (MAX_BODY_BYTES + 1), "settlement.body.too_large"),
         (b'{"a":"\xff"}', "settlement.body.encoding"),
         (b'{"a":"\\ud800"}', "settlement.body.encoding"),
+        (b'{"a":"\\\\\\u0000"}', "settlement.body.encoding"),
         (b"{", "settlement.body.json"),
         (b"", "settlement.body.json"),
         (b'{"a":1} x', "settlement.body.json"),
@@ -53,6 +54,10 @@ def test_amounts_survive_as_exact_decimals() -> None:
     body = parse_body(b'{"a": 0.1, "b": 12.50, "c": 7}')
     assert body == {"a": Decimal("0.1"), "b": Decimal("12.50"), "c": 7}
     assert str(body["b"]) == "12.50"
+
+
+def test_a_backslash_before_what_looks_like_a_nul_is_text() -> None:
+    assert parse_body(rb'{"a":"\\u0000\u00e9"}') == {"a": "\\u0000é"}
 
 
 def test_a_body_of_the_deepest_allowed_nesting_is_read() -> None:

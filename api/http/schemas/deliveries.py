@@ -89,10 +89,12 @@ class SourceList(BaseModel):
 
 
 class UnmappedCode(BaseModel):
-    """A local code that neither is a standard one nor has a mapping."""
+    """A local code that neither is a standard one nor has a mapping. "(others)" are all that came after the
+    first 500 of a version of the mapping."""
 
     hospital_code: str
     source: str
+    mapping_number: int
     dictionary: str
     local: str
     seen: int
@@ -106,10 +108,12 @@ class UnmappedCodes(BaseModel):
 
 
 class DroppedField(BaseModel):
-    """A field that was sent and not kept."""
+    """A field that was sent and not kept. "node/(others)" are all that came after the first 500 of a version
+    of the mapping."""
 
     hospital_code: str
     source: str
+    mapping_number: int
     field: str = Field(examples=["setlinfo/coner_tel"])
     seen: int
     last_at: datetime

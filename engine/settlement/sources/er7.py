@@ -207,9 +207,10 @@ def unescape(text: str, message: Message) -> str:
             return plain[code]
         if re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", code):
             try:
-                return bytes.fromhex(code[1:]).decode(message.codec)
+                spelled = bytes.fromhex(code[1:]).decode(message.codec)
             except UnicodeDecodeError:
                 return found[0]
+            return found[0] if "\0" in spelled else spelled
         return found[0]
 
     escape = re.escape(signs.escape)

@@ -1,6 +1,7 @@
 """The answer to an HL7 v2 message."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
 
@@ -21,10 +22,7 @@ def acknowledge(
     `control_id` and `at` are the answer's own. Each violation is an ERR segment: the id of its rule in
     ERR-5, field and message in ERR-8.
     """
-    try:
-        message = parse(whole)
-    except Malformed:
-        message = _UNREADABLE
+    message = _head(whole)
     signs = message.separators
     # What is echoed has these separators already.
     asked = [*message.segments[0], *[""] * 20]
@@ -38,3 +36,13 @@ def acknowledge(
         text = escape(f"{violation.field or '/'}: {violation.message}", signs)
         lines.append(["ERR", "", "", code, "E", escape(violation.rule, signs), "", "", text])
     return "".join(signs.field.join(line) + "\r" for line in lines).encode(message.codec, "replace")
+
+
+def _head(whole: bytes) -> Message:
+    """The message's MSH, which alone is echoed: whoever sent a body in another charset than it says, or in
+    none, must still find his own number in the answer."""
+    first = whole.split(b"\r", 1)[0]
+    for meant in ("", "GB18030"):
+        with suppress(Malformed):
+            return parse(first, meant)
+    return _UNREADABLE

@@ -2,10 +2,12 @@
 
 A delivery holds one call, an array of calls or NDJSON. A call is the envelope {"infno", "msgid",
 "fixmedins_code", "inf_time", "input"}, with its answer under "output" where the sender kept it, or a bare
-input. What is no JSON (tab-separated lines) is the detail file of 3202. docs/sources-wire.md has the table.
+input. What is no JSON (tab-separated lines) is the detail file of 3202, which may come in a zip.
+docs/sources-wire.md has the table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from engine.settlement.body import parse_body
@@ -13,6 +15,7 @@ from engine.settlement.errors import BodyRefused, Violation
 from engine.settlement.sources.json_stream import CHUNK, json_objects
 from engine.settlement.sources.record import Kind, Raw
 from engine.settlement.sources.statement import read_statement
+from engine.settlement.sources.zipped import SIGNATURE, unzipped
 from engine.settlement.validation import is_visit
 
 Row = Mapping[str, Any]
@@ -62,6 +65,8 @@ _MOST_REMEMBERED = 100_000
 def read_national(delivery: BinaryIO, layout: Mapping[str, Any]) -> Iterator[Raw]:
     """layout: "key" is the sender's name of mdtrt_id, "infno" the call that a bare input is of."""
     first = delivery.read(CHUNK)
+    if first.startswith(SIGNATURE):
+        first, delivery = unzipped(first, delivery), BytesIO()
     head = first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if head and head not in b"{[":
         yield read_statement(first, delivery)

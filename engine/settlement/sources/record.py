@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Final, Literal, Protocol
 
 from engine.settlement.errors import SettlementError, Violation
 
@@ -31,6 +31,16 @@ class Raw:
     """What the reader itself could not make out: the record is for quarantine, with all that was read."""
 
 
+OTHERS: Final = "(others)"
+"""Stands for all names that a bound leaves no room for: nothing that we keep grows with every name that a
+sender makes up."""
+
+
+def others_of(name: str) -> str:
+    """ "node/name" or "dictionary/code" -> what stands for all others of that node or dictionary."""
+    return f"{name.partition('/')[0]}/{OTHERS}"
+
+
 @dataclass(frozen=True, slots=True)
 class UnmappedCode:
     """A local code that neither stands in the standard dictionary nor has a mapping; nothing is guessed."""
@@ -53,7 +63,8 @@ class Record:
     violations: tuple[Violation, ...] = ()
     unmapped: tuple[UnmappedCode, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Of what the purpose does not list ("node/name"), how many values were dropped at the edge."""
+    """Of what the purpose does not list ("node/name"), how many values were dropped at the edge. The first
+    200 names; those after them together, as OTHERS of their node."""
 
 
 class SourceRefused(SettlementError):

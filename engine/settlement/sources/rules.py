@@ -65,6 +65,9 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.reversal.message", "error", "complete", "2601 takes back a settlement that can be found."),
     ("source.statement.columns", "error", "valid", "A line of the detail file of 3202 has seven columns."),
     ("source.statement.too_large", "error", "valid", "A detail file is at most 32 MiB."),
+    ("source.zip.entries", "error", "valid", "A zip holds one file."),
+    ("source.zip.too_large", "error", "valid", "A zip is at most 32 MiB."),
+    ("source.zip.unreadable", "error", "valid", "A zip is whole, deflated or stored, and not encrypted."),
     # wire: HL7 v2
     ("source.hl7.framing", "error", "valid", "Segments stand in messages, these in frames and batches."),
     ("source.hl7.truncated", "error", "complete", "A frame or a batch that begins also ends."),
@@ -84,7 +87,7 @@ _TABLE: Final[tuple[tuple[str, Severity, Dimension, str], ...]] = (
     ("source.x12.frequency", "error", "valid", "A claim is original (CLM05-3 = 1) or void (8)."),
     # FHIR: the document
     ("source.fhir.too_large", "error", "valid", "A document is at most 16 MiB."),
-    ("source.fhir.encoding", "error", "valid", "A document is UTF-8 and holds no lone surrogate."),
+    ("source.fhir.encoding", "error", "valid", "A document is UTF-8 with no NUL or lone surrogate."),
     ("source.fhir.json", "error", "valid", "A document is JSON (RFC 8259)."),
     ("source.fhir.duplicate_key", "error", "unique", "No object names a key twice."),
     ("source.fhir.number", "error", "valid", "Numbers are finite and of bounded length."),

@@ -11,10 +11,13 @@ from engine.settlement.sources.cleaning import clean, narrow, written
 from engine.settlement.sources.codes import SHIPPED, CodeMap, Dictionaries
 from engine.settlement.sources.mapping import SourceMapping
 from engine.settlement.sources.nodes import NODES, dictionary_of, national_name
-from engine.settlement.sources.record import Raw, Record, UnmappedCode
+from engine.settlement.sources.record import Raw, Record, UnmappedCode, others_of
 
 _MOST_OF_A_CODE = 100
 """As long as a local code in a mapping file: FHIR's stand behind the address of their system."""
+_MOST_DROPPED = 200
+"""Names of one record that are counted each by itself."""
+_MOST_REMEMBERED = 10_000
 _EXACT_WHOLE = 10**15
 _LONG_NUMBER = re.compile(r"[0-9]{9}")
 
@@ -64,12 +67,15 @@ class Standardiser:
     def field(self, node: str, local: str) -> Field | None:
         """What a local name stands for; None when the purpose does not list it."""
         known = self._meaning.setdefault(node, {})
-        if local not in known:
-            mapped = self.mapping.names.get(node, {}).get(local)
-            ignored = local in self.mapping.ignore.get(node, frozenset())
-            name = mapped or (None if ignored else national_name(node, local))
-            known[local] = NODES[node].get(name) if name and node in NODES else None
-        return known[local]
+        if local in known:
+            return known[local]
+        mapped = self.mapping.names.get(node, {}).get(local)
+        ignored = local in self.mapping.ignore.get(node, frozenset())
+        name = mapped or (None if ignored else national_name(node, local))
+        meant = NODES[node].get(name) if name and node in NODES else None
+        if len(known) < _MOST_REMEMBERED:
+            known[local] = meant
+        return meant
 
     def _national(self, violation: Violation) -> Violation:
         """A reader's violation, its pointer under the national name."""
@@ -84,9 +90,10 @@ def _pointer(raw: Raw, node: str) -> str:
     return "" if node == raw.kind else f"/{node}"
 
 
-def _shown(dictionary: str, local: str) -> str:
-    """The local code, for whoever maps it; not where a slipped column put a person's number."""
-    if dictionary not in OPEN_DICTIONARIES and _LONG_NUMBER.search(local):
+def _shown(local: str, *, numbers: bool = False) -> str:
+    """A local code or name, for whoever maps it; not where a slipped column put a person's number, unless
+    such codes are long `numbers` themselves."""
+    if not numbers and _LONG_NUMBER.search(local):
         return "(withheld: a long number)"
     return local[:_MOST_OF_A_CODE]
 
@@ -109,8 +116,7 @@ class _Work:
             field = self._by.field(node, local)
             if field is None:
                 if written(value) != "":
-                    name = f"{node}/{local}"
-                    self.dropped[name] = self.dropped.get(name, 0) + 1
+                    self._drop(f"{node}/{_shown(local)}")
                 continue
             place = f"{pointer}/{field.name}"
             cleaned = self._value(field, value, place)
@@ -122,6 +128,11 @@ class _Work:
                 )
                 self.violations.append(Violation(place, "source.name.disagree", message))
         return standard
+
+    def _drop(self, name: str) -> None:
+        if name not in self.dropped and len(self.dropped) >= _MOST_DROPPED:
+            name = others_of(name)
+        self.dropped[name] = self.dropped.get(name, 0) + 1
 
     def _value(self, field: Field, value: Any, place: str) -> Any:
         if type(value) is float and abs(value) >= _EXACT_WHOLE:
@@ -140,7 +151,7 @@ class _Work:
         if standard is None:
             message = f"is neither a code of the dictionary {name} nor mapped to one on {self._by.on}"
             self.violations.append(Violation(place, "source.code.unmapped", message))
-            self.unmapped.append(UnmappedCode(name, _shown(name, local), place))
+            self.unmapped.append(UnmappedCode(name, _shown(local, numbers=name in OPEN_DICTIONARIES), place))
             return text
         return standard
 

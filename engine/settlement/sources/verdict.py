@@ -6,6 +6,9 @@ from engine.settlement.sources.record import Record
 from engine.settlement.sources.rules import SOURCE_RULES
 from engine.settlement.validation import check
 
+_MOST_OF_A_KEY = 200
+"""Parts and reports are kept by it."""
+
 
 def errors_of(record: Record) -> list[Violation]:
     """Every violation that quarantines the record; empty when it is accepted.
@@ -27,6 +30,9 @@ def _of_the_rules(record: Record) -> list[Violation]:
         return check(record.body).errors
     if record.kind == "reversal":
         return validate_reversal(record.body)
+    if len(record.key) > _MOST_OF_A_KEY:
+        message = f"names its stay in more than {_MOST_OF_A_KEY} characters"
+        return [Violation("", "source.part.key", message)]
     return []
 
 

@@ -128,6 +128,7 @@ def test_what_is_escaped_comes_back(text: str, signs: Separators) -> None:
         (r"\H\x\N\ ", "x "),
         (r"\XE7A4BA\例", "示例"),
         (r"\XFF\ ", r"\XFF\ "),
+        (r"\X4100\ ", r"\X4100\ "),
         (r"\Z12\ ", r"\Z12\ "),
         ("a\\b", "a\\b"),
     ],
@@ -331,6 +332,14 @@ def test_an_answer_echoes_the_message_and_names_each_rule(native: Native, signs:
     assert unescape(head[10], answer) == "ACK|1"
     assert accepted == ["MSA", "AE", "M00000012"]
     assert (error[5], unescape(error[8], answer)) == ("source.x", "/setlinfo/certno: 示例 ^")
+
+
+@pytest.mark.parametrize("facility", ["H31011500005", chr_of(ord("|")) * 3])
+def test_a_charset_that_is_not_stated_hides_no_control_id(native: Native, facility: str) -> None:
+    native["setlinfo"]["fixmedins_code"] = facility
+    head, msa = acknowledge(Writer("").discharge(native, 13) + b"NTE|\xff\r", "AA", "1", AT).split(b"\r")[:2]
+    assert msa == b"MSA|AA|M00000013"
+    assert facility in head.decode("gb18030")
 
 
 def test_what_cannot_be_read_is_answered_too() -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zipfile
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
@@ -169,6 +171,60 @@ def test_a_refund_stands_twice_in_the_detail_file() -> None:
     assert rules(short) == [("/statement/0", "source.statement.columns")]
 
 
+DETAIL = b"S1\tV1\t0\t100.00\t60.00\t0\t0\n"
+
+
+def zipped(*files: bytes, packed: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packed) as archive:
+        for number, file in enumerate(files):
+            archive.writestr(f"{number}.txt", file)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_the_detail_file_may_come_in_a_zip(packed: int) -> None:
+    assert read(zipped(DETAIL, packed=packed)) == read(DETAIL)
+
+
+def bomb(claimed: int) -> bytes:
+    """34 MiB in some 34 KiB, that says what it likes of itself."""
+    true = (34 << 20).to_bytes(4, "little")
+    return zipped(bytes(34 << 20)).replace(true, claimed.to_bytes(4, "little"))
+
+
+LONG_DIRECTORY = b"PK\x03\x04" + bytes(5_000) + b"PK\x05\x06" + struct.pack("<4HIIH", 0, 0, 0, 0, 5_000, 4, 0)
+"""A list of files that is not read, for its length: it would be found to be none."""
+
+
+@pytest.mark.parametrize(
+    ("sent", "rule"),
+    [
+        (bomb(34 << 20), "source.statement.too_large"),
+        (bomb(1_000), "source.zip.unreadable"),
+        (zipped(), "source.zip.entries"),
+        (zipped(DETAIL, DETAIL), "source.zip.entries"),
+        (LONG_DIRECTORY, "source.zip.entries"),
+        (zipped(DETAIL, packed=zipfile.ZIP_BZIP2), "source.zip.unreadable"),
+        (zipped(DETAIL).replace(b"\x14\x00\x00\x00", b"\x14\x00\x01\x00"), "source.zip.unreadable"),
+        (zipped(DETAIL)[:-5], "source.zip.unreadable"),
+        (zipped(DETAIL)[:40], "source.zip.unreadable"),
+        (zipped(zipped(DETAIL)), "source.encoding"),
+    ],
+)
+def test_a_zip_is_held_to_its_bounds(sent: bytes, rule: str) -> None:
+    # An empty archive begins with its end.
+    assert refused(sent if sent.startswith(b"PK\x03\x04") else b"PK\x03\x04" + sent) == rule
+
+
+def test_a_zip_with_any_byte_changed_is_read_or_refused() -> None:
+    whole = zipped(DETAIL)
+    for at in range(4, len(whole)):
+        for byte in (0, 1, 0x7F, 0xFF):
+            with suppress(SourceRefused):
+                read(whole[:at] + bytes([byte]) + whole[at + 1 :])
+
+
 @pytest.mark.parametrize(("infno", "node"), [("4501", "examinfo"), ("4502", "labinfo")])
 def test_a_report_belongs_to_its_stay(native: Native, infno: str, node: str) -> None:
     info = {"mdtrt_id": "V-1", "rpotc_no": "R1", "rpt_date": "2025-12-06"}
@@ -282,6 +338,7 @@ class Endless(io.RawIOBase):
         (b'{"a": [', b'"",', "source.json.too_large"),
         (b"x", b"x", "source.statement.too_large"),
         (b"x", b"x\n", "source.statement.too_large"),
+        (b"PK\x03\x04", b"x", "source.zip.too_large"),
     ],
 )
 def test_an_object_of_two_gigabytes_is_refused_after_a_few_megabytes(

@@ -9,7 +9,7 @@ import pytest
 
 from engine.settlement.sources.codes import Dictionaries
 from engine.settlement.sources.mapping import CodeRule, SourceMapping
-from engine.settlement.sources.record import Raw, UnmappedCode
+from engine.settlement.sources.record import Raw, Record, UnmappedCode
 from engine.settlement.sources.standardise import standardise
 from engine.settlement.sources.verdict import errors_of
 
@@ -41,6 +41,25 @@ def test_a_native_settlement_passes_through_with_what_the_purpose_lists(native: 
     }
     plain = {name: rows for name, rows in record.body.items() if name != "feedetail"}
     assert plain == {**{k: v for k, v in native.items() if k != "feedetail"}, "setlinfo": listed}
+
+
+def test_what_is_counted_of_dropped_names_is_bounded_and_names_nobody(native: dict[str, Any]) -> None:
+    made_up = {f"名{number}": "1" for number in range(1_000)}
+    long = {"x" * 4_000: "1", "310101198001011234": "1"}
+    record = standardise(
+        raw(**{**native, "setlinfo": {**native["setlinfo"], **long, **made_up}}), mapping(), DAY
+    )
+    assert errors_of(record) == []
+    assert sum(record.dropped.values()) == 2 + len(long) + len(made_up)
+    assert len(record.dropped) == 201
+    assert {"setlinfo/" + "x" * 100, "setlinfo/(withheld: a long number)"} < set(record.dropped)
+    assert record.dropped["setlinfo/(others)"] == 1_000 - 196
+
+
+@pytest.mark.parametrize("kind", ["part", "report"])
+def test_a_stay_has_a_name_that_one_can_keep_it_by(kind: Any) -> None:
+    assert errors_of(Record(kind, "line 1", {}, key="x" * 200)) == []
+    assert [one.rule for one in errors_of(Record(kind, "line 1", {}, key="x" * 201))] == ["source.part.key"]
 
 
 def test_local_names_constants_and_codes_become_the_national_ones(native: dict[str, Any]) -> None:
