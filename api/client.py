@@ -84,6 +84,10 @@ class Client:
     def settlement(self, setl_id: str) -> Json:
         return self._get(f"/v1/settlements/{setl_id}")
 
+    def remittance(self, setl_id: str) -> bytes:
+        """What came of it, as X12 835."""
+        return _checked(self._http.get(f"/v1/settlements/{setl_id}/remittance")).content
+
     # Insurers
 
     def load_product(self, yaml: bytes) -> Json:

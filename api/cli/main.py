@@ -15,6 +15,7 @@ from api.cli.demo.command import demo
 from api.cli.fsck import fsck
 from api.cli.mllp import mllp
 from api.cli.persons import erase, retention
+from api.cli.remittance import remittance
 from api.cli.serve import serve
 from api.cli.trigger import trigger
 from api.cli.verify import verify
@@ -40,6 +41,7 @@ app.command("fsck")(fsck)
 app.command("trigger")(trigger)
 app.command("deliver")(deliver)
 app.command("mllp")(mllp)
+app.command("remittance")(remittance)
 app.command("erase")(erase)
 app.command("retention")(retention)
 app.command("witness")(witness)

@@ -23,6 +23,7 @@ from api.http import (
     problems,
     quality,
     quarantine,
+    remittance,
 )
 from api.http.auth import KeyRing
 from api.http.edge import Edge
@@ -47,7 +48,7 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 * **Pages**: send the `next` of a page as `after` until it is null.
 """
 _ROUTERS = (
-    *(hospitals, deliveries, fhir, quality, insurers, insured, auditors, operators, quarantine),
+    *(hospitals, remittance, deliveries, fhir, quality, insurers, insured, auditors, operators, quarantine),
     *(bank_callbacks, chain_rpc, health),
 )
 

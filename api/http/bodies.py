@@ -15,6 +15,7 @@ from api.http.problems import RequestError
 from engine.errors import TooLarge
 
 JSON, NDJSON, CSV, YAML = "application/json", "application/x-ndjson", "text/csv", "application/yaml"
+X12 = "application/edi-x12"
 MERGE_PATCH, FHIR = "application/merge-patch+json", "application/fhir+json"
 MAX_LINE = 2 * 1024 * 1024
 MAX_BATCH, BATCH_S = 32 * 1024 * 1024, 300

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.http import examples
 from api.http.auth import OPERATOR_ONLY, OVERSEERS_OF_EVIDENCE, HospitalCaller, SourceReader
 from api.http.bodies import NDJSON, YAML, RawBody, only
-from api.http.deps import AfterName, ClaimId, Ctx, DeliveryId, Limit, SourceName, rendered
+from api.http.deps import AfterName, ClaimId, Ctx, DeliveryId, Limit, SetlId, SourceName, rendered
 from api.http.problems import documented
 from api.http.schemas import deliveries as schemas
 from api.http.signatures import SignedBody, SignedDelivery
@@ -92,6 +92,18 @@ def list_deliveries(ctx: Ctx, caller: HospitalCaller, after: AfterName = "", lim
 def get_delivery(ctx: Ctx, caller: HospitalCaller, delivery_id: DeliveryId) -> Response:
     """A delivery with every reading of it, and what became of its records in each."""
     return rendered(schemas.DeliveryView, deliveries.delivery_view(ctx, caller.principal, delivery_id))
+
+
+@router.get(
+    "/settlements/{setl_id}/reports",
+    response_model=schemas.StayReports,
+    responses=documented(401, 403, 404, 422),
+)
+def list_reports(ctx: Ctx, caller: HospitalCaller, setl_id: SetlId) -> Response:
+    """The examinations and tests that this hospital delivered of a settlement's stay: under its mdtrt_id,
+    from any of its sources."""
+    items = lineage.list_reports(ctx, caller.principal, setl_id)
+    return rendered(schemas.StayReports, {"items": items})
 
 
 @router.post(

@@ -9,6 +9,7 @@ from engine.errors import Conflict, NotFound, Refused
 from engine.pipeline import invoices
 from engine.pipeline.context import Context
 from engine.pipeline.decide import begin_version, claim_policy_id, decide, settle_decision
+from engine.pipeline.lineage import reports_of
 from engine.pipeline.page import Page
 from engine.pipeline.sealed import decision, settlement_document
 from engine.pipeline.states import ClaimState, PayoutState, move_claim
@@ -64,9 +65,12 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         moves = claims.transitions(session, stored(claim.id))
         payouts = claims.payouts_of(session, stored(claim.id))
         invoice = invoices.view(session, claim.settlement_id)
+        settlement = session.get_one(tables.Settlement, claim.settlement_id)
+        reports = reports_of(ctx, session, settlement, claim)
     return {
         **_summary(claim, policy),
         "invoice": invoice,
+        "reports": len({(delivery.delivery_id, record.ordinal) for record, _, delivery in reports}),
         "reasons": claim.reasons,
         "authorization_id": claim.authorization_id,
         "task_id": claim.task_id,

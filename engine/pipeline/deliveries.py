@@ -199,18 +199,19 @@ def _chunks(records: Iterator[Numbered]) -> Iterator[list[Numbered]]:
 
 
 def _reverse(ctx: Context, delivery: Delivery, one: Numbered) -> tuple[Told, Counts]:
+    """What became of it, and what is still to be counted: a new reversal is counted where it is kept."""
     record = one.record
     setl_id = str(record.body.get("setl_id", ""))
     try:
         taken_back = reversal.reverse_settlement(
-            ctx, delivery.hospital_code, setl_id, body_bytes(record.body)
+            ctx, delivery.hospital_code, setl_id, body_bytes(record.body), delivery.source
         )
     except AutoclaimError as error:
         refused = Told(one.ordinal, record.place, record.kind, "refused", setl_id=setl_id, code=error.code)
         return refused, counting.refused(error.code)
     claim_id = taken_back.claim_id
     told = Told(one.ordinal, record.place, record.kind, "reversed", setl_id=setl_id, claim_id=claim_id)
-    return told, counting.outcome("reversed" if taken_back.created else "repeated")
+    return told, {} if taken_back.created else counting.outcome("repeated")
 
 
 def _mark(

@@ -1,8 +1,9 @@
 """What runs by itself: batches of accepted claims, and the way from chain events to money.
 
-Two threads. One takes accepted claims in micro-batches through match, decide, record, strictly one
+Three threads. One takes accepted claims in micro-batches through match, decide, record, strictly one
 batch after another, and between them re-opens what they touched: that keeps each person's order. The
-other follows the chain and the bank, and puts signed checkpoints of the access log on chain.
+next follows the chain and the bank, and puts signed checkpoints of the access log on chain. The last looks
+at the invoices of what has been paid: nothing waits for it.
 """
 
 import threading
@@ -14,7 +15,18 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from engine.pipeline import checkpoints, feed, match, pay, reopen, reversal, tasks, undone, workflows
+from engine.pipeline import (
+    checkpoints,
+    feed,
+    invoices,
+    match,
+    pay,
+    reopen,
+    reversal,
+    tasks,
+    undone,
+    workflows,
+)
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
 from engine.store import claims, tables
@@ -24,6 +36,7 @@ log = structlog.get_logger()
 _ASK_FIRST_S, _ASK_LAST_S = 2, 300
 _PAUSE_AFTER_FAILURE_S = 1.0
 _LOOK_FOR_UNDONE = timedelta(seconds=5)
+_LOOK_AT_INVOICES_S = 3600
 _MOST_AT_ONCE = 1000
 """Claims of people in no roll that one transaction puts aside: some 50 ms."""
 _MOST_AHEAD_S = 60
@@ -54,7 +67,8 @@ class Dispatcher:
         """Raises Unavailable when another engine works on this database."""
         self._ownership = Ownership.take(self._ctx.database)
         workflows.launch(self._ctx, self._executor_id)
-        for name, loop in (("claims", self._claims), ("payouts", self._payouts)):
+        loops = (("claims", self._claims), ("payouts", self._payouts), ("invoices", self._invoices))
+        for name, loop in loops:
             thread = threading.Thread(target=loop, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -239,3 +253,13 @@ class Dispatcher:
             p.payout_id: self._asked[p.payout_id] for p in open_orders if p.payout_id in self._asked
         }
         pay.ask_about_open(self._ctx, waiting)
+
+    # Invoices
+
+    def _invoices(self) -> None:
+        while not self._stopping.is_set():
+            if not self._attempt(self._look_again):
+                self._stopping.wait(_LOOK_AT_INVOICES_S)
+
+    def _look_again(self) -> int:
+        return invoices.look_again(self._ctx)

@@ -3,13 +3,13 @@
 Before, because a claim that pays nothing still counts: towards the deductible, and ahead of later ones. One
 question a batch. A platform that does not answer holds the batch up: the claims stay matched, nobody is paid
 and nobody refused. What is wrong with an invoice is for a person, and holds up what is behind it as any claim
-in review does.
+in review does. After the payment they are looked up again for a while, since one may be cancelled later.
 """
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from sqlmodel import Session
 from engine.invoices.port import MOST_AT_ONCE, Found, Invoice, InvoiceStatus
 from engine.money import Fen, parse_yuan
 from engine.pipeline.context import Context
+from engine.pipeline.invoice_outcomes import GOES_ON, Outcome
 from engine.pipeline.sealed import settlement_body, settlement_document
 from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.touched import touch_others
@@ -27,22 +28,6 @@ from engine.store import claims, invoices, settlements, tables
 ACTOR = "engine: invoices"
 log = structlog.get_logger()
 
-
-class Outcome(StrEnum):
-    """What is noted of a settlement's invoice."""
-
-    GOOD = "good"  # issued, in force, for this hospital and amount, used by nobody else
-    NOT_LOOKED_UP = "not_looked_up"  # nobody is asked; used by nobody else
-    NOT_NAMED = "not_named"  # the settlement does not name its whole invoice, and goes on
-    MISSING = "missing"  # the same where an invoice is required
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
-    OTHER_AMOUNT = "other_amount"
-    OTHER_HOSPITAL = "other_hospital"
-    USED_TWICE = "used_twice"
-
-
-_GOES_ON = (Outcome.GOOD, Outcome.NOT_LOOKED_UP, Outcome.NOT_NAMED)
 _NOT_LIVE = (ClaimState.UNINSURED, ClaimState.NO_CONSENT, ClaimState.REFUSED)
 """A settlement whose claims all are one of these uses up no invoice; nor does one that is taken back."""
 _IN_WORDS: dict[Outcome, tuple[str, str]] = {
@@ -109,6 +94,34 @@ def check_batch(ctx: Context, batch_id: str) -> int:
     return going_on
 
 
+def look_again(ctx: Context) -> int:
+    """Look up anew the invoices of some settlements on which money was paid, those first that were not looked
+    up for longest, at most MOST_AT_ONCE; returns how many.
+
+    Nothing is moved: an invoice that is no longer good is noted as what it is, still held by its settlement,
+    and the patrol tells a person. Raises what `InvoicePort.verify` raises: then nothing has changed.
+    """
+    if ctx.invoices is None:
+        return 0
+    now, settings = ctx.clock(), ctx.settings
+    paid_since = now - timedelta(days=settings.invoice_again_for_days)
+    before = now - timedelta(days=settings.invoice_again_days)
+    with ctx.database.reading() as session:
+        rows = invoices.paid_on(session, Outcome.GOOD, paid_since, before, MOST_AT_ONCE)
+        stated = [_stated(ctx, claim, row) for claim, row in rows]
+    found = _look_up(ctx, stated)
+    with ctx.database.transaction() as session:
+        for one in stated:
+            check = session.get_one(tables.InvoiceCheck, one.settlement_id, with_for_update=True)
+            if check.invoice is None:
+                continue  # taken over meanwhile by another settlement: this one was taken back
+            check.outcome, check.checked_at = _outcome(ctx, one, found[one.settlement_id]), now
+            session.add(check)
+            if check.outcome != Outcome.GOOD:
+                log.warning("invoice.no_longer_good", settlement_id=one.settlement_id, outcome=check.outcome)
+    return len(stated)
+
+
 def view(session: Session, settlement_id: int) -> dict[str, Any] | None:
     """What an insurer may see of a claim's invoice; None before it was checked."""
     row = invoices.of_settlement(session, settlement_id)
@@ -146,7 +159,7 @@ def _note(ctx: Context, session: Session, one: _Stated, found: Found | None) -> 
     """Keep what was found, and hold the invoice where it is good."""
     outcome = _outcome(ctx, one, found)
     held = None
-    if outcome in _GOES_ON and one.digest is not None:
+    if outcome in GOES_ON and one.digest is not None:
         holder = invoices.holder(session, one.digest)
         if holder is None or _let_go(session, holder, one.settlement_id):
             held = one.digest
@@ -197,7 +210,7 @@ def _is_live(rows: Iterable[tables.Claim]) -> bool:
 
 def _move(ctx: Context, session: Session, claim: tables.Claim, outcome: Outcome) -> bool:
     """Whether the claim may be decided; else it is for a person."""
-    if outcome in _GOES_ON:
+    if outcome in GOES_ON:
         return True
     code = f"invoice.{outcome}"
     english, chinese = _IN_WORDS[outcome]

@@ -1,4 +1,5 @@
-"""The daily patrol: what a day's data is unlike, and what is missing of it, from the tallies alone.
+"""The daily patrol: what a day's data is unlike, and what is missing of it, from the tallies alone; and the
+invoices on which money was paid that were found to be no longer good.
 
 It looks at whole days of receipt, hospital by hospital. Every finding carries the numbers it rests on and
 what to do next; none says that anybody did wrong.
@@ -8,16 +9,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from statistics import median
 from typing import Any, Final
 
 from sqlmodel import Session
 
 from engine.pipeline.drift import counting_spread, deviation, shift
+from engine.pipeline.invoice_outcomes import GOES_ON
 from engine.pipeline.scorecard import percentile
 from engine.settlement.checks import SHANGHAI
-from engine.store import quality
+from engine.store import invoices, quality
 from engine.store.quality import DayStatement, Seen
 
 _CAME: Final = ("accepted", "quarantined", "refused")
@@ -29,6 +31,8 @@ _MIXES: Final = {
 _COMPARED: Final = ("", "1", "2", "4")
 """First digits that a clr_type and the visit types cleared under it share: outpatient, inpatient, pharmacy;
 "" is all. Others (maternity, residence elsewhere) have no such group."""
+_A_DAY: Final = timedelta(days=1)
+_MOST_NAMED: Final = 20
 _MATERNITY: Final = "5"
 """Visit types that one city clears by themselves and another with outpatients and inpatients."""
 
@@ -56,6 +60,8 @@ class Thresholds:
     statement_days: int = 7
     """For how long after a day its statement is held against what was accepted."""
     statement_least: int = 1
+    invoice_days: int = 28
+    """For how long after it was found an invoice is told of, while its settlement stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def patrol(
     for (code, begins, ends, kind), counted in groupby(stated, key=_counted):
         if kind[:1] in _COMPARED:
             findings += _stated(session, _Stated(code, begins, ends, kind, list(counted)), thresholds)
-    return findings
+    return findings + list(_invoices(session, day, thresholds, hospital_code))
 
 
 class _Days:
@@ -231,3 +237,19 @@ def _stated(session: Session, stated: _Stated, thresholds: Thresholds) -> Iterat
     elif stated.whole and accepted - taken_back - stated.settlements >= thresholds.statement_least:
         step = "the hospital counts fewer than it sent: ask which it took back without telling (2305, 2601)"
         yield Finding("patrol.unstated", stated.hospital_code, numbers, step)
+
+
+def _invoices(
+    session: Session, day: date, thresholds: Thresholds, hospital_code: str | None
+) -> Iterator[Finding]:
+    begins, ends = _midnight(day - timedelta(days=thresholds.invoice_days - 1)), _midnight(day + _A_DAY)
+    wrong = invoices.held_and_not(session, GOES_ON, begins, ends, hospital_code)
+    for (code, outcome), rows in groupby(wrong, key=lambda row: row[:2]):
+        paid = {claim_id: fen for _, _, claim_id, fen in rows}
+        numbers = {
+            "claims": len(paid),
+            "paid_fen": sum(paid.values()),
+            "claim_ids": list(islice(paid, _MOST_NAMED)),
+        }
+        step = "ask the hospital why; if the bill no longer stands, its reversal (2305, 2601) recovers it"
+        yield Finding(f"patrol.invoice.{outcome}", code, numbers, step)

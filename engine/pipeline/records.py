@@ -18,7 +18,7 @@ from engine.pipeline.values import stored
 from engine.settlement import BodyRefused, SettlementInvalid, Violation, read_submission
 from engine.settlement.sources.assembly import merge
 from engine.settlement.sources.record import Record
-from engine.settlement.sources.verdict import errors_of
+from engine.settlement.sources.verdict import errors_of, stated_errors
 from engine.store import deliveries, quality, settlements
 from engine.store.deliveries import DeliveredBody, DeliveredRecord, Delivery, Reading, Tallied
 
@@ -103,10 +103,10 @@ class _Chunk:
         record = one.record
         self.unmapped.update(f"{code.dictionary}/{code.local}" for code in record.unmapped)
         self.dropped.update(record.dropped)
-        if errors := errors_of(record):
-            self._quarantine(one, body_bytes(record.body), errors)
-        elif record.kind == "settlement":
+        if record.kind == "settlement":
             self._accept(one, record)
+        elif errors := errors_of(record):
+            self._quarantine(one, body_bytes(record.body), errors)
         else:
             self._keep_body(one)
             if record.kind == "reconciliation":
@@ -127,15 +127,19 @@ class _Chunk:
         return [self._told[ordinal] for ordinal in sorted(self._told)]
 
     def _accept(self, one: Numbered, whole: Record) -> None:
-        """Of a record that breaks no rule: as a body it may still be too large to be one. The hospital it
-        names is the one whose mapping read it."""
+        """Held to the rules where it is read, once; all that is wrong is looked for where something is.
+        The hospital it names is the one whose mapping read it."""
         raw = body_bytes(whole.body)
-        try:
-            submission = read_submission(raw, self._register)
-        except (BodyRefused, SettlementInvalid) as error:
-            self._quarantine(one, raw, error.violations)
-            return
-        self._arrived.append((one, arrival(self._ctx, raw, submission, self._delivery.source)))
+        errors: Sequence[Violation] = stated_errors(whole)
+        if not errors:
+            try:
+                submission = read_submission(raw, self._register)
+            except (BodyRefused, SettlementInvalid) as error:
+                errors = error.violations  # as a body it may be too large to be one
+            else:
+                self._arrived.append((one, arrival(self._ctx, raw, submission, self._delivery.source)))
+                return
+        self._quarantine(one, raw, errors_of(whole) or errors)
 
     def _try_stay(self, one: Numbered) -> None:
         """The settlement of a stay of which everything has come; until then its parts wait."""
@@ -145,8 +149,6 @@ class _Chunk:
         whole = merge(parts) if any(part.closes for part in parts) else None
         if whole is None or not whole.body.get("feedetail"):
             self._say(one, "waiting")
-        elif errors := errors_of(whole):
-            self._quarantine(one, body_bytes(whole.body), errors)
         else:
             self._accept(one, whole)
 

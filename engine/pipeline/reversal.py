@@ -11,6 +11,7 @@ from engine.chain.contracts import PayoutState as OnChainPayout
 from engine.errors import NotFound, Refused
 from engine.evidence.canonical import commitment
 from engine.evidence.manifest import hex32
+from engine.pipeline import counting
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import settlement_document
 from engine.pipeline.set_off import recover_all
@@ -25,7 +26,7 @@ from engine.settlement import (
     Violation,
     parse_body,
 )
-from engine.store import claims, settlements, tables
+from engine.store import claims, quality, settlements, tables
 
 _IN_FLIGHT = (PayoutState.SUBMITTED, PayoutState.ACCEPTED, PayoutState.UNKNOWN)
 log = structlog.get_logger()
@@ -42,36 +43,46 @@ class Reversed:
     created: bool
 
 
-def reverse_settlement(ctx: Context, hospital_code: str, setl_id: str, raw: bytes) -> Reversed:
+def reverse_settlement(
+    ctx: Context, hospital_code: str, setl_id: str, raw: bytes, source: str = counting.NATIVE
+) -> Reversed:
     """Keep the reversal and stop, or begin to recover, the payment. The same again answers the same.
 
-    Raises Refused, NotFound.
+    Counted for `source` in the commit that keeps it. Raises Refused, NotFound.
     """
     try:
         reversal = Reversal.parse(parse_body(raw), _original(ctx, hospital_code, setl_id))
     except (BodyRefused, SettlementInvalid) as error:
         raise _refused(error.violations) from error
-    return ctx.writer.run(
-        lambda session: _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason)
-    )
+
+    def keep(session: Session) -> Reversed:
+        taken_back = _reverse(ctx, session, hospital_code, setl_id, raw, reversal.reason)
+        # A record of a delivery that says it again is counted where it is marked, once whoever reads it.
+        if taken_back.created or source == counting.NATIVE:
+            whose = counting.of(ctx, hospital_code, source, ctx.clock())
+            quality.add(session, {whose: counting.outcome("reversed" if taken_back.created else "repeated")})
+        return taken_back
+
+    return ctx.writer.run(keep)
 
 
 def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
     """What is taken back, with its own number again instead of the evidence's."""
     with ctx.database.reading() as session:
-        held = _held(session, hospital_code, setl_id)
-    not_erased(held[1])
-    parsed = Settlement.parse(settlement_document(ctx.vault, *held))
+        row, claim = held(session, hospital_code, setl_id)
+    not_erased(claim)
+    parsed = Settlement.parse(settlement_document(ctx.vault, row, claim))
     return replace(parsed, setl_id=setl_id)
 
 
-def _held(
+def held(
     session: Session, hospital_code: str, setl_id: str, *, lock: bool = False
 ) -> tuple[tables.Settlement, tables.Claim]:
-    held = settlements.by_setl_id(session, hospital_code, setl_id, lock=lock)
-    if held is None:
+    """A hospital's settlement with the claim that it was accepted as. Raises NotFound."""
+    found = settlements.by_setl_id(session, hospital_code, setl_id, lock=lock)
+    if found is None:
         raise NotFound(f"this hospital has sent no settlement {setl_id}", code="settlement.unknown")
-    return held
+    return found
 
 
 def _refused(violations: Sequence[Violation]) -> Refused:
@@ -82,7 +93,7 @@ def _refused(violations: Sequence[Violation]) -> Refused:
 def _reverse(
     ctx: Context, session: Session, hospital_code: str, setl_id: str, raw: bytes, reason: str
 ) -> Reversed:
-    _, claim = _held(session, hospital_code, setl_id, lock=True)
+    _, claim = held(session, hospital_code, setl_id, lock=True)
     reversal = settlements.reversal_of(session, claim.settlement_id)
     if reversal is not None:
         return Reversed(setl_id, claim.claim_id, claim.state, reversal.received_at, created=False)

@@ -1,6 +1,7 @@
 """Settings: environment variables `AUTOCLAIM_…`, each with a default that works on one machine."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from engine.store.writer import LARGEST_GROUP
 
 WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
 """Kind of witness beside the engine -> its role on the result store."""
+_PLAIN = re.compile(r"[A-Za-z0-9 ,.'()/-]{1,38}")
 
 
 class Settings(BaseSettings):
@@ -48,6 +50,10 @@ class Settings(BaseSettings):
     """Default: home/invoices.secret, {"api_key": …} as the platform issued it."""
     invoice_required: bool = False
     """Whether a settlement that does not name its whole invoice is for a person; else it goes on, noted."""
+    invoice_again_days: int = Field(default=7, gt=0)
+    """After how long the invoice of a paid settlement is looked up again."""
+    invoice_again_for_days: int = Field(default=180, ge=0)
+    """For how long after the payment; 0 for never."""
     retention_policy_days: int = 1827
     """After a policy's last day: five years, as 保险法 §87 asks for cover of at most a year."""
     retention_unmatched_days: int = 365
@@ -62,6 +68,9 @@ class Settings(BaseSettings):
     """Opens the role keystores. Default: home/passphrase, made at first start."""
     recipient: str = "autoclaim insurer pool"
     """Who the insured consent to: named in the consent text and in every scope."""
+    remittance_payer: str = "autoclaim insurer pool|000000000|not stated|Shanghai|200000"
+    """`name|tax id|street|city|postcode`: the payer as X12 835 names it, in Latin letters, each at most 38;
+    the tax id has nine digits."""
     dictionaries: Path | None = None
     """Folder of the code lists that hospitals' codes are held to: icd10.csv, icd9cm3.csv, med_list.csv, …
     Default: none, and such a code is known by its form."""
@@ -76,6 +85,20 @@ class Settings(BaseSettings):
     witnesses: str = ""
     """`auditor:0x…,hospital:0x…`: who co-signs checkpoints of the access log, appointed as the contracts are
     deployed. A later change is announced on chain and takes two days."""
+
+    @field_validator("remittance_payer")
+    @classmethod
+    def _named(cls, text: str) -> str:
+        parts = text.split("|")
+        if len(parts) != 5 or not all(map(_PLAIN.fullmatch, parts)) or not re.fullmatch("[0-9]{9}", parts[1]):
+            raise ValueError("must be name|tax id of nine digits|street|city|postcode, Latin letters only")
+        return text
+
+    @property
+    def payer(self) -> tuple[str, str, str, str, str]:
+        """Name, tax id, street, city, postcode."""
+        name, tax_id, street, city, postcode = self.remittance_payer.split("|")
+        return name, tax_id, street, city, postcode
 
     @field_validator("witnesses")
     @classmethod

@@ -223,7 +223,11 @@ def page(session: Session, hospital_code: str, after: str, limit: int) -> Sequen
     return session.exec(query).all()
 
 
-def lineage(session: Session, settlement_id: int) -> Sequence[tuple[DeliveredRecord, Reading, Delivery]]:
+Origin = tuple[DeliveredRecord, Reading, Delivery]
+"""One record, in one reading, of one delivery."""
+
+
+def lineage(session: Session, settlement_id: int) -> Sequence[Origin]:
     """Every record, in every reading, that said this settlement, or that was put right to it."""
     put_right = select(Correction.quarantined_id).where(Correction.settlement_id == settlement_id)
     query = (
@@ -235,6 +239,31 @@ def lineage(session: Session, settlement_id: int) -> Sequence[tuple[DeliveredRec
                 DeliveredRecord.settlement_id == settlement_id,
                 col(DeliveredRecord.quarantined_id).in_(put_right),
             )
+        )
+        .order_by(col(DeliveredRecord.id))
+    )
+    return session.exec(query).all()
+
+
+def reports(session: Session, hospital_code: str, visit: str) -> Sequence[Origin]:
+    """Every record, in every reading, that reports on a visit, from any source of its hospital."""
+    of_hospital = select(SourceVersion.source).where(SourceVersion.hospital_code == hospital_code)
+    query = (
+        select(DeliveredRecord, Reading, Delivery)
+        .join(Reading, col(Reading.id) == col(DeliveredRecord.reading_id))
+        .join(Delivery, col(Delivery.delivery_id) == col(Reading.delivery_id))
+        .join(
+            DeliveredBody,
+            and_(
+                col(DeliveredBody.delivery_id) == col(Reading.delivery_id),
+                col(DeliveredBody.ordinal) == col(DeliveredRecord.ordinal),
+            ),
+        )
+        .where(
+            DeliveredBody.hospital_code == hospital_code,
+            col(DeliveredBody.source).in_(of_hospital),
+            DeliveredBody.key == visit,
+            DeliveredBody.kind == "report",
         )
         .order_by(col(DeliveredRecord.id))
     )

@@ -46,6 +46,11 @@ def settled_fen(session: Session, claim_id: int) -> int:
     return claims.paid_fen(session, claim_id) + net_fen(session, claim_id)
 
 
+def given_fen(session: Session, claim_id: int) -> int:
+    """What the insured was given of a claim, over all versions, before anything of it was taken back."""
+    return claims.paid_fen(session, claim_id) + _sum(session, col(SetOff.claim_id) == claim_id)
+
+
 def against(session: Session, debtor_id: int) -> Sequence[tuple[int, int, int]]:
     """(claim, version, fen) of what a claim's overpayment has settled and still settles, the newest first."""
     total = func.sum(SetOff.amount_fen)

@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.client import ApiError, wait_until
 from api.http.examples import POLICY, POLICY_CSV, REVERSAL
 from engine.chain import eip712
+from engine.money import format_yuan
 from engine.pipeline.dispatcher import Dispatcher
 from tests.api.world import OURS, THEIRS, World, opened, serving, settlement
 from tests.payout.bank_process import BankProcess
+from tests.settlement.sources.test_x12 import what_the_guide_says
 from tests.support.process import free_port
 
 PRODUCT = Path(__file__).parents[2] / "seeds" / "products" / "huhuibao-2024.yaml"
@@ -106,6 +110,28 @@ def test_the_hospital_reads_where_its_settlement_stands(line: Line) -> None:
         accepted = hospital.post_settlement(native := settlement(adm_time="2025-02-01 09:00:00"))
         view = hospital.settlement(native["setlinfo"]["setl_id"])
     assert view["claim_id"] == accepted["claim_id"]
+
+
+def test_the_hospital_reads_as_x12_what_its_patient_was_paid(line: Line, tmp_path: Path) -> None:
+    setl_id, (payout,) = line.native["setlinfo"]["setl_id"], line.paid["payouts"]
+    with line.http(OURS) as http, line.http(THEIRS) as theirs:
+        answer = http.get(f"/v1/settlements/{setl_id}/remittance")
+        missed = theirs.get(f"/v1/settlements/{setl_id}/remittance")
+    assert answer.headers["content-type"] == "application/edi-x12"
+    assert what_the_guide_says(answer.text) == set()
+    assert f"TRN*1*{payout['payout_id']}*" in answer.text
+    assert f"CAS*PR*100*{format_yuan(payout['amount_fen'])}*" in answer.text
+    assert (missed.status_code, missed.json()["code"]) == (404, "settlement.unknown")
+    (tmp_path / "token").write_text(line.tokens[OURS])
+    given = ["--api-key-file", str(tmp_path / "token"), "--url", line.url]
+    printed = CliRunner().invoke(app, ["remittance", setl_id, *given])
+    # The engine logs in this process too.
+    assert (printed.exit_code, printed.stdout[printed.stdout.index("ISA*") :]) == (0, answer.text)
+    line.rests(line.send(unpaid := settlement(certno="440524188001010014", psn_name="测试乙"))["claim_id"])
+    refused = CliRunner().invoke(app, ["remittance", unpaid["setlinfo"]["setl_id"], *given])
+    assert refused.exit_code == 1
+    assert "no policy answers for the patient [remittance.not_paid]" in refused.stderr
+    assert CliRunner().invoke(app, ["remittance", "S-NONE", *given]).exit_code == 2
 
 
 def test_a_batch_answers_each_line_as_the_single_post_would(line: Line) -> None:

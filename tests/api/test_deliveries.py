@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.api.world import OURS, THEIRS, World, settlement
+from tests.settlement.sources.calls import call
 
 MAPPING = """\
 source: his
@@ -54,6 +55,20 @@ def test_a_delivery_is_told_record_by_record_and_found_again_from_its_claim(worl
         page = http.get("/v1/deliveries").json()
     assert view["readings"][0]["records"] == {"accepted": 1}
     assert receipt["delivery_id"] in [item["delivery_id"] for item in page["items"]]
+
+
+def test_a_hospital_finds_the_reports_on_a_stay_of_its_own(world: World) -> None:
+    native = settlement(mdtrt_id="VISIT-R1")
+    setl_id = native["setlinfo"]["setl_id"]
+    given = {"labinfo": {"mdtrt_id": "VISIT-R1", "rpotc_no": "R1"}}
+    raw = json.dumps(native).encode() + b"\n" + json.dumps(call("4502", native, given)).encode()
+    receipt, *told, _ = lines(post(world, "/v1/deliveries?source=his", raw))
+    assert [one["outcome"] for one in told] == ["accepted", "noted"]
+    with world.http(OURS) as ours, world.http(THEIRS) as theirs, world.http("insurer") as insurer:
+        (report,) = ours.get(f"/v1/settlements/{setl_id}/reports").json()["items"]
+        assert theirs.get(f"/v1/settlements/{setl_id}/reports").status_code == 404
+        assert insurer.get(f"/v1/claims/{told[0]['claim_id']}").json()["reports"] == 1
+    assert report["delivery_id"] == receipt["delivery_id"]
 
 
 def test_a_code_without_a_mapping_is_listed_and_a_better_mapping_reads_it(world: World) -> None:

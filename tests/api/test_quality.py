@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from engine.settlement.quality import QUALITY_RULES
 from engine.store import quality
 from engine.store.quality import Of
@@ -86,6 +88,24 @@ def test_a_hospital_sees_its_own_scorecard_and_an_operator_all(counted: World) -
     refused = get(counted, f"{day}&hospital={THEIRS}", OURS)
     assert (refused.status_code, refused.json()["code"]) == (403, "quality.other_hospital")
     assert get(counted, "scorecard?day=yesterday", "operator").status_code == 422
+
+
+def test_the_patrol_tells_an_operator_what_the_command_prints(world: World) -> None:
+    day = date(2024, 5, 1)
+    with world.ctx.database.transaction() as session:
+        for week in range(1, 9):
+            for code in (OURS, THEIRS):
+                of = Of(day - timedelta(weeks=week), code, "patrolled", "e")
+                quality.add(session, {of: {("records", "accepted"): 50}})
+    told = get(world, f"patrol?day={day}", "operator").json()
+    assert [(one["code"], one["hospital_code"]) for one in told["findings"]] == [
+        *(("patrol.silent", OURS), ("patrol.silent", THEIRS)),
+    ]
+    home = str(world.ctx.settings.home)
+    printed = CliRunner().invoke(app, ["quality", "patrol", "--day", str(day), "--home", home, "--json"])
+    assert json.loads(printed.stdout[printed.stdout.index("{\n") :]) == told
+    (one,) = get(world, f"patrol?day={day}&hospital={THEIRS}", "operator").json()["findings"]
+    assert one["hospital_code"] == THEIRS
 
 
 def test_a_scorecard_has_numbers_and_no_adjectives(counted: World) -> None:

@@ -1,6 +1,7 @@
 """Deliveries: the bytes are kept before anything is made of them, and every record comes to one answer."""
 
 import base64
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from engine.errors import Conflict, NotFound, Refused
-from engine.pipeline import deliveries, lineage, quarantine, sources
+from engine.pipeline import claims, deliveries, lineage, quarantine, sources
 from engine.pipeline.records import Told
 from engine.settlement import minimise, parse_body
 from engine.settlement.sources.codes import Dictionaries
@@ -27,7 +28,7 @@ from engine.store.deliveries import Correction, DeliveredBody, DeliveredRecord, 
 from engine.store.quality import QualityTally
 from tests.pipeline.test_intake import rows
 from tests.pipeline.world import OURS, THEIRS, World
-from tests.settlement.sources.calls import of_settlement, written
+from tests.settlement.sources.calls import call, of_settlement, written
 
 CALLS = "his-calls"
 
@@ -243,6 +244,39 @@ def test_an_operator_puts_one_record_right_and_the_lineage_says_so(world: World)
     assert [(one["quarantine_id"], one["actor"]) for one in found["corrected"]] == [(number, "operator")]
     with pytest.raises(Conflict):
         quarantine.correct(world.ctx, number, whole, "operator")
+
+
+def test_the_reports_on_a_stay_are_found_from_its_claim_and_say_nothing_there(world: World) -> None:
+    native = world.native()
+    info, claim_id = native["setlinfo"], world.send(native).claim_id
+    visit, other = info["mdtrt_id"], world.native(1)["setlinfo"]["mdtrt_id"]
+    calls = [report(native, number, stay) for number, stay in enumerate((visit, other, visit))]
+    results = written([*calls, *of_settlement(native)[:1]])
+    _, told = deliver(world, results)
+    assert [one.outcome for one in told][:4] == [*["noted"] * 3, "waiting"]
+    sources.register_source(world.ctx, mapping().replace(CALLS.encode(), b"laboratory"))
+    beside = written([report(native, 3, visit)])
+    receipt = deliveries.deliver(world.ctx, OURS, "laboratory", beside)
+    list(deliveries.read(world.ctx, OURS, receipt.delivery_id))
+    sources.register_source(world.ctx, mapping(hospital=THEIRS))
+    deliver(world, written([report(native, 4, visit, THEIRS)]), THEIRS)
+    found = lineage.lineage(world.ctx, claim_id)["reports"]
+    digests = [hashlib.sha256(raw).hexdigest() for raw in (results, results, beside)]
+    assert [one["body_digest"] for one in found] == digests
+    assert found[0]["place"] != found[1]["place"]
+    assert lineage.list_reports(world.ctx, OURS, info["setl_id"]) == found
+    with pytest.raises(NotFound):
+        lineage.list_reports(world.ctx, THEIRS, info["setl_id"])
+    shown = claims.get_claim(world.ctx, claim_id)
+    assert shown["reports"] == 3
+    assert "88.17" not in json.dumps([found, shown], default=str)
+
+
+def report(native: dict[str, Any], number: int, visit: str, hospital: str = OURS) -> dict[str, Any]:
+    """A test of that visit, with its result."""
+    made = call("4502", native, {"labinfo": {"mdtrt_id": visit, "rpotc_no": f"R{number}"}})
+    made["input"]["iteminfo"] = [{"exam_rslt_val": "88.17"}]
+    return {**made, "fixmedins_code": hospital, "msgid": f"report {number}"}
 
 
 def quantity(native: dict[str, Any]) -> str:

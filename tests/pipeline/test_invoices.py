@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from engine.invoices.errors import VerifierUnavailable
 from engine.payout.port import TransferStatus
 from engine.pipeline import claims, decide, feed, invoices, record
 from engine.pipeline.dispatcher import Dispatcher
+from engine.pipeline.patrol import Finding, patrol
 from tests.invoices.platform_process import PlatformProcess
 from tests.payout.bank_process import eventually
 from tests.pipeline.conftest import OpenWorld
@@ -280,6 +281,76 @@ def test_a_platform_that_is_down_delays_and_pays_and_refuses_nobody(
     finally:
         dispatcher.stop()
     assert len(world.debits(claim)) == 1, tried
+
+
+def paid_then_cancelled(world: World, platform: PlatformProcess) -> tuple[str, str]:
+    """Two claims that were paid; the first one's invoice has been cancelled since, and a week has passed."""
+    natives = [world.native(0), world.native(1)]
+    platform.issue(*natives)
+    first, second = (sent(world, native) for native in natives)
+    decided(world, first, second)
+    record.record_batch(world.ctx, world.batch(first, second))
+    feed.read_events(world.ctx)
+    world.pay(first, second)
+    for claim in (first, second):
+        world.bank_says(claim, TransferStatus.SETTLED)
+    world.confirm()
+    platform.cancel(natives[0])
+    world.clock.ahead = timedelta(days=8)
+    return first, second
+
+
+def findings(world: World, days_later: int = 0) -> list[Finding]:
+    """Of the patrol on its invoices, so many days from now."""
+    with world.ctx.database.reading() as session:
+        told = patrol(session, world.ctx.today() + timedelta(days=days_later))
+    return [one for one in told if one.code.startswith("patrol.invoice")]
+
+
+def test_an_invoice_cancelled_after_the_payment_is_found_and_moves_no_money(
+    checking: World, platform: PlatformProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = paid_then_cancelled(checking, platform)
+    monkeypatch.setattr(invoices, "MOST_AT_ONCE", 1)
+    assert [invoices.look_again(checking.ctx) for _ in range(3)] == [1, 1, 0], (
+        "each once, wherever it stopped"
+    )
+    assert [outcome(checking, one) for one in (first, second)] == ["cancelled", "good"]
+    assert [checking.state(one) for one in (first, second)] == ["confirmed", "confirmed"]
+    (one,) = findings(checking)
+    assert (one.code, one.hospital_code) == ("patrol.invoice.cancelled", OURS)
+    paid = checking.payout(first).amount_fen
+    assert one.numbers == {"claims": 1, "paid_fen": paid, "claim_ids": [first]}
+    assert [len(findings(checking, later)) for later in (-1, 27, 28)] == [0, 1, 0]
+    checking.clock.ahead = timedelta(days=16)
+    assert [invoices.look_again(checking.ctx) for _ in range(2)] == [1, 0], "known, and not asked about again"
+    checking.reverse(first)
+    assert (checking.state(first), findings(checking)) == ("recovery_due", [])
+
+
+def test_what_is_not_to_be_looked_up_again_is_not(checking: World, platform: PlatformProcess) -> None:
+    first, second = paid_then_cancelled(checking, platform)
+    checking.clock.ahead = timedelta(days=1)
+    assert invoices.look_again(checking.ctx) == 0, "looked up this week"
+    checking.clock.ahead = timedelta(days=200)
+    assert invoices.look_again(checking.ctx) == 0, "paid long ago"
+    checking.clock.ahead = timedelta(days=8)
+    checking.reverse(second)
+    platform.faults("server_error", "server_error")
+    with pytest.raises(VerifierUnavailable):
+        invoices.look_again(checking.ctx)
+    assert outcome(checking, first) == "good"
+    assert invoices.look_again(checking.ctx) == 1, "the other was taken back"
+
+
+def test_the_engine_looks_again_by_itself(checking: World, platform: PlatformProcess) -> None:
+    first, _ = paid_then_cancelled(checking, platform)
+    dispatcher = Dispatcher(checking.ctx)
+    dispatcher.start()
+    try:
+        eventually(lambda: outcome(checking, first), lambda found: found == "cancelled")
+    finally:
+        dispatcher.stop()
 
 
 _seen: dict[str, set[str | None]] = {}

@@ -134,6 +134,14 @@ def test_a_delivery_is_counted_by_its_source_record_for_record(world: World) -> 
     assert [one.rule for one in card.top_rules if one.severity == "error"] == ["source.code.unmapped"]
 
 
+def test_a_reversal_in_the_engines_own_format_is_counted_too(world: World) -> None:
+    claim = world.accepted(0)
+    for _ in range(2):
+        world.reverse(claim)
+    card = cards(world)["native"]
+    assert (card.received, card.accepted, card.reversed, card.repeated) == (3, 1, 1, 1)
+
+
 def test_a_reversal_in_a_delivery_is_counted_as_what_came_of_it(world: World) -> None:
     sources.register_source(world.ctx, mapping())
     native = world.native()

@@ -160,6 +160,13 @@ class Lineage(BaseModel):
     received_at: datetime
     delivered: list[OriginView]
     corrected: list[CorrectionView]
+    reports: list[OriginView] = Field(description="of the stay: examinations and tests")
+
+
+class StayReports(BaseModel):
+    """Where the reports on a stay came from, each in every reading; their content is in the deliveries."""
+
+    items: list[OriginView]
 
 
 class QuarantinedItem(BaseModel):

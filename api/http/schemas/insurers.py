@@ -126,6 +126,7 @@ class ClaimDetail(ClaimSummary):
 
     reasons: list[Reason]
     invoice: InvoiceCheck | None
+    reports: int = Field(description="examinations and tests that the hospital delivered of the stay")
     authorization_id: Hex32 | None
     task_id: Hex32 | None
     record_tx: str | None

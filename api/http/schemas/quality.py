@@ -1,7 +1,7 @@
 """What is told of the quality of hospitals' data."""
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -71,3 +71,21 @@ class Scorecards(BaseModel):
 
     day: date
     items: list[Scorecard]
+
+
+class Finding(BaseModel):
+    """Something to look into; it says of nobody that they did wrong."""
+
+    code: str = Field(examples=["patrol.volume.low"])
+    hospital_code: str = Field(examples=["H31010100001"])
+    numbers: dict[str, Any] = Field(
+        description="what it rests on, by name",
+        examples=[{"received": 12, "median_before": 39.0, "weekdays": 8, "spread": 6.24, "score": -4.32}],
+    )
+    next_step: str
+
+
+class PatrolReport(BaseModel):
+    day: date
+    findings: list[Finding]
+    thresholds: dict[str, int | float] = Field(examples=[{"weeks": 8, "volume_score": 4.0}])

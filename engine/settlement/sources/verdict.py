@@ -15,9 +15,14 @@ def errors_of(record: Record) -> list[Violation]:
 
     What was said on the way of a field is the reason: the settlement's rules add nothing about the same one.
     """
-    own = [one for one in record.violations if _is_error(one)]
+    own = stated_errors(record)
     told = {one.field for one in own}
     return own + [one for one in _of_the_rules(record) if one.field not in told]
+
+
+def stated_errors(record: Record) -> list[Violation]:
+    """What the reader and the mapping found, before any rule of the settlement is asked."""
+    return [one for one in record.violations if _is_error(one)]
 
 
 def _of_the_rules(record: Record) -> list[Violation]:

@@ -15,13 +15,16 @@ from engine.money import Fen, format_yuan
 GUIDE: Final = "005010X221A1"
 _PLAIN = re.compile(r"[A-Z0-9 !\"&'()+,\-./;?=a-z%@\[\]_{}|<>#$]*")
 """The extended character set of X12, less the separators that are written here."""
-_DENIED, _SECONDARY, _REVERSAL = "4", "2", "22"
+_MOST_CHARACTERS = 38
+"""Of CLP01, the shortest of what others name."""
+_SECONDARY, _REVERSAL = "2", "22"
 _INDEMNITY: Final = "15"
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Names and address in the character set of X12; tax_id and postcode have nine digits."""
+    """Names and address in the character set of X12. tax_id: nine digits of the payer; of a hospital, which
+    has no such number here, its fixmedins_code."""
 
     name: str
     tax_id: str
@@ -33,9 +36,10 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Why a part of the charge is not paid: group (PR the patient's, CO by contract, OA other), and code of
-    the list of claim adjustment reasons: 1 deductible, 2 co-insurance, 23 paid by a payer before, 96 not
-    covered, 119 limit reached."""
+    """Why a part of the charge is not paid to the hospital: group (PR the patient's, CO by contract, OA
+    other), and code of the list of claim adjustment reasons: 1 deductible, 2 co-insurance, 23 paid by a payer
+    before, 45 beyond what is agreed, 94 more than the charge, 96 not covered, 100 paid to the patient (PR
+    alone: X12's interpretation 1812), 119 limit reached."""
 
     group: str
     reason: str
@@ -44,24 +48,25 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True)
 class ClaimPayment:
-    """charge = paid + the sum of the adjustments. A recovery has all three negative."""
+    """charge = paid + the sum of the adjustments. What takes an earlier one back has all three negative."""
 
     visit: str
     """CLM01 of the claim: the hospital's mdtrt_id."""
     claim_id: str
-    """The payer's own, ICN of 835."""
+    """The payer's own; with the version of its decision it is the ICN of 835."""
+    version: int
     charge_fen: Fen
     paid_fen: Fen
+    """To the hospital."""
     adjustments: tuple[Adjustment, ...]
     first_day: date
     last_day: date
 
     @property
     def status(self) -> str:
-        """CLP02: reversal, denied, or processed after the basic insurance."""
-        if self.charge_fen < 0:
-            return _REVERSAL
-        return _SECONDARY if self.paid_fen else _DENIED
+        """CLP02: reversal, or processed after the basic insurance, whatever it came to. Denied (4) is for a
+        patient whom the payer does not know (interpretation 1423)."""
+        return _REVERSAL if self.charge_fen < 0 else _SECONDARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +84,24 @@ class Remittance:
     claims: tuple[ClaimPayment, ...]
 
 
-def remittance(payment: Remittance, control: int, at: datetime) -> bytes:
-    """The interchange, ASCII. `control` numbers it, `at` is its time. No patient is named in it: the hospital
-    knows its visit. Raises ValueError where the sums do not balance or a text cannot stand in X12.
+def is_writable(text: str) -> bool:
+    """Whether it can stand in every element that is written from what others name."""
+    return 0 < len(text) <= _MOST_CHARACTERS and _PLAIN.fullmatch(text) is not None
+
+
+def remittance(payments: Sequence[Remittance], control: int, at: datetime) -> bytes:
+    """The interchange, ASCII, with a transaction a payment. `control` numbers it, `at` is its time. No
+    patient is named in it: the hospital knows its visit. Raises ValueError where the sums do not balance or a
+    text cannot stand in X12.
     """
-    for claim in payment.claims:
+    for claim in (claim for payment in payments for claim in payment.claims):
         if claim.charge_fen != claim.paid_fen + sum(one.fen for one in claim.adjustments):
             raise ValueError(f"claim {claim.claim_id}: charge is not paid + adjustments")
-    if not payment.claims:
+    if not payments or not all(payment.claims for payment in payments):
         raise ValueError("a remittance has at least one claim")
     out = io.StringIO()
     writer = X12Writer(out, subele_term=":")
-    for elements in _segments(payment, control, at):
+    for elements in _segments(payments, control, at):
         for text in elements:
             if _PLAIN.fullmatch(text) is None and elements[0] != "ISA":
                 raise ValueError(f"{elements[0]} holds a character that X12 has not, or uses as a separator")
@@ -99,25 +110,33 @@ def remittance(payment: Remittance, control: int, at: datetime) -> bytes:
     return out.getvalue().encode("ascii")
 
 
-def _segments(payment: Remittance, control: int, at: datetime) -> Iterator[Sequence[str]]:
-    total = sum(claim.paid_fen for claim in payment.claims)
-    number, day = f"{control:09d}", f"{at:%Y%m%d}"
+def _segments(payments: Sequence[Remittance], control: int, at: datetime) -> Iterator[Sequence[str]]:
+    sender, receiver = payments[0].sender, payments[0].receiver
     yield (
-        *("ISA", "00", " " * 10, "00", " " * 10, "ZZ", f"{payment.sender:15}", "ZZ"),
-        *(f"{payment.receiver:15}", f"{at:%y%m%d}", f"{at:%H%M}", "^", "00501", number, "0", "P", ":"),
+        *("ISA", "00", " " * 10, "00", " " * 10, "ZZ", f"{sender:15}", "ZZ"),
+        *(f"{receiver:15}", f"{at:%y%m%d}", f"{at:%H%M}", "^", "00501", f"{control:09d}", "0", "P", ":"),
     )
-    yield "GS", "HP", payment.sender, payment.receiver, day, f"{at:%H%M}", str(control), "X", GUIDE
-    yield "ST", "835", "0001"
+    yield "GS", "HP", sender, receiver, f"{at:%Y%m%d}", f"{at:%H%M}", str(control), "X", GUIDE
+    for number, payment in enumerate(payments, start=1):
+        yield "ST", "835", f"{number:04d}"
+        yield from _transaction(payment)
+        yield ("SE",)  # the writer counts
+
+
+def _transaction(payment: Remittance) -> Iterator[Sequence[str]]:
+    total = sum(claim.paid_fen for claim in payment.claims)
     # What is recovered moves by itself; a remittance of it states that nothing is paid.
     amount, method = (format_yuan(Fen(total)), "BOP") if total > 0 else ("0.00", "NON")
     yield _bank(payment, amount, method)
     yield "TRN", "1", payment.trace, f"1{payment.payer.tax_id}"
+    yield "CUR", "PR", "CNY"
     yield "DTM", "405", f"{payment.paid_on:%Y%m%d}"
     yield "N1", "PR", payment.payer.name
     yield from _address(payment.payer)
     yield "PER", "BL", payment.payer.name
     yield "N1", "PE", payment.payee.name, "FI", payment.payee.tax_id
-    yield from _address(payment.payee)
+    if payment.payee.street:
+        yield from _address(payment.payee)
     yield "LX", "1"
     for claim in payment.claims:
         yield from _claim(claim)
@@ -140,7 +159,7 @@ def _claim(claim: ClaimPayment) -> Iterator[Sequence[str]]:
     patient = sum(one.fen for one in claim.adjustments if one.group == "PR")
     owed = format_yuan(Fen(patient)) if patient and claim.status != _REVERSAL else ""
     amounts = format_yuan(claim.charge_fen), format_yuan(claim.paid_fen), owed
-    yield "CLP", claim.visit, claim.status, *amounts, _INDEMNITY, claim.claim_id
+    yield "CLP", claim.visit, claim.status, *amounts, _INDEMNITY, f"{claim.claim_id}-{claim.version}"
     by_group: dict[str, list[Adjustment]] = {}
     for one in claim.adjustments:
         by_group.setdefault(one.group, []).append(one)
@@ -149,5 +168,6 @@ def _claim(claim: ClaimPayment) -> Iterator[Sequence[str]]:
             triplets = [(one.reason, format_yuan(one.fen), "") for one in ones[at : at + 6]]
             yield "CAS", group, *(text for triplet in triplets for text in triplet)
     yield "NM1", "QC", "1"
+    yield "REF", "F8", claim.claim_id
     yield "DTM", "232", f"{claim.first_day:%Y%m%d}"
     yield "DTM", "233", f"{claim.last_day:%Y%m%d}"

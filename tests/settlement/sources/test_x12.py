@@ -204,7 +204,7 @@ def payment(*claims: ClaimPayment) -> Remittance:
 
 def claim(charge: int, paid: int, *adjustments: tuple[str, str, int]) -> ClaimPayment:
     reasons = tuple(Adjustment(group, reason, Fen(fen)) for group, reason, fen in adjustments)
-    return ClaimPayment("310000V0000000001", "clm_1", Fen(charge), Fen(paid), reasons, *STAY)
+    return ClaimPayment("310000V0000000001", "clm_1", 2, Fen(charge), Fen(paid), reasons, *STAY)
 
 
 PAID = claim(765_670, 100_000, ("OA", "23", 600_000), ("PR", "1", 60_000), ("PR", "2", 5_670))
@@ -215,40 +215,52 @@ MANY = claim(800, 0, *(("PR", code, 100) for code in ("1", "2", "3", "45", "96",
 
 @pytest.mark.parametrize("claims", [[PAID], [NOTHING], [TAKEN_BACK], [PAID, PAID, TAKEN_BACK], [MANY]])
 def test_a_remittance_is_835_by_the_guide(claims: list[ClaimPayment]) -> None:
-    assert what_the_guide_says(remittance(payment(*claims), 7, AT).decode()) == set()
+    assert what_the_guide_says(remittance([payment(*claims)], 7, AT).decode()) == set()
 
 
 def test_a_remittance_says_what_was_paid_and_why_not_more() -> None:
-    lines = remittance(payment(PAID, NOTHING), 7, AT).decode().split("~\n")
+    lines = remittance([payment(PAID, NOTHING)], 7, AT).decode().split("~\n")
     assert "BPR*I*1000.00*C*BOP************20260105" in lines
     assert "TRN*1*po_123*1310101001" in lines
-    assert "CLP*310000V0000000001*2*7656.70*1000.00*656.70*15*clm_1" in lines
+    assert "CLP*310000V0000000001*2*7656.70*1000.00*656.70*15*clm_1-2" in lines
+    assert "REF*F8*clm_1" in lines
     assert "CAS*PR*1*600.00**2*56.70" in lines
-    assert "CLP*310000V0000000001*4*1.00*0.00*1.00*15*clm_1" in lines
+    assert "CLP*310000V0000000001*2*1.00*0.00*1.00*15*clm_1-2" in lines
     assert lines[-4:] == [f"SE*{len(lines) - 5}*0001", "GE*1*7", "IEA*1*000000007", ""]
 
 
+def test_each_payment_of_a_remittance_is_a_transaction_of_its_own() -> None:
+    other = replace(payment(NOTHING), trace="po_124", payee=replace(PAYEE, street=""))
+    written = remittance([payment(PAID), other], 7, AT).decode()
+    assert what_the_guide_says(written) == set()
+    lines = written.split("~\n")
+    assert [line for line in lines if line.startswith(("ST", "TRN", "GE"))] == [
+        *("ST*835*0001", "TRN*1*po_123*1310101001"),
+        *("ST*835*0002", "TRN*1*po_124*1310101001", "GE*2*7"),
+    ]
+
+
 def test_every_reason_is_stated_however_many_there_are() -> None:
-    lines = remittance(payment(MANY), 7, AT).decode().split("~\n")
+    lines = remittance([payment(MANY)], 7, AT).decode().split("~\n")
     stated = [line.split("*")[2:] for line in lines if line.startswith("CAS*PR*")]
     assert [code for line in stated for code in line[::3]] == [one.reason for one in MANY.adjustments]
     assert all(len(line) <= 18 for line in stated)
 
 
 def test_a_recovery_pays_nothing_and_carries_its_balance_forward() -> None:
-    lines = remittance(payment(TAKEN_BACK), 7, AT).decode().split("~\n")
+    lines = remittance([payment(TAKEN_BACK)], 7, AT).decode().split("~\n")
     assert any(line.startswith("BPR*H*0.00*C*NON") for line in lines)
     assert "PLB*310101002*20261231*FB*-1000.00" in lines
 
 
 def test_a_remittance_that_does_not_balance_is_not_written() -> None:
     with pytest.raises(ValueError, match="paid"):
-        remittance(payment(replace(PAID, paid_fen=Fen(1))), 7, AT)
+        remittance([payment(replace(PAID, paid_fen=Fen(1)))], 7, AT)
     with pytest.raises(ValueError, match="at least one"):
-        remittance(payment(), 7, AT)
+        remittance([payment(PAID), payment()], 7, AT)
 
 
 @pytest.mark.parametrize("name", ["A*B", "A~B", "A:B", "A^B", "示例医院", "A\nB"])
 def test_a_text_that_x12_has_no_letters_for_is_not_written(name: str) -> None:
     with pytest.raises(ValueError, match="N1 holds"):
-        remittance(replace(payment(PAID), payee=replace(PAYEE, name=name)), 7, AT)
+        remittance([replace(payment(PAID), payee=replace(PAYEE, name=name))], 7, AT)
