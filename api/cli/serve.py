@@ -1,5 +1,6 @@
 """`autoclaim serve`: the engine, until it is told to stop."""
 
+import gc
 import json
 import os
 import signal
@@ -148,6 +149,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What stands at the start stands to the end: no collection has to look through it again.
+        gc.collect()
+        gc.freeze()
         if self.started:
             self._ready()
 

@@ -12,6 +12,7 @@ from api.http import examples
 from api.http.auth import OPERATOR_ONLY, OVERSEERS_OF_EVIDENCE, HospitalCaller, SourceReader
 from api.http.bodies import NDJSON, YAML, RawBody, only
 from api.http.deps import AfterName, ClaimId, Ctx, DeliveryId, Limit, SetlId, SourceName, rendered
+from api.http.ndjson import together
 from api.http.problems import documented
 from api.http.schemas import deliveries as schemas
 from api.http.signatures import SignedBody, SignedDelivery
@@ -64,6 +65,10 @@ def read_again(ctx: Ctx, signed: SignedBody, delivery_id: DeliveryId) -> Streami
 
 def _answer(ctx: Context, hospital_code: str, delivery_id: str, first: bytes) -> Iterator[bytes]:
     yield first
+    yield from together(_told(ctx, hospital_code, delivery_id))
+
+
+def _told(ctx: Context, hospital_code: str, delivery_id: str) -> Iterator[bytes]:
     counts: Counter[str] = Counter()
     refused: list[dict[str, str]] = []
     try:

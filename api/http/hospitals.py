@@ -14,6 +14,7 @@ from api.http.auth import HOSPITAL_ONLY, HospitalCaller
 from api.http.bodies import JSON_ONLY, MAX_BATCH, MAX_LINE, NDJSON, lines_of
 from api.http.deps import After, Ctx, Limit, SetlId, rendered
 from api.http.idempotency import OnceKeyed
+from api.http.ndjson import together
 from api.http.problems import documented
 from api.http.schemas import hospitals as schemas
 from api.http.signatures import Signed, SignedBatch, SignedBody
@@ -87,8 +88,8 @@ def post_settlements(ctx: Ctx, signed: SignedBatch) -> StreamingResponse:
 
 
 def _answers(ctx: Context, signed: Signed, lines: list[bytes]) -> Iterator[bytes]:
-    for number, outcome in enumerate(intake.accept_batch(ctx, signed.hospital_code, lines), start=1):
-        yield _line(number, outcome)
+    outcomes = intake.accept_batch(ctx, signed.hospital_code, lines)
+    return together(_line(number, outcome) for number, outcome in enumerate(outcomes, start=1))
 
 
 def _line(number: int, outcome: Accepted | AutoclaimError) -> bytes:
