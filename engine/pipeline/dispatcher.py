@@ -35,6 +35,9 @@ from engine.store.ownership import Ownership
 log = structlog.get_logger()
 _ASK_FIRST_S, _ASK_LAST_S = 2, 300
 _PAUSE_AFTER_FAILURE_S = 1.0
+_MOST_RESTS = 4
+"""Ticks: who comes to an engine that has nothing to do waits 0.1 s on average, for a third of the processor
+time that it took to look at every tick."""
 _LOOK_FOR_UNDONE = timedelta(seconds=5)
 _LOOK_AT_INVOICES_S = 3600
 _MOST_AT_ONCE = 1000
@@ -94,9 +97,7 @@ class Dispatcher:
 
     def _claims(self) -> None:
         workflows.wait_for_resumed()
-        while not self._stopping.is_set():
-            if not self._attempt(self._claims_round):
-                self._stopping.wait(self._ctx.settings.tick_s)
+        self._go_round(lambda: self._attempt(self._claims_round))
 
     def _claims_round(self) -> bool:
         if self._ctx.chain.ahead_s() > _MOST_AHEAD_S:
@@ -194,10 +195,14 @@ class Dispatcher:
             self._close_past_tasks,
             self._checkpoint,
         )
+        self._go_round(lambda: sum(self._attempt(part) for part in parts) > 0)
+
+    def _go_round(self, go: Callable[[], bool]) -> None:
+        """Until it is stopped. What has nothing to do rests, the longer the longer it has had nothing."""
+        rests = 0
         while not self._stopping.is_set():
-            busy = [self._attempt(part) for part in parts]
-            if not any(busy):
-                self._stopping.wait(self._ctx.settings.tick_s)
+            rests = 0 if go() else min(rests + 1, _MOST_RESTS)
+            self._stopping.wait(self._ctx.settings.tick_s * rests)
 
     def _read(self) -> int:
         return feed.read_events(self._ctx)
