@@ -17,7 +17,7 @@ from tests.contracts.machine.results import Results
 from tests.contracts.world import DAY
 
 DEEP = os.environ.get("AUTOCLAIM_DEEP")
-FIRST, LAST = map(int, (DEEP or "0-30").split("-"))
+FIRST, LAST = map(int, (DEEP or "0-20").split("-"))
 STEPS = 30
 LEAST_SHARE = 0.35
 CONTRACTS = ("registry", "catalog", "scheduler", "store")
