@@ -76,8 +76,9 @@ def seal_entry(output: Output, epoch: int, payload: Payload, rng: Rng) -> bytes:
     """ENTRY_BYTES. Raises PayloadTooLarge."""
     text = json.dumps(_document(payload), ensure_ascii=False, separators=(",", ":")).encode()
     deflated = zlib.compress(text, level=9)
-    if len(deflated) > _MOST_DEFLATED or len(text) > _MOST_JSON:
-        raise PayloadTooLarge(len(deflated), _MOST_DEFLATED)
+    for needed, most in ((len(deflated), _MOST_DEFLATED), (len(text), _MOST_JSON)):
+        if needed > most:
+            raise PayloadTooLarge(needed, most)
     plain = (len(deflated).to_bytes(_LENGTH_BYTES) + deflated).ljust(_PAYLOAD_BYTES, b"\x00")
     nonce = rng(_NONCE_BYTES)
     return output.tag + nonce + AESGCM(output.key).encrypt(nonce, plain, _bound_to(output.tag, epoch))
