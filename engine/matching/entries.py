@@ -89,14 +89,12 @@ def open_entry(output: Output, epoch: int, entry: bytes) -> Payload:
     if len(entry) != ENTRY_BYTES:
         raise EntryInvalid(f"an entry is {ENTRY_BYTES} bytes, not {len(entry)}")
     tag, sealed = entry[:TAG_BYTES], entry[TAG_BYTES:]
-    if tag != output.tag:
-        raise EntryInvalid("it stands under another tag")
     try:
         plain = AESGCM(output.key).decrypt(
             sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(tag, epoch)
         )
     except InvalidTag as error:
-        raise EntryInvalid("it does not open: withdrawn, or sealed for another epoch") from error
+        raise EntryInvalid("it does not open: withdrawn, or sealed for another tag or epoch") from error
     try:
         return _payload(json.loads(_inflated(plain)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:

@@ -85,6 +85,7 @@ def test_an_entry_is_bound_to_person_tag_and_epoch() -> None:
         (PERSON._replace(tag=elsewhere), EPOCH, elsewhere + entry[16:]),
         (PERSON, EPOCH, entry[:-1] + bytes([entry[-1] ^ 1])),
         (PERSON, EPOCH, entry[:-1]),
+        (PERSON, EPOCH, entry[:20]),
         (PERSON, EPOCH, empty_entry(PERSON.tag, os.urandom)),
     ):
         with pytest.raises(EntryInvalid):
@@ -109,6 +110,7 @@ HOSTILE = {
     "longer than it is": b"\xff\xff" + _deflated(b"{}")[2:],
     "cut short": (10).to_bytes(2) + _deflated(b'{"name_tags":[],"policies":[]}')[2:],
     "a bomb": _deflated(b" " * 500_000 + b'{"name_tags":[],"policies":[]}'),
+    "a bomb behind a payload": _deflated(b'{"name_tags":[],"policies":[]}' + b" " * 500_000),
     "no JSON": _deflated(b"{"),
     "nesting without end": _deflated(b"[" * 8000),
     "no object": _deflated(b"[]"),
@@ -117,6 +119,7 @@ HOSTILE = {
     "a short name tag": _deflated(b'{"name_tags":["aa"],"policies":[]}'),
     "a numeric name tag": _deflated(b'{"name_tags":[7],"policies":[]}'),
     "no scope": _deflated((GOOD + '"expires":"2026-06-30"}]}').encode()),
+    "a scope of nothing": _deflated((GOOD + '"expires":"2026-06-30","scope":null}]}').encode()),
     "a scope out of form": _deflated((GOOD + '"expires":"2026-06-30","scope":"0x1"}]}').encode()),
     "no date": _deflated((GOOD + '"expires":"soon","scope":"0x' + "c3" * 32 + '"}]}').encode()),
 }

@@ -173,12 +173,11 @@ HOSTILE: dict[str, tuple[str, Change]] = {
     "the update before": ("update", _header(update=0)),
     "an update too early": ("update", _header(update=2)),
     "another history": ("previous_digest", _header(previous_digest="ab" * 32)),
-    "a digest of another form": ("previous_digest", _header(previous_digest="AB" * 32)),
+    "a history that is no text": ("previous_digest", _header(previous_digest={"a": []})),
     "another key": ("public_key", _header(public_key="ab" * 32)),
     "no time zone": ("made_at", _header(made_at=NOW.replace(tzinfo=None).isoformat())),
-    "not a full step": ("entries", _header(entries=STEP - 1)),
-    "no entries": ("entries", _header(entries=0)),
-    "more than an epoch holds": ("entries", _header(entries=published.MOST_ENTRIES)),
+    "not a full step": ("entries", lambda content: _header(entries=STEP - 1)(content)[:-ENTRY_BYTES]),
+    "no entries": ("entries", lambda content: _header(entries=0)(content)[: -STEP * ENTRY_BYTES]),
     "one entry short": ("entries", lambda content: content[:-ENTRY_BYTES]),
     "one byte short": ("entries", lambda content: content[:-1]),
     "one byte more": ("entries", lambda content: content + b"x"),
@@ -213,14 +212,36 @@ def test_order_is_watched_across_what_is_read_at_a_time(tmp_path: Path) -> None:
         PublishedRoll.open(tmp_path / "kept", KEY).take(io.BytesIO(content[:start] + halves[1] + halves[0]))
 
 
-def test_an_epoch_holds_a_bounded_number_of_updates(
-    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bound", "most"), [("MOST_UPDATES", 1), ("MOST_ENTRIES", 2 * STEP - 1)])
+def test_an_epoch_is_bounded(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(published, "MOST_UPDATES", 1)
+    monkeypatch.setattr(published, bound, most)
     roll = PublishedRoll.open(tmp_path, KEY)
     _taken(roll, two[0])
-    with pytest.raises(UpdateInvalid, match="at most 1"):
+    with pytest.raises(UpdateInvalid, match=f"at most {most}$"):
         _taken(roll, two[1])
+
+
+@pytest.mark.parametrize("epoch", [-1, 0, 2**32])
+def test_an_epoch_is_one_of_32_bits_from_1(two: tuple[Path, Path], tmp_path: Path, epoch: int) -> None:
+    source = io.BytesIO(_header(epoch=epoch)(two[0].read_bytes()))
+    with pytest.raises(UpdateInvalid, match="epoch"):
+        PublishedRoll.open(tmp_path, KEY).take(source)
+
+
+class _WithoutEnd(io.RawIOBase):
+    """A line that goes on for as long as anybody reads it."""
+
+    def readline(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        assert 0 < size <= 2**20, "reads until memory ends"
+        return b" " * size
+
+
+def test_a_header_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(UpdateInvalid, match="header"):
+        PublishedRoll.open(tmp_path, KEY).take(_WithoutEnd())
 
 
 SPOILT: dict[str, tuple[str, Callable[[Path, Path], object]]] = {

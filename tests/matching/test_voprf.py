@@ -233,6 +233,14 @@ def test_an_answer_to_another_question_is_not_believed() -> None:
             question.outputs(believed, _key().public)
 
 
+def test_a_proof_is_of_one_length() -> None:
+    """What follows one would otherwise be read as an element that nobody asked about."""
+    question = Question.of([b"one"])
+    answer = _key().evaluate(question.elements)
+    with pytest.raises(ProofInvalid, match="a proof is 64 bytes, not 96"):
+        question.outputs(answer._replace(proof=answer.proof + answer.elements[0]), _key().public)
+
+
 @pytest.mark.parametrize("proof", [b"", bytes(63), bytes(64), b"\xff" * 64, bytes(65)], ids=len)
 def test_what_is_no_proof_is_not_believed(proof: bytes) -> None:
     question = Question.of([b"one"])
