@@ -4,8 +4,8 @@ The provider blinds what it asks about, the insurer evaluates it under the epoch
 the provider checks the proof and unblinds. The insurer sees elements that look random whoever is asked about;
 the provider learns the outputs of what it asked, and nothing that would let it work out another.
 
-Blinds and the proof's nonce come from the operating system, inside the library; they cannot be injected. While
-it works, no other thread of the process does: what takes many elements belongs in a process of its own.
+Blinds and the proof's nonce come from the operating system, inside the library; they cannot be injected.
+While it works, no other thread of the process does: many elements belong in a process of their own.
 """
 
 from collections.abc import Sequence
