@@ -94,13 +94,14 @@ def write_update(
 
     entries: ENTRY_BYTES each, in any order, of distinct tags; they are read once and never held together.
     previous_digest: NO_DIGEST for update 0. Raises ValueError for a wrong size, a tag that comes twice, more
-    than MOST_ENTRIES.
+    than MOST_ENTRIES; UpdateInvalid for a header that no reader would take.
     """
     partial = path.with_name(path.name + ".part")
     try:
         runs = SortedRuns(_padded(entries, rng), ENTRY_BYTES, path.parent)
         with runs, partial.open("wb") as file:
             announced = Update(epoch, number, runs.count, previous_digest, public_key, made_at, digest="")
+            _read_header(announced.header, digest="")
             digest = hashlib.sha256()
             for part in chain([announced.header], _chunks(runs.merged())):
                 digest.update(part)

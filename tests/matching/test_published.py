@@ -104,6 +104,13 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert _left_in(tmp_path) == []
 
 
+def test_a_header_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
+    for epoch, made_at, field in ((0, NOW, "epoch"), (1, NOW.replace(tzinfo=None), "made_at")):
+        with pytest.raises(UpdateInvalid, match=f"^{field}: must"):
+            write_update(tmp_path / "update", epoch, 0, [], NO_DIGEST, KEY, made_at, os.urandom)
+    assert _left_in(tmp_path) == []
+
+
 class _Slow(io.RawIOBase):
     """As off a wire: never as much at a time as was asked for."""
 
