@@ -1,8 +1,8 @@
 """Private matching, the insurer's answers: blinded questions evaluated, counted, and never more than allowed.
 
-An answer is computed first and leaves only after the question is kept: under a key that stands, for a discharge
-that nobody asked about before, within what its provider may ask in a day. What is refused leaves an alarm, and
-nothing about anybody: whom a question is about cannot be told here.
+An answer is computed first and leaves only after the question is kept: under a key that stands, for a
+discharge that nobody asked about before, within what its provider may ask in a day. What is refused leaves an
+alarm, and nothing about anybody: whom a question is about cannot be told here.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _ALARMS_FOR = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """elements: 32 bytes each. discharge: 64 hexadecimal digits, the provider's commitment to what it is about."""
+    """elements: 32 bytes each. discharge: the provider's commitment to it, 64 hexadecimal digits."""
 
     provider: str
     epoch: int
@@ -42,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as it is kept, and how many elements its provider may ask on that day."""
+    """A question as it is kept. elements: how many; most: how many its provider may ask on that day."""
 
     provider: str
     epoch: int
@@ -59,7 +59,7 @@ def epoch_key(ctx: Context, epoch: int) -> EpochKey:
 
 
 def roll_dataset(recipient: str) -> bytes:
-    """The id under which the roll of whoever the insured consent to stands in the catalogue, with its keys."""
+    """Under which the roll of whoever the insured consent to stands in the catalogue, with its keys."""
     return digest({"dataset": "roll", "recipient": recipient})
 
 
@@ -76,24 +76,17 @@ def check_protocol(protocol: str, suite: str, mode: str) -> None:
 
 
 def evaluate(ctx: Context, question: Question) -> Evaluated:
-    """The answer, not to be given before the question is kept. Raises Refused `match.element`, with an alarm."""
+    """The answer, not to be given before the question is kept. Raises ElementInvalid, with an alarm."""
     try:
         if not 1 <= len(question.elements) <= MOST_ELEMENTS:
             raise ElementInvalid(f"there must be 1 to {MOST_ELEMENTS}")
         return epoch_key(ctx, question.epoch).evaluate(question.elements)
     except ElementInvalid as error:
-        where = "/elements" if error.index is None else f"/elements/{error.index}"
-        alarm = ctx.clock()
+        code, now = error.code, ctx.clock()
         ctx.writer.run(
-            lambda session: matching.raise_alarm(
-                session, question.provider, ctx.today(), "match.element", alarm
-            )
+            lambda session: matching.raise_alarm(session, question.provider, ctx.today(), code, now)
         )
-        raise Refused(
-            "match.element",
-            "an element cannot be evaluated",
-            [{"field": where, "rule": "match.element", "message": str(error)}],
-        ) from error
+        raise
 
 
 def asked(ctx: Context, question: Question) -> Asked:
@@ -174,7 +167,9 @@ def check_epoch(session: Session, number: int) -> None:
     if epoch is None or matching.last_update(session, number) is None:
         raise NotFound(f"there is no epoch {number}", code="match.epoch_unknown")
     if epoch.withdrawn_at is not None:
-        raise Conflict(f"epoch {number} was withdrawn: its key is good for nothing", code="match.epoch_withdrawn")
+        raise Conflict(
+            f"epoch {number} was withdrawn: its key is good for nothing", code="match.epoch_withdrawn"
+        )
 
 
 def list_epochs(ctx: Context) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from engine.errors import Conflict, NotFound
 from engine.evidence.canonical import digest
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.errors import PayloadTooLarge
-from engine.matching.published import Update, write_update
+from engine.matching.published import MOST_UPDATES, NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Output, name_message, person_message
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
@@ -128,12 +128,14 @@ def _update(ctx: Context, epoch: int, progress: Progress) -> Update:
     with ctx.database.reading() as session:
         last = matching.last_update(session, epoch)
     number = 0 if last is None else last.number + 1
+    if number == MOST_UPDATES:
+        raise Conflict(f"epoch {epoch} is full after {number} updates: rotate", code="match.epoch_full")
     ctx.writer.run(lambda session: matching.forget_emptied(session, epoch, number - 1))
     key, made_at = epoch_key(ctx, epoch), ctx.clock()
     path = _file(ctx, epoch, number)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     changed = _Changed(ctx, key, epoch, number)
-    previous = "" if last is None else last.digest
+    previous = NO_DIGEST if last is None else last.digest
     entries = _counted(changed.entries(), progress)
     update = write_update(path, epoch, number, entries, previous, key.public, made_at, ctx.rng)
     ctx.writer.run(

@@ -130,7 +130,9 @@ def _arrived(ctx: Context, one: Release, policy: tables.Policy) -> Arrival:
 def _submission(ctx: Context, one: Release) -> Submission:
     """Raises Refused: for a rule that the settlement breaks, and for a field that is another, or too many."""
     info = one.document.get("setlinfo")
-    numbered = {**one.document, "setlinfo": {**info, "setl_id": one.setl_id}} if isinstance(info, dict) else {}
+    numbered = (
+        {**one.document, "setlinfo": {**info, "setl_id": one.setl_id}} if isinstance(info, dict) else {}
+    )
     checked = check(numbered, personal=False)
     try:
         settlement = Settlement.of(checked, ctx.hospital_register())
@@ -221,5 +223,3 @@ def _count(session: Session, question: matching.MatchQuestion, settlement_id: in
         use = matching.use_of(session, question.provider, question.day)
         use.released += 1
         session.add_all((question, use))
-
-

@@ -194,9 +194,7 @@ def policies(session: Session, policy_ids: Collection[int]) -> dict[int, Policy]
 
 
 def handles(session: Session, epoch: int, policy_ids: Collection[int]) -> dict[int, str]:
-    query = select(MatchHandle).where(
-        MatchHandle.epoch == epoch, col(MatchHandle.policy_id).in_(policy_ids)
-    )
+    query = select(MatchHandle).where(MatchHandle.epoch == epoch, col(MatchHandle.policy_id).in_(policy_ids))
     return {row.policy_id: row.handle for row in session.exec(query)}
 
 
