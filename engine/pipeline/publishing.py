@@ -1,14 +1,15 @@
 """The roll, published for private matching: an epoch's key on chain, then files of sealed entries.
 
-What has changed since the last update is found by comparing, people by people, so that nothing which changes a
-policy or a consent has to remember to say so. An update that was interrupted is simply made anew: what it wrote
-down counts only once the update itself is kept.
+What has changed since the last update is found by comparing, people by people, so that nothing which changes
+a policy or a consent has to remember to say so. An update that was interrupted is simply made anew: what it
+wrote down counts only once the update itself is kept.
 """
 
 import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,25 +45,26 @@ Progress = Callable[[int], None]
 """Told from time to time how many entries have been made."""
 
 
-def publish(ctx: Context, progress: Progress = lambda made: None) -> list[Update]:
-    """An update of every epoch that stands; the first epoch, where there is none. Raises Conflict where another
-    call is publishing."""
+def publish(ctx: Context, progress: Progress) -> list[Update]:
+    """An update of every epoch that stands; the first epoch, where there is none.
+
+    Raises Conflict `match.publishing`, `match.epoch_full`."""
     with _alone():
         with ctx.database.reading() as session:
             standing = [one.number for one in matching.epochs(session) if one.withdrawn_at is None]
         return [_update(ctx, number, progress) for number in standing or [_open(ctx)]]
 
 
-def rotate(ctx: Context, progress: Progress = lambda made: None) -> Update:
+def rotate(ctx: Context, progress: Progress) -> Update:
     """The next epoch, under another key: on chain, then the whole roll. Those before it stand until they are
-    withdrawn. Raises Conflict."""
+    withdrawn. Raises Conflict `match.publishing`."""
     with _alone():
         return _update(ctx, _open(ctx), progress)
 
 
 def withdraw(ctx: Context, number: int) -> None:
-    """Of an epoch nothing is answered from now on, its key leaves the chain, and what it was published from is
-    forgotten. For good; again is no change. Raises NotFound."""
+    """Nothing is answered under it from now on, its key leaves the chain, and what was published is forgotten
+    here. For good; again is no change. Raises NotFound, Conflict `match.publishing`."""
 
     def mark(session: Session) -> None:
         epoch = session.get(matching.MatchEpoch, number)
@@ -92,14 +94,14 @@ def update_file(ctx: Context, epoch: int, number: int) -> Path:
     return _file(ctx, epoch, number)
 
 
-class _alone:
+@contextmanager
+def _alone() -> Iterator[None]:
     """One publication at a time in this process; the database refuses a second update of one number."""
-
-    def __enter__(self) -> None:
-        if not _publishing.acquire(blocking=False):
-            raise Conflict("the roll is being published", code="match.publishing")
-
-    def __exit__(self, *_: object) -> None:
+    if not _publishing.acquire(blocking=False):
+        raise Conflict("the roll is being published", code="match.publishing")
+    try:
+        yield
+    finally:
         _publishing.release()
 
 
@@ -170,7 +172,7 @@ def _file(ctx: Context, epoch: int, number: int) -> Path:
 
 
 class _Changed:
-    """The entries of one update: of who is new or another than was last published, and in place of who is gone."""
+    """The entries of one update: of whoever is new or is told otherwise, and in place of who is gone."""
 
     def __init__(self, ctx: Context, key: EpochKey, epoch: int, number: int) -> None:
         self._ctx = ctx
@@ -230,7 +232,7 @@ class _Changed:
         """By policy, and as rows those that are new."""
         wanted = sorted(policy_ids)
         held = matching.handles(session, self._epoch, wanted)
-        new = [
+        new: list[dict[str, Any]] = [
             {"epoch": self._epoch, "policy_id": policy_id, "handle": self._ctx.rng(32).hex()}
             for policy_id in wanted
             if policy_id not in held

@@ -1,8 +1,8 @@
 """A provider releases a settlement of a matched person: kept, and bound to the policy that its handle names.
 
-What comes is the settlement's evidence form, which names nobody; with it the opening of its reference, so that
-the same stay sent whole, or released again, is the same settlement and paid once. From the match on it goes the
-way of any other. Consent is held to the chain before anything is kept, and again before anything is paid.
+What comes is the settlement's evidence form, which names nobody; with it the opening of its reference, so
+that the same stay sent whole, or released again, is the same settlement and paid once. From the match on it
+goes the way of any other. Consent is looked up on chain before anything is kept, and again before it is paid.
 """
 
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ _MATCHED_TO_NOTHING = (ClaimState.UNINSURED, ClaimState.NO_CONSENT)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """discharge, handle: 64 hexadecimal digits. authorization: 0x and 64. document: a settlement in evidence form.
+    """discharge, handle: 64 hexadecimal digits. authorization: 0x and 64.
 
-    setl_id, salt: what opens the document's reference, the salt being 32 bytes.
+    document: a settlement in its evidence form. setl_id and salt, of 32 bytes, open its reference.
     """
 
     provider: str
@@ -191,15 +191,18 @@ def _keep(ctx: Context, session: Session, one: Release, arrived: Arrival) -> Kep
     (accepted,) = keep(session, [arrived])
     if isinstance(accepted, AutoclaimError):
         raise accepted
-    row, first = settlements.held_as(session, *arrived.name)
+    held = settlements.by_setl_id(session, *arrived.name, lock=True)
+    if held is None or question is None:
+        raise LookupError("what was kept is gone")
+    row, first = held
     settlement_id = stored(row.id)
-    if question is None or question.settlement_id not in (None, settlement_id):
+    if question.settlement_id not in (None, settlement_id):
         raise Conflict(
             "/discharge: another settlement was released of it; ask anew", code="release.discharge_used"
         )
-    held = [claim for claim in claims.of_settlement(session, settlement_id) if claim.policy_id == policy.id]
-    if held:
-        return Kept(held[0].claim_id, held[0].state, created=False)
+    for claim in claims.of_settlement(session, settlement_id):
+        if claim.policy_id == policy.id:
+            return Kept(claim.claim_id, claim.state, created=False)
     if accepted.created:
         claim = first
         claim.policy_id = policy.id

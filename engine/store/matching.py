@@ -1,7 +1,7 @@
 """Private matching as the insurer keeps it: epochs, what was published under each, and who asked how much.
 
-Of a question nothing is kept that is about anybody: this side cannot tell whom it was about. Every table of it,
-and every query.
+Of a question nothing is kept that is about anybody: this side cannot tell whom it was about. Tables, and
+every query.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -179,7 +179,7 @@ def consents(
         )
         .where(
             col(Authorization.pseudonym).in_(people),
-            Authorization.state == state,
+            col(Authorization.state) == state,
             col(Authorization.expires_s) > at_s,
         )
         .order_by(col(Authorization.received_at))
@@ -204,7 +204,7 @@ def handle(session: Session, epoch: int, name: str) -> MatchHandle | None:
 
 
 def entries_between(session: Session, epoch: int, after: str, until: str | None) -> Sequence[MatchEntry]:
-    """Of the people whose pseudonym is greater than `after` and at most `until`; None: of all greater ones."""
+    """Of the people whose pseudonyms are greater than `after` and at most `until`; None: of all greater."""
     query = select(MatchEntry).where(MatchEntry.epoch == epoch, col(MatchEntry.person) > after)
     if until is not None:
         query = query.where(col(MatchEntry.person) <= until)
@@ -270,7 +270,9 @@ def raise_alarm(session: Session, provider: str, day: date, code: str, at: datet
 def alarms(session: Session, since: date) -> Sequence[tuple[MatchAlarm, MatchUse | None]]:
     """The newest day first, each with what its provider asked on that day."""
     same = (col(MatchUse.provider) == col(MatchAlarm.provider)) & (col(MatchUse.day) == col(MatchAlarm.day))
-    query = select(MatchAlarm, MatchUse).join(MatchUse, same, isouter=True).where(MatchAlarm.day >= since)
+    query = (
+        select(MatchAlarm, MatchUse).join(MatchUse, same, isouter=True).where(col(MatchAlarm.day) >= since)
+    )
     order = (col(MatchAlarm.day).desc(), col(MatchAlarm.provider), col(MatchAlarm.code))
     return session.exec(query.order_by(*order)).all()
 

@@ -1,4 +1,4 @@
-"""Private matching: epochs, what was published and asked under them; what aliases were; released settlements."""
+"""Private matching: epochs, what was published and asked under them; aliases as they were said; releases."""
 
 import sqlalchemy as sa
 from alembic import op
