@@ -34,8 +34,6 @@ from engine.store import matching, tables
 
 _CLASSIFICATION = 4
 """Sensitive personal, in the catalogue's classification."""
-_CLAIMABLE_FOR = timedelta(days=731)
-"""After a policy's last day: 保险法 §26 gives two years to claim."""
 _AT_ONCE = 500
 _EMPTIED = ""
 _publishing = threading.Lock()
@@ -264,7 +262,7 @@ class _Chunk:
 
     def __init__(self, ctx: Context, session: Session, people: Sequence[str]) -> None:
         self._ctx = ctx
-        since = ctx.today() - _CLAIMABLE_FOR
+        since = ctx.today() - timedelta(days=ctx.settings.retention_policy_days)
         self.known: defaultdict[str, list[matching.Known]] = defaultdict(list)
         for one in matching.known_as(session, people):
             if (one.cancelled_on or one.expires) >= since and one.holder != ERASED:

@@ -58,7 +58,7 @@ def confirmed(world: World, claim_id: str) -> None:
 
 def test_a_released_settlement_is_paid_as_the_same_stay_sent_whole(either: World, tmp_path: Path) -> None:
     provider = published(either, tmp_path / "provider")
-    # Two people under the same terms, with the same bill: a stay differs from the other in its number and name.
+    # Two people under the same terms with the same bill, which differs in its number and in whose it is.
     whole, released = either.native(1), either.native(0)
     bill = {**released, "setlinfo": {**released["setlinfo"]}}
     for name in ("setl_id", "psn_name", "certno", "patn_cert_type", "brdy", "gend"):
