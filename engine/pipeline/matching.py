@@ -183,6 +183,7 @@ def list_epochs(ctx: Context) -> dict[str, Any]:
                 "withdrawn_at": one.withdrawn_at,
                 "updates": [
                     {
+                        "epoch": one.number,
                         "update": update.number,
                         "digest": update.digest,
                         "previous_digest": update.previous_digest,

@@ -8,7 +8,7 @@ wrote down counts only once the update itself is kept.
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -36,28 +36,40 @@ _CLASSIFICATION = 4
 """Sensitive personal, in the catalogue's classification."""
 _AT_ONCE = 500
 _EMPTIED = ""
-_publishing = threading.Lock()
 log = structlog.get_logger()
 
-Progress = Callable[[int], None]
-"""Told from time to time how many entries have been made."""
+
+class _Publication:
+    """The one that this process may be making."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made: int | None = None
 
 
-def publish(ctx: Context, progress: Progress) -> list[Update]:
+_publication = _Publication()
+
+
+def made() -> int | None:
+    """How many entries of the update that is being made are ready; None: none is being made."""
+    return _publication.made
+
+
+def publish(ctx: Context) -> list[Update]:
     """An update of every epoch that stands; the first epoch, where there is none.
 
     Raises Conflict `match.publishing`, `match.epoch_full`."""
     with _alone():
         with ctx.database.reading() as session:
             standing = [one.number for one in matching.epochs(session) if one.withdrawn_at is None]
-        return [_update(ctx, number, progress) for number in standing or [_open(ctx)]]
+        return [_update(ctx, number) for number in standing or [_open(ctx)]]
 
 
-def rotate(ctx: Context, progress: Progress) -> Update:
+def rotate(ctx: Context) -> Update:
     """The next epoch, under another key: on chain, then the whole roll. Those before it stand until they are
     withdrawn. Raises Conflict `match.publishing`."""
     with _alone():
-        return _update(ctx, _open(ctx), progress)
+        return _update(ctx, _open(ctx))
 
 
 def withdraw(ctx: Context, number: int) -> None:
@@ -95,12 +107,14 @@ def update_file(ctx: Context, epoch: int, number: int) -> Path:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One publication at a time in this process; the database refuses a second update of one number."""
-    if not _publishing.acquire(blocking=False):
+    if not _publication.lock.acquire(blocking=False):
         raise Conflict("the roll is being published", code="match.publishing")
     try:
+        _publication.made = 0
         yield
     finally:
-        _publishing.release()
+        _publication.made = None
+        _publication.lock.release()
 
 
 def _open(ctx: Context) -> int:
@@ -124,7 +138,7 @@ def _key_on_chain(ctx: Context, dataset: bytes, number: int) -> bytes | None:
         return None
 
 
-def _update(ctx: Context, epoch: int, progress: Progress) -> Update:
+def _update(ctx: Context, epoch: int) -> Update:
     with ctx.database.reading() as session:
         last = matching.last_update(session, epoch)
     number = 0 if last is None else last.number + 1
@@ -136,7 +150,7 @@ def _update(ctx: Context, epoch: int, progress: Progress) -> Update:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     changed = _Changed(ctx, key, epoch, number)
     previous = NO_DIGEST if last is None else last.digest
-    entries = _counted(changed.entries(), progress)
+    entries = _counted(changed.entries())
     update = write_update(path, epoch, number, entries, previous, key.public, made_at, ctx.rng)
     ctx.writer.run(
         lambda session: session.add(
@@ -154,11 +168,10 @@ def _update(ctx: Context, epoch: int, progress: Progress) -> Update:
     return update
 
 
-def _counted(entries: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
-    for made, entry in enumerate(entries, start=1):
+def _counted(entries: Iterator[bytes]) -> Iterator[bytes]:
+    for number, entry in enumerate(entries, start=1):
+        _publication.made = number
         yield entry
-        if not made % _AT_ONCE:
-            progress(made)
 
 
 def _folder(ctx: Context, epoch: int) -> Path:

@@ -99,5 +99,5 @@ class Provider:
 
 def published(world: World, folder: Path) -> Provider:
     """The roll published for the first time, and taken in."""
-    publishing.publish(world.ctx, lambda _: None)
+    publishing.publish(world.ctx)
     return Provider(world.ctx, folder)

@@ -37,7 +37,7 @@ def _alarms(ctx: Context) -> set[tuple[str, str]]:
 
 def _publish(world: World, provider: Provider) -> int:
     """How many entries say something new or are emptied."""
-    (update,) = publishing.publish(world.ctx, lambda _: None)
+    (update,) = publishing.publish(world.ctx)
     provider.take_in()
     assert update.entries == STEP
     with world.ctx.database.reading() as session:
@@ -58,6 +58,8 @@ def test_the_roll_says_under_what_and_by_which_consent_someone_is_insured(
     assert (under.product, under.effective, under.cancelled_on) == ("huhuibao", BEGINS, None)
     live = either.ctx.chain.registry.liveness
     at_s = either.ctx.chain.chain_time()
+    assert under.authorization is not None
+    assert under.subject is not None
     assert live(under.authorization, under.scope, under.subject, at_s) is Liveness.LIVE
     native["setlinfo"] |= {"patn_cert_type": "08", "certno": "e8765 4321", "psn_name": "别名"}
     by_passport = provider.ask(native)
@@ -120,7 +122,7 @@ def test_an_update_that_was_interrupted_is_made_anew(
     world.revoke(3)
     monkeypatch.setattr(publishing, "_AT_ONCE", 10)
 
-    def stop(_entries: object, _progress: object) -> Iterator[bytes]:
+    def stop(_entries: object) -> Iterator[bytes]:
         changed = publishing._Changed(world.ctx, matching.epoch_key(world.ctx, 1), 1, 1)
         yield next(changed.entries())
         raise OSError("the disk is full")
@@ -128,7 +130,7 @@ def test_an_update_that_was_interrupted_is_made_anew(
     with monkeypatch.context() as broken:
         broken.setattr(publishing, "_counted", stop)
         with pytest.raises(OSError, match="full"):
-            publishing.publish(world.ctx, lambda _: None)
+            publishing.publish(world.ctx)
     assert _publish(world, provider) == 2
     assert provider.ask(world.native(STRANGER)) is not None
 
@@ -179,7 +181,7 @@ def test_a_key_serves_until_it_is_withdrawn_and_another_opens_nothing_of_its_rol
     first = published(world, tmp_path)
     _, question = first.question(world.native(0))
     assert _refused(world.ctx, replace(question, epoch=2)) == "match.epoch_unknown"
-    publishing.rotate(world.ctx, lambda _: None)
+    publishing.rotate(world.ctx)
     second = Provider(world.ctx, tmp_path, epoch=2)
     assert first.ask(world.native(0)) is not None
     one = second.ask(world.native(0))
@@ -195,7 +197,7 @@ def test_a_key_serves_until_it_is_withdrawn_and_another_opens_nothing_of_its_rol
         publishing.update_file(world.ctx, 1, 0)
     assert error.value.code == "match.epoch_withdrawn"
     assert not list(world.ctx.settings.in_home("matching").glob("epoch-1/*"))
-    assert [update.epoch for update in publishing.publish(world.ctx, lambda _: None)] == [2]
+    assert [update.epoch for update in publishing.publish(world.ctx)] == [2]
 
 
 @pytest.mark.parametrize(
@@ -224,6 +226,6 @@ def test_an_alias_said_before_it_was_kept_is_published_once_it_is_said_again(
     assert provider.ask(native) is None
     line = json.dumps(policy(0, other_certificates=[PASSPORT])).encode()
     assert enrolment.load_policies(world.ctx, [line], "ndjson").unchanged == 1
-    publishing.publish(world.ctx, lambda _: None)
+    publishing.publish(world.ctx)
     provider.take_in()
     assert provider.ask(native) is not None

@@ -177,7 +177,7 @@ def test_a_handle_names_a_policy_in_its_epoch_and_to_who_asked(world: World, pro
     assert refused(world.ctx, replace(release, handle="00" * 32)) == "release.handle_unknown"
     assert refused(world.ctx, replace(release, discharge="00" * 32)) == "release.discharge_unknown"
     assert refused(world.ctx, replace(release, provider=THEIRS)) == "release.discharge_unknown"
-    publishing.rotate(world.ctx, lambda _: None)
+    publishing.rotate(world.ctx)
     assert refused(world.ctx, replace(release, epoch=2)) == "release.discharge_unknown"
     later = Provider(world.ctx, provider.folder, epoch=2)
     of_two = found(later, native)
