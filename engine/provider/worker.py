@@ -1,0 +1,110 @@
+"""The node at work: each discharge along its states, the insurer's roll followed. A crash in between loses
+nothing: every step starts from what is kept, and may be taken again."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import structlog
+from sqlmodel import Session, select
+
+from engine.chain.errors import ChainError
+from engine.errors import AutoclaimError, Unavailable
+from engine.provider import tables
+from engine.provider.ask import ask
+from engine.provider.look_up import look_up, look_up_again
+from engine.provider.node import Node
+from engine.provider.release import release
+from engine.provider.states import ON_THE_WAY, DischargeState
+
+log = structlog.get_logger()
+_STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
+    DischargeState.KEPT: ask,
+    DischargeState.ASKED: look_up,
+    DischargeState.MATCHED: release,
+    DischargeState.RELEASED: release,
+}
+_MOST_AT_ONCE = 256
+_LONGEST_WAIT_S = 300
+
+
+class Worker:
+    """Starts with `start`, ends with `stop`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._stopping = threading.Event()
+        self._has_followed = threading.Event()
+        """The roll has been looked for once: no discharge waits out a failure that there was none yet."""
+        self._threads: list[threading.Thread] = []
+        self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
+
+    def start(self) -> None:
+        for loop in (self._discharges, self._follow):
+            thread = threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._node.arrived.set()
+        for thread in self._threads:
+            thread.join()
+        self._pool.shutdown()
+
+    def _discharges(self) -> None:
+        self._has_followed.wait()
+        while not self._stopping.is_set():
+            self._node.arrived.clear()
+            if not self._advance_due():
+                self._node.arrived.wait(self._node.settings.tick_s)
+
+    def _advance_due(self) -> int:
+        table = tables.Discharge
+        with self._node.database.reading() as session:
+            due = session.exec(
+                select(table)
+                .where(table.state.in_(ON_THE_WAY), table.not_before <= self._node.clock())  # type: ignore[attr-defined]
+                .order_by(table.not_before)  # type: ignore[arg-type]
+                .limit(_MOST_AT_ONCE)
+            ).all()
+        for _ in self._pool.map(self._advance, due):
+            pass
+        return len(due)
+
+    def _advance(self, row: tables.Discharge) -> None:
+        """As far as it goes; what fails is tried again later, ever less often."""
+        try:
+            while not self._stopping.is_set() and row.state in _STEPS:
+                _STEPS[row.state](self._node, row)
+                with self._node.database.reading() as session:
+                    row = session.get_one(tables.Discharge, row.id)
+        except Exception as error:
+            passing = isinstance(error, AutoclaimError | ChainError)
+            say = log.warning if passing else log.exception
+            say("provider.step_failed", discharge=row.id, state=row.state, error=str(error))
+            self._node.writer.run(lambda session: self._later(session, row, error))
+
+    def _later(self, session: Session, row: tables.Discharge, error: Exception) -> None:
+        held = session.get_one(tables.Discharge, row.id)
+        held.attempts += 1
+        wait_s = min(2 ** min(held.attempts, 10), _LONGEST_WAIT_S)
+        if isinstance(error, Unavailable):
+            wait_s = max(wait_s, error.retry_after_s)
+        held.not_before = self._node.clock() + timedelta(seconds=wait_s)
+        held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
+        session.add(held)
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self._node.rolls.follow():
+                    look_up_again(self._node)
+                    self._node.arrived.set()
+            except Exception as error:
+                passing = isinstance(error, AutoclaimError | ChainError)
+                say = log.warning if passing else log.exception
+                say("provider.follow_failed", error=str(error))
+            self._has_followed.set()
+            self._stopping.wait(self._node.settings.follow_s)
