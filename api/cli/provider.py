@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from engine.store.database import Database
 
 EXIT_NO, EXIT_CANNOT = 1, 2
-Home = Annotated[
-    Path | None, typer.Option(help="Where the node keeps everything [AUTOCLAIM_PROVIDER_HOME].")
-]
+Home = Annotated[Path | None, typer.Option(help="Where the node keeps everything [AUTOCLAIM_PROVIDER_HOME].")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = typer.Typer(
@@ -38,7 +36,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="0 takes a free one [AUTOCLAIM_PROVIDER_PORT].")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the node: takes settlements, asks who is insured, releases what may be. AUTOCLAIM_PROVIDER_… set it."""
+    """Run the node: takes settlements, asks who is insured, releases what may be.
+
+    It is set by AUTOCLAIM_PROVIDER_… variables; those that have no default are named where they are missing.
+    """
     from engine.chain.errors import ChainError
     from engine.provider.settings import ProviderSettings
     from engine.store.vault import VaultError
@@ -47,9 +48,8 @@ def serve(
     # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda _number, _frame: sys.exit(0))
-    given = {"home": home, "host": host, "port": port}
     try:
-        settings = ProviderSettings(**{name: value for name, value in given.items() if value is not None})
+        settings = ProviderSettings.read(home=home, host=host, port=port)
         settings.port = settings.port or free_port()
         _run(settings, as_json=as_json)
     except (ChainError, VaultError, OSError, ValueError) as error:
@@ -110,6 +110,8 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
 
     from api.provider.app import create_app
     from api.provider.insurer import HttpInsurer
+    from engine.chain.transport import HttpChain
+    from engine.provider.chain import ProviderChain
     from engine.provider.node import Node, signing_key
     from engine.provider.worker import Worker
 
@@ -117,7 +119,8 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     insurer = HttpInsurer(
         settings.insurer_url, _api_keys(settings, key), key, now, settings.home / "downloads"
     )
-    node = Node.open(settings, insurer, now, os.urandom)
+    chain = ProviderChain(HttpChain(settings.chain_rpc_url), settings, now)
+    node = Node.open(settings, insurer, chain, now, os.urandom)
     worker = Worker(node)
     try:
         worker.start()

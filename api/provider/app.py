@@ -84,9 +84,9 @@ def create_app(node: Node) -> FastAPI:
         ),
     )(_post_settlement)
     one = "/v1/settlements/{hospital_code}/{setl_id}"
-    app.get(
-        one, response_model=DischargeView, responses=documented(401, 404, 422), dependencies=[_LOCAL]
-    )(_get_discharge)
+    app.get(one, response_model=DischargeView, responses=documented(401, 404, 422), dependencies=[_LOCAL])(
+        _get_discharge
+    )
     app.post(
         f"{one}/ruling",
         response_model=DischargeView,

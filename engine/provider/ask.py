@@ -6,7 +6,6 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from engine.errors import Refused
 from engine.evidence.canonical import SALT_BYTES, commitment
 from engine.matching.errors import ProofInvalid
 from engine.matching.voprf import Question, name_message, person_message
@@ -60,14 +59,17 @@ def ask(node: Node, row: tables.Discharge) -> None:
 
 
 def _written_down(node: Node, row: tables.Discharge, epoch: int) -> tables.Question:
-    """Before it is asked, so that no question is without the discharge that it was for. Each has a name of its
-    own: blinded anew, one that is asked again would else look like another under the same name."""
+    """Before it is asked, so that no question is without the discharge that it was for.
+
+    Each has a name of its own: a discharge that is asked about again, because the answer was lost, is blinded
+    anew, and the insurer takes one name for one question.
+    """
     salt = node.rng(SALT_BYTES)
     opening: dict[str, Any] = {"fixmedins_code": row.hospital_code, "setl_id": row.setl_id}
     name = commitment(salt, opening).hex()
     question = tables.Question(
         commitment=name,
-        discharge_id=row.id,
+        discharge_id=row.row_id,
         salt_sealed=node.vault.seal(salt, f"question.salt/{name}"),
         epoch=epoch,
         asked_at=node.clock(),

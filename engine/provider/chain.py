@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from threading import Lock
 from typing import NoReturn
 
@@ -11,8 +10,9 @@ from engine.chain.deploy import Deployment, verify
 from engine.chain.errors import ContractRefused
 from engine.chain.proofs import block_json
 from engine.chain.sender import Call
-from engine.chain.transport import Chain, HttpChain
+from engine.chain.transport import Chain
 from engine.chain.wiring import check_wiring
+from engine.provider.settings import ProviderSettings
 
 
 class ProviderChain:
@@ -20,23 +20,14 @@ class ProviderChain:
     answer is believed. Every reading raises ChainUnavailable; the first also WrongChain, DeploymentInvalid.
     """
 
-    def __init__(
-        self, chain: Chain, manifest: Path, dataset: str, roll_dataset: str, clock: Callable[[], datetime]
-    ) -> None:
-        """dataset: the node's own in the catalogue; roll_dataset: the insurer's."""
+    def __init__(self, chain: Chain, settings: ProviderSettings, clock: Callable[[], datetime]) -> None:
         self._chain = chain
-        self._manifest = manifest
-        self._dataset = dataset
-        self._roll_dataset = roll_dataset
+        self._manifest = settings.manifest
+        self._dataset = settings.dataset
+        self._roll_dataset = settings.roll_dataset
         self._clock = clock
         self._opening = Lock()
         self._contracts: tuple[AuthorizationRegistry, DataCatalog] | None = None
-
-    @classmethod
-    def at(
-        cls, url: str, manifest: Path, dataset: str, roll_dataset: str, clock: Callable[[], datetime]
-    ) -> "ProviderChain":
-        return cls(HttpChain(url), manifest, dataset, roll_dataset, clock)
 
     def newest_epoch(self) -> int:
         """Of the roll's matching keys; 0: none was ever published."""
@@ -61,7 +52,9 @@ class ProviderChain:
             return f"purpose.{_snake(error.error_name)}"
         if subject is None or authorization is None:
             return "consent.none"
-        head = int(block_json(self._chain, int(self._chain.request("eth_blockNumber", []), 16))["timestamp"], 16)
+        head = int(
+            block_json(self._chain, int(self._chain.request("eth_blockNumber", []), 16))["timestamp"], 16
+        )
         at = max(head, int(self._clock().timestamp()))
         liveness = registry.liveness(authorization, scope, subject, at)
         return None if liveness is Liveness.LIVE else f"consent.{liveness.name.lower()}"

@@ -18,7 +18,7 @@ _S = DischargeState
 
 
 def look_up(node: Node, row: tables.Discharge) -> None:
-    """From asked to nobody's, doubtful or matched; back to kept where the key it was asked under is withdrawn."""
+    """From asked to nobody's, doubtful or matched; to kept where the key it was asked under is withdrawn."""
     assert row.epoch is not None  # noqa: S101  asked
     tags = sealed.tags(node.vault, row)
     try:
@@ -62,13 +62,19 @@ def _match(node: Node, session: Session, row: tables.Discharge, answering: Seque
         .where(tables.Question.answered_at.is_not(None))  # type: ignore[union-attr]
     ).one()
     for policy in answering:
-        one = session.get(tables.Release, (row.id, policy.handle)) or tables.Release(
-            discharge_id=row.id, handle=policy.handle
+        before = session.get(tables.Release, (row.row_id, policy.handle))
+        session.merge(
+            tables.Release(
+                discharge_id=row.row_id,
+                handle=policy.handle,
+                product=policy.product,
+                scope=policy.scope,
+                subject=policy.subject,
+                authorization=policy.authorization,
+                question=question,
+                sent_at=None if before is None else before.sent_at,
+            )
         )
-        one.product, one.scope = policy.product, policy.scope
-        one.subject, one.authorization = policy.subject, policy.authorization
-        one.question, one.outcome = question, None
-        session.add(one)
     held = session.get_one(tables.Discharge, row.id)
     move(session, held, _S.MATCHED, actor=ACTOR, reason="match.in_force", now=node.clock())
 

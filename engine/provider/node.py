@@ -21,6 +21,7 @@ from engine.store.vault import Vault
 from engine.store.writer import GroupCommit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_KEY_BYTES = 32
 
 Clock = Callable[[], datetime]
 Rng = Callable[[int], bytes]
@@ -47,8 +48,10 @@ class Node:
     _closing: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
-    def open(cls, settings: ProviderSettings, insurer: Insurer, clock: Clock, rng: Rng) -> "Node":
-        """Create what is missing (home, keys, schema), then open; takes over `insurer`.
+    def open(
+        cls, settings: ProviderSettings, insurer: Insurer, chain: ProviderChain, clock: Clock, rng: Rng
+    ) -> "Node":
+        """Create what is missing (home, keys, schema), then open; takes over `insurer` and `chain`.
 
         Neither the chain nor the insurer has to be there: what is accepted meanwhile is kept. Raises
         Unavailable when another node works in this home, VaultError, and OSError or ValueError for a register
@@ -56,16 +59,14 @@ class Node:
         """
         with ExitStack() as closing:
             closing.callback(insurer.close)
-            vault = Vault.open(settings.home / "master.key", rng)
-            api_key = local_key(settings.home, rng)
+            closing.callback(chain.close)
+            home = made(settings.home)
+            vault = Vault.open(home / "master.key", rng)
+            api_key = read_or_make(home / "provider.key", lambda: rng(_KEY_BYTES).hex())
             register = load_register(settings.register_file)
             database = opened(settings.database)
             closing.callback(database.close)
             closing.callback(Ownership.take(database).release)
-            chain = ProviderChain.at(
-                settings.chain_rpc_url, settings.manifest, settings.dataset, settings.roll_dataset, clock
-            )
-            closing.callback(chain.close)
             writer = GroupCommit(database)
             closing.callback(writer.close)
 
@@ -80,7 +81,7 @@ class Node:
                 register=register,
                 chain=chain,
                 insurer=insurer,
-                rolls=Rolls(settings.home / "rolls", chain, insurer, alarm),
+                rolls=Rolls(home / "rolls", chain, insurer, alarm),
                 clock=clock,
                 rng=rng,
                 api_key=api_key,
@@ -98,13 +99,11 @@ def opened(url: str) -> Database:
     return database
 
 
-def local_key(home: Path, rng: Rng) -> str:
-    """The key that the hospital's systems send, made at first start. Raises ValueError for an empty file."""
+def made(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return read_or_make(home / "provider.key", lambda: rng(32).hex())
+    return home
 
 
 def signing_key(home: Path, rng: Rng) -> bytes:
     """The 32 raw bytes (Ed25519) that sign what leaves, made at first start. Raises ValueError."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return bytes.fromhex(read_or_make(home / "signing.key", lambda: rng(32).hex()))
+    return bytes.fromhex(read_or_make(made(home) / "signing.key", lambda: rng(_KEY_BYTES).hex()))

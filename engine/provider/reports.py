@@ -19,7 +19,9 @@ def status(database: Database) -> dict[str, Any]:
     waiting_again: of those on the way, what failed at least once and is tried again.
     """
     with database.reading() as session:
-        by_state = dict(session.exec(select(tables.Discharge.state, func.count()).group_by(tables.Discharge.state)).all())
+        by_state = dict(
+            session.exec(select(tables.Discharge.state, func.count()).group_by(tables.Discharge.state)).all()
+        )
         failed = session.exec(select(func.count()).where(tables.Discharge.attempts > 0)).one()
         refused = session.exec(select(func.count()).select_from(tables.Refused)).one()
         asked, answered = session.exec(
@@ -49,7 +51,9 @@ def doubtful(database: Database) -> dict[str, int]:
     table = tables.Discharge
     with database.reading() as session:
         counted = session.exec(
-            select(table.reason, func.count()).where(table.state == DischargeState.DOUBTFUL).group_by(table.reason)
+            select(table.reason, func.count())
+            .where(table.state == DischargeState.DOUBTFUL)
+            .group_by(table.reason)
         ).all()
     return {reason or "": count for reason, count in counted}
 
@@ -63,9 +67,7 @@ def discharge_view(node: Node, hospital_code: str, setl_id: str) -> dict[str, An
     return _view(row)
 
 
-def rule(
-    node: Node, hospital_code: str, setl_id: str, *, is_insured: bool, who: str
-) -> dict[str, Any]:
+def rule(node: Node, hospital_code: str, setl_id: str, *, is_insured: bool, who: str) -> dict[str, Any]:
     """What a person here found of a doubtful discharge. is_insured: it goes on; else it is nobody's.
 
     Raises NotFound, and Conflict for one that is not doubtful, or names nobody who could be insured.

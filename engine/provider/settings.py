@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -77,6 +78,11 @@ class ProviderSettings(ProviderHome):
         if not all(_HOSPITAL.fullmatch(code) for code in text.split(",")):
             raise ValueError("must be hospital codes (H or P and 11 digits) with commas between")
         return text
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """The environment's, but for what is given otherwise. Raises ValueError naming what is missing."""
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
     @property
     def hospital_codes(self) -> list[str]:

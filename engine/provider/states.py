@@ -52,7 +52,7 @@ def move(
         raise Conflict(f"a discharge that is {discharge.state} cannot become {to}", code="discharge.move")
     session.add(
         Move(
-            discharge_id=discharge.id,
+            discharge_id=discharge.row_id,
             from_state=discharge.state,
             to_state=to,
             actor=actor,

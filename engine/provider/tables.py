@@ -45,6 +45,13 @@ class Discharge(ProviderTable, table=True):
     not_before: datetime = Field(sa_type=UtcTime)
     """When it is next tried; attempts: failures since its last move."""
 
+    @property
+    def row_id(self) -> int:
+        """Of one that is kept."""
+        if self.id is None:
+            raise ValueError("the discharge is not kept yet")
+        return self.id
+
 
 class Question(ProviderTable, table=True):
     """A question to the insurer, written down before it is asked. Its name opens to the discharge with the
@@ -71,6 +78,7 @@ class Release(ProviderTable, table=True):
     subject: str | None
     authorization: str | None
     question: str = Field(foreign_key="question.commitment")
+    """Whose answer led to it."""
     sent_at: datetime | None = Field(default=None, sa_type=UtcTime)
     """When the insurer may first have got it."""
     outcome: str | None = None

@@ -2,9 +2,11 @@
 nothing: every step starts from what is kept, and may be taken again."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 from sqlmodel import Session, select
@@ -57,44 +59,8 @@ class Worker:
         self._has_followed.wait()
         while not self._stopping.is_set():
             self._node.arrived.clear()
-            if not self._advance_due():
+            if not advance_due(self._node, self._pool.map):
                 self._node.arrived.wait(self._node.settings.tick_s)
-
-    def _advance_due(self) -> int:
-        table = tables.Discharge
-        with self._node.database.reading() as session:
-            due = session.exec(
-                select(table)
-                .where(table.state.in_(ON_THE_WAY), table.not_before <= self._node.clock())  # type: ignore[attr-defined]
-                .order_by(table.not_before)  # type: ignore[arg-type]
-                .limit(_MOST_AT_ONCE)
-            ).all()
-        for _ in self._pool.map(self._advance, due):
-            pass
-        return len(due)
-
-    def _advance(self, row: tables.Discharge) -> None:
-        """As far as it goes; what fails is tried again later, ever less often."""
-        try:
-            while not self._stopping.is_set() and row.state in _STEPS:
-                _STEPS[row.state](self._node, row)
-                with self._node.database.reading() as session:
-                    row = session.get_one(tables.Discharge, row.id)
-        except Exception as error:
-            passing = isinstance(error, AutoclaimError | ChainError)
-            say = log.warning if passing else log.exception
-            say("provider.step_failed", discharge=row.id, state=row.state, error=str(error))
-            self._node.writer.run(lambda session: self._later(session, row, error))
-
-    def _later(self, session: Session, row: tables.Discharge, error: Exception) -> None:
-        held = session.get_one(tables.Discharge, row.id)
-        held.attempts += 1
-        wait_s = min(2 ** min(held.attempts, 10), _LONGEST_WAIT_S)
-        if isinstance(error, Unavailable):
-            wait_s = max(wait_s, error.retry_after_s)
-        held.not_before = self._node.clock() + timedelta(seconds=wait_s)
-        held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
-        session.add(held)
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
@@ -102,9 +68,48 @@ class Worker:
                 if self._node.rolls.follow():
                     look_up_again(self._node)
                     self._node.arrived.set()
-            except Exception as error:
-                passing = isinstance(error, AutoclaimError | ChainError)
-                say = log.warning if passing else log.exception
-                say("provider.follow_failed", error=str(error))
+            except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
+                _say_failed("provider.follow_failed", error)
             self._has_followed.set()
             self._stopping.wait(self._node.settings.follow_s)
+
+
+def advance_due(node: Node, over: Callable[..., Iterable[None]] = map) -> int:
+    """Every discharge that is due, as far as it goes; how many. over: `map`, or an executor's."""
+    table = tables.Discharge
+    with node.database.reading() as session:
+        due = session.exec(
+            select(table)
+            .where(table.state.in_(ON_THE_WAY), table.not_before <= node.clock())  # type: ignore[attr-defined]
+            .order_by(table.not_before)  # type: ignore[arg-type]
+            .limit(_MOST_AT_ONCE)
+        ).all()
+    return len(list(over(partial(_advance, node), due)))
+
+
+def _advance(node: Node, row: tables.Discharge) -> None:
+    """What fails is tried again later, ever less often."""
+    try:
+        while row.state in _STEPS:
+            _STEPS[row.state](node, row)
+            with node.database.reading() as session:
+                row = session.get_one(tables.Discharge, row.id)
+    except Exception as error:  # noqa: BLE001  a defect holds up its own discharge, and no other
+        _say_failed("provider.step_failed", error, discharge=row.id, state=row.state)
+        node.writer.run(partial(_later, node=node, row=row, error=error))
+
+
+def _later(session: Session, node: Node, row: tables.Discharge, error: Exception) -> None:
+    held = session.get_one(tables.Discharge, row.id)
+    held.attempts += 1
+    wait_s = min(2 ** min(held.attempts, 10), _LONGEST_WAIT_S)
+    if isinstance(error, Unavailable):
+        wait_s = max(wait_s, error.retry_after_s)
+    held.not_before = node.clock() + timedelta(seconds=wait_s)
+    held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
+    session.add(held)
+
+
+def _say_failed(event: str, error: Exception, **of: Any) -> None:
+    expected = isinstance(error, AutoclaimError | ChainError)
+    log.warning(event, error=str(error), exc_info=None if expected else error, **of)
