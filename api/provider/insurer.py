@@ -30,6 +30,7 @@ _BY_STATUS: dict[int, type[AutoclaimError]] = {
     kind.status: kind for kind in (Unauthenticated, NotAllowed, NotFound, Conflict, TooLarge)
 }
 _TOO_MANY = 429
+_MODE = "VOPRF"
 
 
 def key_id(hospital_code: str) -> str:
@@ -90,6 +91,7 @@ class HttpInsurer:
         question = {
             "protocol": PROTOCOL,
             "suite": SUITE,
+            "mode": _MODE,
             "epoch": epoch,
             "discharge": commitment,
             "elements": [element.hex() for element in elements],

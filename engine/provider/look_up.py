@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from engine.errors import NotFound
 from engine.matching.cover import ends_during, in_force
@@ -56,10 +56,13 @@ def _doubt(row: tables.Discharge, answering: Sequence[InsuredUnder], name_agrees
 
 
 def _match(node: Node, session: Session, row: tables.Discharge, answering: Sequence[InsuredUnder]) -> None:
-    question: str = session.exec(
+    newest = col(tables.Question.answered_at).desc()
+    question = session.exec(
         select(tables.Question.commitment)
         .where(tables.Question.discharge_id == row.id, tables.Question.epoch == row.epoch)
-        .where(tables.Question.answered_at.is_not(None))  # type: ignore[union-attr]
+        .where(col(tables.Question.answered_at).is_not(None))
+        .order_by(newest)
+        .limit(1)
     ).one()
     for policy in answering:
         before = session.get(tables.Release, (row.row_id, policy.handle))
@@ -91,7 +94,7 @@ def look_up_again(node: Node) -> int:
     def again(session: Session) -> int:
         rows = session.exec(
             select(table).where(
-                table.state.in_(LOOKED_UP_AGAIN),  # type: ignore[attr-defined]
+                col(table.state).in_(LOOKED_UP_AGAIN),
                 table.received_at >= since,
                 table.epoch == epoch,
                 table.reason != RULED,
@@ -107,6 +110,7 @@ def look_up_again(node: Node) -> int:
 def _rest(node: Node, row: tables.Discharge, to: DischargeState, reason: str) -> None:
     def keep(session: Session) -> None:
         held = session.get_one(tables.Discharge, row.id)
-        move(session, held, to, actor=ACTOR, reason=reason, now=node.clock())
+        rest = node.until_news if to == _S.KEPT else timedelta()
+        move(session, held, to, actor=ACTOR, reason=reason, now=node.clock(), rest=rest)
 
     node.writer.run(keep)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -87,6 +87,11 @@ class Node:
                 api_key=api_key,
                 _closing=closing.pop_all(),
             )
+
+    @property
+    def until_news(self) -> timedelta:
+        """By then the insurer has been asked for news of its roll."""
+        return 2 * timedelta(seconds=self.settings.follow_s)
 
     def close(self) -> None:
         self._closing.close()

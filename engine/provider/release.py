@@ -3,6 +3,8 @@
 The chain and the catalogue are read by this node, each time right before something leaves.
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,9 @@ from engine.provider.states import DischargeState, move
 ACTOR = "node: release"
 CLAIM = "clm_"
 """What the insurer's names of claims begin with."""
-_BY_US = ("consent.", "purpose.")
+_NO_CONSENT = ("consent.", "purpose.", "release.consent")
+"""What the chain or the catalogue says, and the insurer of an authorization that it knows better."""
+_WITHDRAWN = "match.epoch_withdrawn"
 _S = DischargeState
 
 
@@ -60,6 +64,8 @@ def _message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str
         "authorization": one.authorization,
         "mode": "settlement",
         "document": sealed.document(node.vault, row),
+        "setl_id": row.setl_id,
+        "salt": sealed.salts(node.vault, row).settlement_reference.hex(),
     }
 
 
@@ -86,16 +92,25 @@ def _answered(session: Session, one: tables.Release, outcome: str) -> None:
 
 def _finish(node: Node, row: tables.Discharge) -> None:
     def keep(session: Session) -> None:
-        rows = session.exec(select(tables.Release).where(tables.Release.discharge_id == row.id)).all()
-        outcomes = [one.outcome or "" for one in rows]
-        claims = [outcome for outcome in outcomes if outcome.startswith(CLAIM)]
-        by_insurer = [outcome for outcome in outcomes if not outcome.startswith(_BY_US)]
-        to, reason = _S.NO_CONSENT, outcomes[0]
-        if claims:
-            to, reason = _S.ACCEPTED, f"{len(claims)} claim(s)"
-        elif by_insurer:
-            to, reason = _S.TURNED_DOWN, by_insurer[0]
+        of_row = tables.Release.discharge_id == row.id
+        under_key = tables.Question.epoch == row.epoch
+        rows = session.exec(select(tables.Release).join(tables.Question).where(of_row, under_key)).all()
+        to, reason = _judged([one.outcome or "" for one in rows])
         held = session.get_one(tables.Discharge, row.id)
-        move(session, held, to, actor=ACTOR, reason=reason, now=node.clock())
+        rest = node.until_news if to == _S.KEPT else timedelta()
+        move(session, held, to, actor=ACTOR, reason=reason, now=node.clock(), rest=rest)
 
     node.writer.run(keep)
+
+
+def _judged(outcomes: Sequence[str]) -> tuple[DischargeState, str]:
+    """What the outcomes of all its policies make of a discharge, and why."""
+    claims = [outcome for outcome in outcomes if outcome.startswith(CLAIM)]
+    if claims:
+        return _S.ACCEPTED, f"{len(claims)} claim(s)"
+    for outcome in outcomes:
+        if outcome == _WITHDRAWN:
+            return _S.KEPT, outcome
+        if not outcome.startswith(_NO_CONSENT):
+            return _S.TURNED_DOWN, outcome
+    return _S.NO_CONSENT, outcomes[0]

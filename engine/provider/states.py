@@ -3,7 +3,7 @@
 Nothing else in the room writes a state. A move that is not in the table is a defect and raises.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlmodel import Session
@@ -13,7 +13,7 @@ from engine.provider.tables import Discharge, Move
 
 
 class DischargeState(StrEnum):
-    KEPT = "kept"  # the settlement is here; nothing has left
+    KEPT = "kept"  # the settlement is here, and has to be asked about (again: its key was withdrawn)
     ASKED = "asked"  # the insurer has answered a blinded question, with a proof that holds
     NOBODYS = "nobodys"  # no policy answers; the insurer knows of one question more, and nothing else
     DOUBTFUL = "doubtful"  # a person here has to look; nothing has left
@@ -27,12 +27,12 @@ class DischargeState(StrEnum):
 _S = DischargeState
 MOVES: dict[DischargeState, frozenset[DischargeState]] = {
     _S.KEPT: frozenset({_S.ASKED, _S.DOUBTFUL}),
-    _S.ASKED: frozenset({_S.KEPT, _S.NOBODYS, _S.DOUBTFUL, _S.MATCHED}),  # kept: its key was withdrawn
+    _S.ASKED: frozenset({_S.KEPT, _S.NOBODYS, _S.DOUBTFUL, _S.MATCHED}),
     _S.NOBODYS: frozenset({_S.ASKED}),  # the roll has news: looked up again, not asked again
     _S.DOUBTFUL: frozenset({_S.ASKED, _S.NOBODYS}),  # as whoever looked says
     _S.MATCHED: frozenset({_S.NO_CONSENT, _S.RELEASED}),
     _S.NO_CONSENT: frozenset({_S.ASKED}),
-    _S.RELEASED: frozenset({_S.ACCEPTED, _S.TURNED_DOWN, _S.NO_CONSENT}),
+    _S.RELEASED: frozenset({_S.KEPT, _S.ACCEPTED, _S.TURNED_DOWN, _S.NO_CONSENT}),
     _S.ACCEPTED: frozenset(),
     _S.TURNED_DOWN: frozenset(),
 }
@@ -45,9 +45,19 @@ RULED = "ruled"
 
 
 def move(
-    session: Session, discharge: Discharge, to: DischargeState, *, actor: str, reason: str, now: datetime
+    session: Session,
+    discharge: Discharge,
+    to: DischargeState,
+    *,
+    actor: str,
+    reason: str,
+    now: datetime,
+    rest: timedelta = timedelta(),
 ) -> None:
-    """Move along the table and write the move down. Raises Conflict for a move that is not in it."""
+    """Move along the table and write the move down; rest: how long before the node goes on with it.
+
+    Raises Conflict for a move that is not in the table.
+    """
     if to not in MOVES[DischargeState(discharge.state)]:
         raise Conflict(f"a discharge that is {discharge.state} cannot become {to}", code="discharge.move")
     session.add(
@@ -61,5 +71,5 @@ def move(
         )
     )
     discharge.state, discharge.reason = to, reason
-    discharge.attempts, discharge.not_before = 0, now
+    discharge.attempts, discharge.not_before = 0, now + rest
     session.add(discharge)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from engine.chain.errors import ChainError
 from engine.errors import AutoclaimError, Unavailable
@@ -80,8 +80,8 @@ def advance_due(node: Node, over: Callable[..., Iterable[None]] = map) -> int:
     with node.database.reading() as session:
         due = session.exec(
             select(table)
-            .where(table.state.in_(ON_THE_WAY), table.not_before <= node.clock())  # type: ignore[attr-defined]
-            .order_by(table.not_before)  # type: ignore[arg-type]
+            .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
+            .order_by(col(table.not_before))
             .limit(_MOST_AT_ONCE)
         ).all()
     return len(list(over(partial(_advance, node), due)))
@@ -90,7 +90,7 @@ def advance_due(node: Node, over: Callable[..., Iterable[None]] = map) -> int:
 def _advance(node: Node, row: tables.Discharge) -> None:
     """What fails is tried again later, ever less often."""
     try:
-        while row.state in _STEPS:
+        while row.state in _STEPS and row.not_before <= node.clock():
             _STEPS[row.state](node, row)
             with node.database.reading() as session:
                 row = session.get_one(tables.Discharge, row.id)

@@ -17,7 +17,7 @@ from eth_account import Account
 from api.http.examples import SETTLEMENT
 from engine.chain.client import ChainClient
 from engine.chain.eip712 import Grant, grant_typed_data, sign
-from engine.errors import NotFound, Unavailable
+from engine.errors import AutoclaimError, NotFound
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.published import NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Evaluated, name_message, person_message
@@ -95,7 +95,7 @@ class OwnInsurer:
         self.asked: list[tuple[str, int, str, tuple[bytes, ...]]] = []
         self.released: list[Mapping[str, Any]] = []
         self.evaluates_with: EpochKey | None = None
-        self.loses_releases = False
+        self.refuses_releases: AutoclaimError | None = None
 
     def new_epoch(self) -> int:
         epoch = max(self.keys, default=0) + 1
@@ -132,8 +132,8 @@ class OwnInsurer:
         return (self.evaluates_with or self.keys[epoch]).evaluate(elements)
 
     def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
-        if self.loses_releases:
-            raise Unavailable("no answer", code="match.insurer_unavailable")
+        if self.refuses_releases is not None:
+            raise self.refuses_releases
         self.released.append(release)
         return f"clm_{release['handle'][:24]}"
 

@@ -1,16 +1,20 @@
 """A discharge at its provider: what leaves, when, and what never does."""
 
 import json
+from datetime import date
 
 import pytest
 from sqlmodel import select
 
 from engine.chain.errors import ContractRefused
-from engine.errors import Conflict, NotAllowed, Refused
+from engine.errors import Conflict, NotAllowed, Refused, Unavailable
+from engine.evidence.documents import settlement_reference
 from engine.matching.voprf import EpochKey
-from engine.provider import intake, reports, tables
+from engine.provider import intake, reports, sealed, tables
 from tests.chain.world import word
 from tests.provider.site import HOSPITAL, INSURED, STRANGER, Native, Site, stay
+
+NO_ANSWER = Unavailable("no answer", code="match.insurer_unavailable")
 
 
 def alarms(site: Site) -> list[str]:
@@ -36,13 +40,21 @@ def test_of_a_matched_person_with_live_consent_what_the_purpose_lists_leaves_and
     [release] = site.insurer.released
     assert set(release) == {
         *("protocol", "epoch", "discharge", "handle", "authorization", "mode", "document"),
+        *("setl_id", "salt"),
     }
-    assert (release["discharge"], release["handle"], release["mode"]) == (discharge, cover.handle, "settlement")
+    assert (release["discharge"], release["handle"], release["mode"]) == (
+        discharge,
+        cover.handle,
+        "settlement",
+    )
     left = json.dumps(release, ensure_ascii=False)
     info = native["setlinfo"]
-    for personal in (*INSURED[1:], info["setl_id"], info["mdtrt_id"]):
+    for personal in (*INSURED[1:], info["mdtrt_id"]):
         assert personal not in left
-    assert release["document"]["setlinfo"]["medfee_sumamt"]
+    assert info["setl_id"] not in json.dumps(release["document"]), "its number is in the opening alone"
+    salts = sealed.salts(site.node.vault, row)
+    assert (release["setl_id"], release["salt"]) == (info["setl_id"], salts.settlement_reference.hex())
+    assert release["document"]["setlinfo"]["setl_id"] == settlement_reference(info["setl_id"], salts)
 
 
 def test_of_a_person_in_no_roll_nothing_ever_leaves_but_one_question(site: Site) -> None:
@@ -98,11 +110,11 @@ def test_a_purpose_that_the_catalogue_lists_no_more_gets_nothing(site: Site) -> 
 def test_consent_revoked_between_match_and_release_stops_the_release(site: Site) -> None:
     grant = site.chain.grant()
     site.insurer.publish(1, site.chain.cover(grant))
-    site.insurer.loses_releases = True
+    site.insurer.refuses_releases = NO_ANSWER
     native = stay()
     assert site.through(native).state == "released"
     site.chain.client.registry.revoke_for(grant.id)
-    site.insurer.loses_releases = False
+    site.insurer.refuses_releases = None
     site.work()
     row = site.row(native)
     assert (row.state, row.reason) == ("no_consent", "consent.revoked")
@@ -130,11 +142,11 @@ def test_a_roll_under_another_key_than_the_chains_is_not_taken_in(site: Site) ->
 
 def test_a_crash_after_the_answer_asks_no_second_question(site: Site) -> None:
     site.insurer.publish(1, site.chain.cover(site.chain.grant()))
-    site.insurer.loses_releases = True
+    site.insurer.refuses_releases = NO_ANSWER
     native = stay()
     assert site.through(native).state == "released"
     site.open_again()
-    site.insurer.loses_releases = False
+    site.insurer.refuses_releases = None
     site.work()
     assert site.row(native).state == "accepted"
     assert (len(site.insurer.asked), len(site.insurer.released)) == (1, 1)
@@ -182,8 +194,6 @@ def test_a_newborn_without_a_certificate_is_not_asked_about(site: Site) -> None:
 def test_a_stay_is_held_against_the_dates_of_the_cover(
     site: Site, cover: dict[str, str], state: str, reason: str
 ) -> None:
-    from datetime import date
-
     dates = {name: date.fromisoformat(day) for name, day in cover.items()}
     site.insurer.publish(1, site.chain.cover(site.chain.grant(), **dates))
     row = site.through(stay())
@@ -216,8 +226,37 @@ def test_what_was_asked_under_a_withdrawn_key_is_asked_again_under_the_next(site
     site.chain.client.catalog.withdraw_matching_key(site.chain.roll, 1)
     reports.rule(site.node, HOSPITAL, native["setlinfo"]["setl_id"], is_insured=True, who="registrar")
     site.work()
+    assert (site.row(native).state, site.row(native).reason) == ("kept", "match.epoch_withdrawn")
+    site.work()
     assert site.row(native).state == "accepted"
     assert [epoch for _, epoch, *_ in site.insurer.asked] == [1, 2]
+
+
+def test_a_key_that_is_withdrawn_before_the_release_was_taken_is_asked_under_anew(site: Site) -> None:
+    cover = site.chain.cover(site.chain.grant())
+    site.insurer.publish(1, cover)
+    site.insurer.refuses_releases = Conflict("withdrawn", code="match.epoch_withdrawn")
+    native = stay()
+    assert site.through(native).state == "kept"
+    assert len(site.insurer.asked) == 1
+    site.insurer.refuses_releases = None
+    site.insurer.publish(site.insurer.new_epoch(), cover)
+    site.work()
+    assert (site.row(native).state, site.row(native).epoch) == ("accepted", 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [("release.not_covered", "turned_down"), ("release.consent", "no_consent")]
+)
+def test_what_the_insurer_turns_down_is_not_sent_again(site: Site, code: str, state: str) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    site.insurer.refuses_releases = Conflict("no", code=code)
+    native = stay()
+    row = site.through(native)
+    assert (row.state, row.reason) == (state, code)
+    site.insurer.refuses_releases = None
+    site.work()
+    assert (site.row(native).state, site.insurer.released) == (state, [])
 
 
 def test_a_body_that_breaks_rules_is_answered_with_all_of_them_and_kept_once(site: Site) -> None:
