@@ -25,9 +25,9 @@ def status(database: Database) -> dict[str, Any]:
         failed = session.exec(select(func.count()).where(tables.Discharge.attempts > 0)).one()
         refused = session.exec(select(func.count()).select_from(tables.Refused)).one()
         asked, answered = session.exec(
-            select(func.count(), func.count(tables.Question.answered_at)).select_from(tables.Question)
+            select(func.count(), func.count(col(tables.Question.answered_at))).select_from(tables.Question)
         ).one()
-        alarms = session.exec(select(tables.Alarm).order_by(col(tables.Alarm.first_at))).all()  # type: ignore[arg-type]
+        alarms = session.exec(select(tables.Alarm).order_by(col(tables.Alarm.first_at))).all()
     return {
         "discharges": {state.value: by_state.get(state.value, 0) for state in DischargeState},
         "waiting_again": failed,
