@@ -64,8 +64,10 @@ def _message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str
         "authorization": one.authorization,
         "mode": "settlement",
         "document": sealed.document(node.vault, row),
-        "setl_id": row.setl_id,
-        "salt": sealed.salts(node.vault, row).settlement_reference.hex(),
+        "reference_opening": {
+            "setl_id": row.setl_id,
+            "salt": sealed.salts(node.vault, row).settlement_reference.hex(),
+        },
     }
 
 

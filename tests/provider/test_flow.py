@@ -40,7 +40,7 @@ def test_of_a_matched_person_with_live_consent_what_the_purpose_lists_leaves_and
     [release] = site.insurer.released
     assert set(release) == {
         *("protocol", "epoch", "discharge", "handle", "authorization", "mode", "document"),
-        *("setl_id", "salt"),
+        "reference_opening",
     }
     assert (release["discharge"], release["handle"], release["mode"]) == (
         discharge,
@@ -53,7 +53,8 @@ def test_of_a_matched_person_with_live_consent_what_the_purpose_lists_leaves_and
         assert personal not in left
     assert info["setl_id"] not in json.dumps(release["document"]), "its number is in the opening alone"
     salts = sealed.salts(site.node.vault, row)
-    assert (release["setl_id"], release["salt"]) == (info["setl_id"], salts.settlement_reference.hex())
+    opening = {"setl_id": info["setl_id"], "salt": salts.settlement_reference.hex()}
+    assert release["reference_opening"] == opening
     assert release["document"]["setlinfo"]["setl_id"] == settlement_reference(info["setl_id"], salts)
 
 
