@@ -19,6 +19,7 @@ from api.http import (
     hospitals,
     insured,
     insurers,
+    matching,
     operators,
     problems,
     quality,
@@ -49,7 +50,7 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 """
 _ROUTERS = (
     *(hospitals, remittance, deliveries, fhir, quality, insurers, insured, auditors, operators, quarantine),
-    *(bank_callbacks, chain_rpc, health),
+    *(matching, bank_callbacks, chain_rpc, health),
 )
 
 
