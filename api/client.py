@@ -196,16 +196,16 @@ class Client:
 
     def publish_roll(self) -> list[Json]:
         """What has changed, for private matching; returns when it is done, however long it takes."""
-        published: list[Json] = _checked(self._http.post("/v1/match/updates", timeout=None)).json()["items"]
+        published: list[Json] = checked(self._http.post("/v1/match/updates", timeout=None)).json()["items"]
         return published
 
     def rotate_roll(self) -> Json:
         """The next epoch and the whole roll under it; returns when it is done, however long it takes."""
-        published: Json = _checked(self._http.post("/v1/match/epochs", timeout=None)).json()
+        published: Json = checked(self._http.post("/v1/match/epochs", timeout=None)).json()
         return published
 
     def withdraw_epoch(self, epoch: int) -> None:
-        _checked(self._http.delete(f"/v1/match/epochs/{epoch}"))
+        checked(self._http.delete(f"/v1/match/epochs/{epoch}"))
 
     def match_alarms(self) -> list[Json]:
         alarms: list[Json] = self._get("/v1/match/alarms")["items"]

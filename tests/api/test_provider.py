@@ -2,19 +2,20 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from eth_account import Account
+from sqlalchemy import func
+from sqlmodel import select
 from typer.testing import CliRunner
 
 from api.cli.main import app
@@ -26,17 +27,16 @@ from engine.chain import eip712
 from engine.pipeline import consent, parties, publishing
 from engine.pipeline.matching import roll_dataset
 from engine.provider.node import signing_key
-from engine.provider.states import DischargeState
+from engine.provider.states import ON_THE_WAY, DischargeState
 from engine.settlement.hospitals import Hospital
+from engine.store.matching import MatchQuestion
 from tests.api.world import OURS, World, opened, serving, settlement
 from tests.chain.world import word
-from tests.support.process import REPOSITORY, free_port, stop
+from tests.support.process import REPOSITORY, stop
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
 STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
-AT_REST = {
-    *("nobodys", "doubtful", "no_consent", "accepted", "turned_down"),
-}
+AT_REST = set(DischargeState) - set(ON_THE_WAY)
 
 
 class Parties:
@@ -59,7 +59,7 @@ class Parties:
             person.grant([(self.authorization_id, signature)])
         scope = bytes.fromhex(consent.scope_id(ctx, "huhuibao")[2:])
         ctx.chain.catalog.register(self.dataset, 4, [scope])
-        publishing.publish(ctx, lambda *_: None)
+        publishing.publish(ctx)
         public = load_key(signing_key(self.home, os.urandom)).public_key().public_bytes_raw()
         hospital = Hospital(OURS, "Hospital", 3, "310000", "ordinary", ("ordinary",))
         parties.register_hospital(ctx, hospital, key_id(OURS), public)
@@ -134,22 +134,129 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
             yield parties
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def node(two: Parties) -> Iterator[Node]:
     with two.node() as node:
         yield node
 
 
-def settlements_of(two: Parties) -> dict[str, str]:
-    """What the engine holds of the hospital, and how far it has come."""
+def claims_of(two: Parties) -> dict[str, str]:
+    """What the engine holds of the hospital: settlement number -> state of its claim."""
     with two.world.http(OURS) as http:
         items = http.get("/v1/settlements", params={"limit": 500}).raise_for_status().json()["items"]
     return {item["setl_id"]: item["state"] for item in items}
 
 
-def test_a_matched_discharge_becomes_a_claim_and_an_unmatched_one_nothing(two: Parties, node: Node) -> None:
+def questions(two: Parties) -> int:
+    with two.world.ctx.database.reading() as session:
+        return session.exec(select(func.count()).select_from(MatchQuestion)).one()
+
+
+class Relay:
+    """Between a node and the engine: passes everything on but a release, which it sits on."""
+
+    def __init__(self, url: str) -> None:
+        self._to = httpx.URL(url)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.holds_a_release = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                node, _ = self._listener.accept()
+                engine = socket.create_connection((self._to.host, self._to.port))
+                for source, sink in ((node, engine), (engine, node)):
+                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError), source, sink:
+            while data := source.recv(65_536):
+                if data.startswith(b"POST /v1/match/releases"):
+                    self.holds_a_release.set()
+                    source.recv(1)  # until whoever sent it is gone
+                    return
+                sink.sendall(data)
+
+
+def test_a_matched_discharge_becomes_a_claim_and_of_an_unmatched_one_the_insurer_has_a_count(
+    two: Parties, node: Node
+) -> None:
     mine, nobodys = settlement(), settlement(**STRANGER)
+    before = questions(two)
     for native in (mine, nobodys):
         assert node.send(native).status_code == 202
     assert (node.rests(mine), node.rests(nobodys)) == ("accepted", "nobodys")
-    assert settlements_of(two) == {mine["setlinfo"]["setl_id"]: "matched"}
+    assert claims_of(two) == {mine["setlinfo"]["setl_id"]: "matched"}
+    assert questions(two) == before + 2
+    kept = b"".join(path.read_bytes() for path in two.world.ctx.settings.home.glob("*.db*"))
+    assert mine["setlinfo"]["setl_id"].encode() in kept, "what is released is found like this"
+    for text in (*STRANGER.values(), nobodys["setlinfo"]["setl_id"], *list(POLICY["person"].values())[1:]):
+        assert text.encode() not in kept
+
+
+def test_a_node_is_spoken_to_with_its_own_key_and_says_every_rule_that_is_broken(node: Node) -> None:
+    broken = settlement(dscg_time="2025-13-01", certno="nobody's")
+    answer = node.send(broken)
+    assert (answer.status_code, answer.json()["code"]) == (422, "settlement.invalid")
+    assert {error["field"] for error in answer.json()["errors"]} >= {
+        "/setlinfo/dscg_time",
+        "/setlinfo/certno",
+    }
+    assert "nobody's" not in answer.text
+    without = httpx.post(f"{node.http.base_url}/v1/settlements", json=broken, trust_env=False)
+    other = node.http.get("/v1/status", headers={"Authorization": "Bearer another"})
+    assert [without.json()["code"], other.json()["code"]] == ["auth.missing", "auth.invalid"]
+    unknown = node.http.get(f"/v1/settlements/{OURS}/none")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "settlement.unknown")
+
+
+def test_a_node_that_is_killed_between_question_and_release_asks_no_second_time(
+    two: Parties, tmp_path: Path
+) -> None:
+    native, before = settlement(), questions(two)
+    relay = Relay(two.world.url)
+    with two.node(relay.url) as node:
+        node.send(native)
+        assert relay.holds_a_release.wait(30)
+        node.process.kill()
+    relay.close()
+    assert native["setlinfo"]["setl_id"] not in claims_of(two)
+    with two.node() as node:
+        assert node.rests(native) == "accepted"
+    assert claims_of(two)[native["setlinfo"]["setl_id"]] == "matched"
+    assert questions(two) == before + 1
+
+
+def test_how_a_node_stands_is_told_in_counts(two: Parties) -> None:
+    with two.node() as node:
+        doubtful = settlement(psn_name="测试丙")
+        node.send(doubtful)
+        assert node.rests(doubtful) == "doubtful"
+        told = CliRunner().invoke(app, ["provider", "status", "--json", "--home", str(two.home)])
+        doubts = CliRunner().invoke(app, ["provider", "doubtful", "--json", "--home", str(two.home)])
+        assert (told.exit_code, doubts.exit_code) == (0, 1)
+        assert json.loads(told.stdout) == node.http.get("/v1/status").json()
+        counts = json.loads(told.stdout)
+        assert (counts["discharges"]["doubtful"], counts["alarms"]) == (1, [])
+        assert json.loads(doubts.stdout) == {"match.name_differs": 1}
+        path = f"/v1/settlements/{OURS}/{doubtful['setlinfo']['setl_id']}/ruling"
+        ruled = node.http.post(path, json={"is_insured": False, "who": "the registrar"})
+        assert (ruled.status_code, node.rests(doubtful)) == (200, "nobodys")
+    nowhere = CliRunner().invoke(app, ["provider", "status", "--home", str(two.home / "none")])
+    assert nowhere.exception is not None
+
+
+def test_consent_withdrawn_on_chain_releases_nothing_though_the_insurers_entry_still_names_it(
+    two: Parties,
+) -> None:
+    two.world.ctx.chain.registry.revoke_for(two.authorization_id)
+    native, before = settlement(), claims_of(two)
+    with two.node() as node:
+        node.send(native)
+        assert node.rests(native) == "no_consent"
+    assert claims_of(two) == before
