@@ -44,10 +44,6 @@ def serve(
     from engine.provider.settings import ProviderSettings
     from engine.store.vault import VaultError
 
-    log_as_json()
-    # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda _number, _frame: sys.exit(0))
     try:
         settings = ProviderSettings.read(home=home, host=host, port=port)
         settings.port = settings.port or free_port()
@@ -119,6 +115,10 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     insurer = HttpInsurer(
         settings.insurer_url, _api_keys(settings, key), key, now, settings.home / "downloads"
     )
+    log_as_json()
+    # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda _number, _frame: sys.exit(0))
     chain = ProviderChain(HttpChain(settings.chain_rpc_url), settings, now)
     node = Node.open(settings, insurer, chain, now, os.urandom)
     worker = Worker(node)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from api.http.examples import POLICY
 from api.provider.insurer import key_id
 from api.signing import load_key
 from engine.chain import eip712
+from engine.errors import Unavailable
 from engine.pipeline import consent, parties, publishing
 from engine.pipeline.matching import roll_dataset
 from engine.provider.node import signing_key
@@ -32,7 +33,7 @@ from engine.settlement.hospitals import Hospital
 from engine.store.matching import MatchQuestion
 from tests.api.world import OURS, World, opened, serving, settlement
 from tests.chain.world import word
-from tests.support.process import REPOSITORY, stop
+from tests.support.process import REPOSITORY, free_port, stop
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
 STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
@@ -80,32 +81,78 @@ class Parties:
             "FOLLOW_S": "0.5",
         }
 
-    @contextmanager
-    def node(self, insurer_url: str | None = None) -> Iterator["Node"]:
-        settings = self.environment(insurer_url or self.world.url)
-        environment = {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "api.cli.main", "provider", "serve", "--port", "0", "--json"]
-        with (self.home / "log").open("ab") as log:
+
+class Relay:
+    """Between a node and the engine: passes everything on, but while it holds, no release."""
+
+    def __init__(self, url: str) -> None:
+        self._to = httpx.URL(url)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.holds = False
+        self.has_held = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                node, _ = self._listener.accept()
+                engine = socket.create_connection((self._to.host, self._to.port))
+                for source, sink in ((node, engine), (engine, node)):
+                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError), source, sink:
+            while data := source.recv(65_536):
+                if self.holds and data.startswith(b"POST /v1/match/releases"):
+                    self.has_held.set()
+                    source.recv(1)  # until whoever sent it is gone
+                    return
+                sink.sendall(data)
+
+
+class Node:
+    """The provider's process, which can be killed and started again, on its way to the engine by a relay."""
+
+    def __init__(self, two: Parties) -> None:
+        self._home = two.home
+        self._port = free_port()
+        self.relay = Relay(two.world.url)
+        settings = two.environment(self.relay.url)
+        self._environment = {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in settings.items()}
+        self._process = self._started()
+        headers = {"Authorization": f"Bearer {(self._home / 'provider.key').read_text()}"}
+        url = f"http://127.0.0.1:{self._port}"
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "api.cli.main", "provider", "serve"]
+        command += ["--port", str(self._port), "--json"]
+        environment = {**os.environ, **self._environment}
+        with (self._home / "log").open("ab") as log:
             process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **environment}, cwd=REPOSITORY
+                command, stdout=subprocess.PIPE, stderr=log, env=environment, cwd=REPOSITORY
             )
         assert process.stdout is not None
         with process.stdout as output:
             line = output.readline()
-        assert line, (self.home / "log").read_text()
-        node = Node(process, json.loads(line)["url"], (self.home / "provider.key").read_text())
-        try:
-            yield node
-        finally:
-            node.http.close()
-            stop(process)
+        assert line, (self._home / "log").read_text()
+        return process
 
+    def kill_and_start(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.wait()
+        self._process = self._started()
 
-class Node:
-    def __init__(self, process: subprocess.Popen[bytes], url: str, key: str) -> None:
-        self.process = process
-        headers = {"Authorization": f"Bearer {key}"}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+    def end(self) -> None:
+        self.http.close()
+        stop(self._process)
+        self.relay.close()
+        assert self._process.returncode == 0, (self._home / "log").read_text()
 
     def send(self, native: dict[str, Any]) -> httpx.Response:
         headers = {"Content-Type": "application/json"}
@@ -134,10 +181,11 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
             yield parties
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node(two: Parties) -> Iterator[Node]:
-    with two.node() as node:
-        yield node
+    node = Node(two)
+    yield node
+    node.end()
 
 
 def claims_of(two: Parties) -> dict[str, str]:
@@ -150,37 +198,6 @@ def claims_of(two: Parties) -> dict[str, str]:
 def questions(two: Parties) -> int:
     with two.world.ctx.database.reading() as session:
         return session.exec(select(func.count()).select_from(MatchQuestion)).one()
-
-
-class Relay:
-    """Between a node and the engine: passes everything on but a release, which it sits on."""
-
-    def __init__(self, url: str) -> None:
-        self._to = httpx.URL(url)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.holds_a_release = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                node, _ = self._listener.accept()
-                engine = socket.create_connection((self._to.host, self._to.port))
-                for source, sink in ((node, engine), (engine, node)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError), source, sink:
-            while data := source.recv(65_536):
-                if data.startswith(b"POST /v1/match/releases"):
-                    self.holds_a_release.set()
-                    source.recv(1)  # until whoever sent it is gone
-                    return
-                sink.sendall(data)
 
 
 def test_a_matched_discharge_becomes_a_claim_and_of_an_unmatched_one_the_insurer_has_a_count(
@@ -216,47 +233,55 @@ def test_a_node_is_spoken_to_with_its_own_key_and_says_every_rule_that_is_broken
 
 
 def test_a_node_that_is_killed_between_question_and_release_asks_no_second_time(
-    two: Parties, tmp_path: Path
+    two: Parties, node: Node
 ) -> None:
     native, before = settlement(), questions(two)
-    relay = Relay(two.world.url)
-    with two.node(relay.url) as node:
-        node.send(native)
-        assert relay.holds_a_release.wait(30)
-        node.process.kill()
-    relay.close()
+    node.relay.holds = True
+    node.send(native)
+    assert node.relay.has_held.wait(30)
+    node.relay.holds = False
     assert native["setlinfo"]["setl_id"] not in claims_of(two)
-    with two.node() as node:
-        assert node.rests(native) == "accepted"
+    node.kill_and_start()
+    assert node.rests(native) == "accepted"
     assert claims_of(two)[native["setlinfo"]["setl_id"]] == "matched"
     assert questions(two) == before + 1
 
 
-def test_how_a_node_stands_is_told_in_counts(two: Parties) -> None:
-    with two.node() as node:
-        doubtful = settlement(psn_name="测试丙")
-        node.send(doubtful)
-        assert node.rests(doubtful) == "doubtful"
-        told = CliRunner().invoke(app, ["provider", "status", "--json", "--home", str(two.home)])
-        doubts = CliRunner().invoke(app, ["provider", "doubtful", "--json", "--home", str(two.home)])
-        assert (told.exit_code, doubts.exit_code) == (0, 1)
-        assert json.loads(told.stdout) == node.http.get("/v1/status").json()
-        counts = json.loads(told.stdout)
-        assert (counts["discharges"]["doubtful"], counts["alarms"]) == (1, [])
-        assert json.loads(doubts.stdout) == {"match.name_differs": 1}
-        path = f"/v1/settlements/{OURS}/{doubtful['setlinfo']['setl_id']}/ruling"
-        ruled = node.http.post(path, json={"is_insured": False, "who": "the registrar"})
-        assert (ruled.status_code, node.rests(doubtful)) == (200, "nobodys")
-    nowhere = CliRunner().invoke(app, ["provider", "status", "--home", str(two.home / "none")])
-    assert nowhere.exception is not None
+def test_how_a_node_stands_is_told_in_counts(two: Parties, node: Node) -> None:
+    doubtful = settlement(psn_name="测试丙")
+    node.send(doubtful)
+    assert node.rests(doubtful) == "doubtful"
+    told = CliRunner().invoke(app, ["provider", "status", "--json", "--home", str(two.home)])
+    doubts = CliRunner().invoke(app, ["provider", "doubtful", "--json", "--home", str(two.home)])
+    assert (told.exit_code, doubts.exit_code) == (0, 1)
+    counts = json.loads(told.stdout)
+    assert counts == node.http.get("/v1/status").json()
+    assert (counts["discharges"]["doubtful"], counts["alarms"]) == (1, [])
+    assert json.loads(doubts.stdout) == {"match.name_differs": 1}
+    path = f"/v1/settlements/{OURS}/{doubtful['setlinfo']['setl_id']}/ruling"
+    ruled = node.http.post(path, json={"is_insured": False, "who": "the registrar"})
+    assert (ruled.status_code, node.rests(doubtful)) == (200, "nobodys")
 
 
 def test_consent_withdrawn_on_chain_releases_nothing_though_the_insurers_entry_still_names_it(
-    two: Parties,
+    two: Parties, node: Node
 ) -> None:
     two.world.ctx.chain.registry.revoke_for(two.authorization_id)
     native, before = settlement(), claims_of(two)
-    with two.node() as node:
-        node.send(native)
-        assert node.rests(native) == "no_consent"
+    node.send(native)
+    assert node.rests(native) == "no_consent"
     assert claims_of(two) == before
+
+
+def test_what_keeps_a_node_from_starting_is_named(two: Parties, tmp_path: Path) -> None:
+    home = ["--home", str(tmp_path)]
+    settings = {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in two.environment(two.world.url).items()}
+    unset = CliRunner().invoke(app, ["provider", "serve", *home])
+    unregistered = CliRunner().invoke(app, ["provider", "serve", *home], env=settings)
+    assert (unset.exit_code, unregistered.exit_code) == (2, 2)
+    assert "insurer_url" in unset.stderr
+    public = load_key(signing_key(tmp_path, os.urandom)).public_key().public_bytes_raw().hex()
+    assert key_id(OURS) in unregistered.stderr
+    assert public in unregistered.stderr
+    nowhere = CliRunner().invoke(app, ["provider", "status", *home])
+    assert isinstance(nowhere.exception, Unavailable)
