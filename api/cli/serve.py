@@ -127,7 +127,7 @@ def _run(settings: Settings, as_json: bool) -> None:
         )
         dispatcher.start()
         try:
-            server = _Server(
+            server = Server(
                 uvicorn.Config(
                     create_app(ctx), host=settings.host, port=settings.port, log_config=None, access_log=False
                 ),
@@ -140,7 +140,7 @@ def _run(settings: Settings, as_json: bool) -> None:
         ctx.close()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Speaks once it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
