@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from sqlmodel import Session
 from starlette.types import Receive, Scope, Send
 
 from api import certificates
@@ -23,6 +24,7 @@ from api.http.partners import PartnerPort
 from api.tls import Identity, client_context
 from engine.pipeline import parties
 from engine.settlement.hospitals import Hospital
+from engine.store import tables
 from tests.api.world import OURS, THEIRS, World, settlement
 from tests.support.process import free_port
 
@@ -127,6 +129,8 @@ def _without_a_certificate(partners: Partners, _folder: Path) -> ssl.SSLContext:
 
 
 def _of_another_ca(partners: Partners, folder: Path) -> ssl.SSLContext:
+    """The registered key itself, certified by somebody else."""
+    shutil.copy(partners.folder / f"{NODE}.key", folder)
     certificates.make(folder, [[NODE]], datetime.now(UTC))
     shown = certificates.identity(folder, NODE)
     return _trusting(partners, Identity(shown.certificate, shown.key, partners.identity(NODE).ca))
@@ -198,6 +202,16 @@ def test_a_certificate_no_longer_registered_is_refused_on_an_open_connection_too
         assert client.get(ROUTE).json()["code"] == "partner.certificate"
     with pytest.raises(REFUSED):
         ours.get(ROUTE, ours.context(), world.tokens[OURS])
+
+
+def test_a_certificate_that_another_engine_registered_is_let_in_at_once(ours: Partners, world: World) -> None:
+    def keep(session: Session) -> None:
+        session.get_one(tables.Hospital, THEIRS).tls_pin = ours.pin(STRANGER)
+
+    with pytest.raises(REFUSED):
+        ours.get(ROUTE, ours.context(STRANGER), world.tokens[THEIRS])
+    world.ctx.writer.run(keep)
+    assert ours.get(ROUTE, ours.context(STRANGER), world.tokens[THEIRS]).status_code == 200
 
 
 def test_the_partner_port_offers_its_own_routes_and_a_probe_and_nothing_else(
