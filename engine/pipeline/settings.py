@@ -10,7 +10,6 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.store.secret_file import read_or_make
-from engine.store.writer import LARGEST_GROUP
 
 WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
 """Kind of witness beside the engine -> its role on the result store."""
@@ -83,7 +82,7 @@ class Settings(BaseSettings):
     Default: none, and such a code is known by its form."""
     batch_size: int = 100
     """Claims a micro-batch: what one recordBatch transaction carries."""
-    commit_group: int = LARGEST_GROUP
+    commit_group: int = 256
     """Calls that share a commit; 1: each has its own."""
     readers: int = max(1, (os.cpu_count() or 1) - 1)
     """Processes that read the settlements of batches; 0: none, they are read where they arrive."""
