@@ -187,6 +187,27 @@ class Client:
         erased: Json = self._post_json("/v1/persons:erase", {"cert_type": cert_type, "cert_no": cert_no})
         return erased
 
+    def match_epochs(self) -> Json:
+        """{protocol, suite, dataset, publishing, items: each epoch with its updates}."""
+        return self._get("/v1/match/epochs")
+
+    def publish_roll(self) -> list[Json]:
+        """What has changed, for private matching; returns when it is done, however long it takes."""
+        published: list[Json] = _checked(self._http.post("/v1/match/updates", timeout=None)).json()["items"]
+        return published
+
+    def rotate_roll(self) -> Json:
+        """The next epoch and the whole roll under it; returns when it is done, however long it takes."""
+        published: Json = _checked(self._http.post("/v1/match/epochs", timeout=None)).json()
+        return published
+
+    def withdraw_epoch(self, epoch: int) -> None:
+        _checked(self._http.delete(f"/v1/match/epochs/{epoch}"))
+
+    def match_alarms(self) -> list[Json]:
+        alarms: list[Json] = self._get("/v1/match/alarms")["items"]
+        return alarms
+
     def retention(self) -> Json:
         return self._get("/v1/retention")
 

@@ -7,6 +7,7 @@
       x NotFound            404
       x Conflict            409        it contradicts what is already held
       x TooLarge            413
+      x TooMany             429        of what one caller may ask in a time; later again
       x Unavailable         503        a part this depends on cannot answer now; try again
 
 `code` is a stable dotted string ("settlement.conflict"): the API, the command line and the log
@@ -84,6 +85,13 @@ class TooLarge(AutoclaimError):
 
     status = 413
     title = "The input is too large"
+
+
+class TooMany(AutoclaimError):
+    """The caller has asked for as much as it may, for now."""
+
+    status = 429
+    title = "The caller has asked for as much as it may"
 
 
 class Unavailable(AutoclaimError):

@@ -19,7 +19,9 @@ from api.http import (
     hospitals,
     insured,
     insurers,
+    matching,
     operators,
+    partners,
     problems,
     quality,
     quarantine,
@@ -72,6 +74,8 @@ def create_app(ctx: Context) -> FastAPI:
     problems.install(app)
     for room in _ROUTERS:
         app.include_router(room.router)
+    at_the_partner_port = [] if ctx.settings.partner_port is None else [partners.HOSPITALS_ELSEWHERE]
+    app.include_router(matching.router, dependencies=at_the_partner_port)
     app.add_middleware(Edge, ctx=ctx, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -9,7 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
 import uvicorn
@@ -19,19 +19,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.certificates import describe
-from api.http import health, problems
-from api.http.auth import HospitalCaller
+from api.http import health, matching, problems
+from api.http.auth import EVERY_ROLE, HospitalCaller
 from api.http.deps import Ctx
 from api.http.edge import Edge
 from api.tls import Identity, pin_of, server_context
 from engine.errors import NotAllowed
 from engine.pipeline.context import Context
+from engine.store.api_keys import Caller, Role
 
 HANDSHAKE_S = 10
 KEEP_ALIVE_S = 60
 """Longer than a client keeps an idle connection, so that it is the client who closes it: no request is lost
 on a connection that was just being closed, and few discharges wait for a handshake."""
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS = (matching.router,)
 _TLS_1_3 = 0x0304
 _log = structlog.get_logger("autoclaim.http")
 
@@ -62,6 +63,16 @@ async def _of_the_certificate(ctx: Ctx, request: Request, caller: HospitalCaller
             "the certificate shown is not the one registered for the API key's hospital",
             code="partner.certificate",
         )
+
+
+async def _elsewhere(caller: Annotated[Caller, EVERY_ROLE]) -> None:
+    """Raises NotAllowed `partner.port`."""
+    if caller.role == Role.HOSPITAL:
+        raise NotAllowed("a provider node asks this at the partner port", code="partner.port")
+
+
+HOSPITALS_ELSEWHERE = Depends(_elsewhere)
+"""On the engine's own port, for the routes of the partner port while there is one."""
 
 
 @lru_cache(maxsize=1024)

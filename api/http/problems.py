@@ -180,6 +180,7 @@ _TITLES = {
     413: "the body is too large",
     415: "the content type is not one this route takes",
     422: "the body breaks a rule",
+    429: "the caller has asked for as much as it may, for now",
     500: "a defect; the request id finds it in the log",
     503: "a part this depends on cannot answer now",
 }

@@ -18,6 +18,8 @@ NATIVE = "native"
 """The source of what comes in the engine's own format."""
 CORRECTION = "correction"
 """The source of what an operator put right."""
+RELEASED = "released"
+"""The source of what a provider released of a match."""
 _MOST_DAYS = 999
 _COUNT, _TYPE = whole(0, 999_999_999), text(10)
 

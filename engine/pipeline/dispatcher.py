@@ -44,7 +44,8 @@ _MOST_AT_ONCE = 1000
 """Claims of people in no roll that one transaction puts aside: some 50 ms."""
 _MOST_AHEAD_S = 60
 """A block's time is at least its parent's plus a second, so a busy embedded chain runs ahead of the clock."""
-_TO_BATCH = (ClaimState.ACCEPTED, ClaimState.DECIDED)  # decided: by a person's ruling, or re-opened
+_TO_BATCH = (ClaimState.ACCEPTED, ClaimState.MATCHED, ClaimState.DECIDED)
+"""Matched: released by a provider. Decided: by a person's ruling, or re-opened."""
 _UNFINISHED = (ClaimState.ACCEPTED, ClaimState.MATCHED, ClaimState.DECIDED)
 
 

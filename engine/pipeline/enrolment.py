@@ -14,7 +14,7 @@ from engine.evidence.salts import PolicySalts
 from engine.pipeline.consent import admit_scope
 from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.page import Page
-from engine.pipeline.sealed import seal_coverage, seal_policy_salts
+from engine.pipeline.sealed import seal_alias, seal_coverage, seal_policy_salts
 from engine.pipeline.states import COUNTED, UNDECIDED
 from engine.pipeline.values import stored
 from engine.rolls import Later, PolicyRow, RowError, read_roll
@@ -217,16 +217,20 @@ def _say_later(ctx: Context, session: Session, policy: tables.Policy, later: Lat
     if new:
         policy.cancelled_on = later.cancelled_on
         session.add(policy)
-    aliases = [
-        *(ctx.pseudonymiser.of(*certificate) for certificate in later.other_certificates),
-        *(ctx.pseudonymiser.of_name(name) for name in later.other_names),
-    ]
+    aliases: dict[str, list[str]] = {
+        **{ctx.pseudonymiser.of(*certificate): [*certificate] for certificate in later.other_certificates},
+        **{ctx.pseudonymiser.of_name(name): [name] for name in later.other_names},
+    }
     if aliases:
         session.flush()
-    for alias in dict.fromkeys(aliases):
-        if not policies.has_alias(session, stored(policy.id), alias):
-            session.add(tables.PolicyAlias(policy_id=stored(policy.id), pseudonym=alias))
+    for pseudonym, said in aliases.items():
+        alias = policies.alias(session, stored(policy.id), pseudonym)
+        if alias is None:
+            alias = tables.PolicyAlias(policy_id=stored(policy.id), pseudonym=pseudonym)
             new = True
+        if alias.sealed is None:
+            alias.sealed = seal_alias(ctx.vault, policy, pseudonym, said)
+            session.add(alias)
     return new
 
 

@@ -20,7 +20,7 @@ from engine.pipeline.states import ClaimState
 from engine.pipeline.values import stored
 from engine.settlement import CertificateInvalid, normalise_certificate, parse_body
 from engine.settlement.errors import BodyRefused
-from engine.store import erasure, tables
+from engine.store import erasure, matching, tables
 from engine.store.deliveries import DeliveredBody
 
 ERASED = "erased"
@@ -169,6 +169,8 @@ class _Person:
             policy.coverage_sealed, policy.salts_sealed = b"", b""
             policy.pseudonym, policy.family = ERASED, None
         erasure.forget(self._session, self.aliases)
+        policy_ids = [stored(policy.id) for policy in self.policies]
+        matching.forget_people(self._session, self._pseudonyms, policy_ids, ERASED)
         for authorization in self.authorizations:
             authorization.salts_sealed, authorization.signature = b"", ""
             authorization.pseudonym = ERASED

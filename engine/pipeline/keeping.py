@@ -57,9 +57,17 @@ class Arrival:
 
 def arrival(ctx: Context, raw: bytes, submission: Submission, source: str = counting.NATIVE) -> Arrival:
     """Everything that is kept of a settlement, sealed; nothing is written yet."""
-    identity, now = submission.identity, ctx.clock()
+    who = submission.identity
+    pseudonym = ctx.pseudonymiser.of(who.cert_type, who.cert_no) if who else None
+    return arrival_of(ctx, raw, submission, ClaimSalts.generate(ctx.rng), pseudonym, source)
+
+
+def arrival_of(
+    ctx: Context, raw: bytes, submission: Submission, salts: ClaimSalts, pseudonym: str | None, source: str
+) -> Arrival:
+    """`arrival` of whoever has that pseudonym, under these salts."""
+    now = ctx.clock()
     claim_id = "clm_" + ctx.rng(12).hex()
-    salts = ClaimSalts.generate(ctx.rng)
     document = settlement_document(submission.document, salts)
     settlement = {
         "hospital_code": submission.hospital_code,
@@ -68,11 +76,12 @@ def arrival(ctx: Context, raw: bytes, submission: Submission, source: str = coun
         "content_digest": submission.digest.hex(),
         "body_sealed": ctx.vault.seal(raw, f"settlement.body/{claim_id}"),
         "document_sealed": ctx.vault.seal_json(document, f"settlement.document/{claim_id}"),
-        "pseudonym": ctx.pseudonymiser.of(identity.cert_type, identity.cert_no) if identity else None,
+        "pseudonym": pseudonym,
         "admitted_on": submission.admitted_on,
         "discharged_on": submission.discharged_on,
         "settled_at": submission.settled_at,
         "received_at": now,
+        "released": False,
     }
     claim = {
         "claim_id": claim_id,

@@ -37,7 +37,7 @@ def match_batch(ctx: Context, batch_id: str) -> int:
         for pseudonym, policy in candidates:
             of_person.setdefault(pseudonym, []).append(policy)
         return sum(
-            _match(ctx, session, claim, settlement, of_person.get(settlement.pseudonym or "", []))
+            match_claim(ctx, session, claim, settlement, of_person.get(settlement.pseudonym or "", []))
             for claim, settlement in waiting
         )
 
@@ -57,14 +57,19 @@ def rest_nobodys(ctx: Context, most: int) -> int:
     return len(nobodys)
 
 
-def _match(
+def match_claim(
     ctx: Context,
     session: Session,
     claim: tables.Claim,
     settlement: tables.Settlement,
     of_person: Sequence[tables.Policy],
 ) -> int:
-    """How many claims it makes: one for each policy that answers and has a live authorization."""
+    """How many claims it makes: one for each policy that answers and has a live authorization.
+
+    What a provider released is for the policy that it was released for, and for no other.
+    """
+    if settlement.released:
+        of_person = [policy for policy in of_person if policy.id == claim.policy_id]
     if settlement.pseudonym is None:
         reason = _of_mother(ctx, session, claim, settlement) or claim.reasons[0]
         _rest(ctx, session, claim, ClaimState.REVIEW, reason)
@@ -162,9 +167,10 @@ def _doubt(
     """Why a person has to look before anything is decided."""
     if any(p.cancelled_on is not None and p.cancelled_on <= settlement.discharged_on for p in answering):
         return _CANCELLED
-    name = patient(ctx.vault, settlement, claim).name
-    if not all(_is_called(ctx, session, policy, name) for policy in answering):
-        return _NAME_DIFFERS
+    if not settlement.released:  # whose provider has held the name against the entry's name tags
+        name = patient(ctx.vault, settlement, claim).name
+        if not all(_is_called(ctx, session, policy, name) for policy in answering):
+            return _NAME_DIFFERS
     return _SEVERAL if len({policy.product for policy in answering}) < len(answering) else None
 
 
@@ -195,7 +201,7 @@ def _is_called(ctx: Context, session: Session, policy: tables.Policy, name: str)
     # Once more, for what was loaded before a form of a character was known for one.
     if normalise_name(coverage(ctx.vault, policy)["person"]["name"]) == name:
         return True
-    return policies.has_alias(session, stored(policy.id), ctx.pseudonymiser.of_name(name))
+    return policies.alias(session, stored(policy.id), ctx.pseudonymiser.of_name(name)) is not None
 
 
 def _last_day(policy: tables.Policy) -> date:

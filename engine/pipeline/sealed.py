@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.settlement import PersonIdentity, identity_of, parse_body
-from engine.store.tables import Authorization, Claim, Policy, Settlement
+from engine.store.tables import Authorization, Claim, Policy, PolicyAlias, Settlement
 from engine.store.vault import Vault
 
 
@@ -35,6 +35,19 @@ def coverage(vault: Vault, policy: Policy) -> dict[str, Any]:
     return document
 
 
+def seal_alias(vault: Vault, policy: Policy, pseudonym: str, said: list[str]) -> bytes:
+    """said: a certificate's type and number, or a name alone; normalised."""
+    return vault.seal_json(said, f"policy.alias/{policy.policy_no}/{pseudonym}")
+
+
+def alias(vault: Vault, policy: Policy, row: PolicyAlias) -> list[str] | None:
+    """What was sealed; None of an alias from before anything was."""
+    if row.sealed is None:
+        return None
+    said: list[str] = vault.unseal_json(row.sealed, f"policy.alias/{policy.policy_no}/{row.pseudonym}")
+    return said
+
+
 def seal_authorization_salts(vault: Vault, authorization_id: str, salts: AuthorizationSalts) -> bytes:
     return vault.seal_json(salts.to_hex(), f"authorization.salts/{authorization_id}")
 
@@ -52,13 +65,13 @@ def settlement_document(vault: Vault, settlement: Settlement, claim: Claim) -> d
 
 
 def settlement_body(vault: Vault, settlement: Settlement, claim: Claim) -> dict[str, Any]:
-    """The settlement as its hospital sent it."""
+    """The settlement as its hospital sent it; of a released one its document, which names nobody."""
     raw = vault.unseal(settlement.body_sealed, f"settlement.body/{claim.beside or claim.claim_id}")
     return parse_body(raw)
 
 
 def patient(vault: Vault, settlement: Settlement, claim: Claim) -> PersonIdentity:
-    """Of a settlement that has a pseudonym, so says who the patient is."""
+    """Of a settlement that has a pseudonym and was not released, so says who the patient is."""
     return identity_of(settlement_body(vault, settlement, claim))
 
 

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """After the receipt of what was refused and never corrected."""
     retention_delivery_days: int = 365
     """After the receipt of a delivery: its bytes."""
+    match_elements_a_day: int = Field(default=5000, gt=0)
+    """Blinded elements that one provider may have evaluated in a day of Shanghai."""
     host: str = "127.0.0.1"
     port: int = 8800
     partner_port: int | None = None

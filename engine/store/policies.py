@@ -55,8 +55,8 @@ def stays_until(session: Session, policy_id: int, states: Iterable[str]) -> date
     return session.exec(query.where(col(Claim.state).in_(list(states)))).one()
 
 
-def has_alias(session: Session, policy_id: int, pseudonym: str) -> bool:
-    return session.get(PolicyAlias, (policy_id, pseudonym)) is not None
+def alias(session: Session, policy_id: int, pseudonym: str) -> PolicyAlias | None:
+    return session.get(PolicyAlias, (policy_id, pseudonym))
 
 
 def held_by_claims(session: Session, claims: Iterable[Claim]) -> list[SQLModel]:

@@ -150,6 +150,8 @@ class PolicyAlias(SQLModel, table=True):
     __tablename__ = "policy_alias"
     policy_id: int = Field(primary_key=True, foreign_key="policy.id", sa_type=BigInteger)
     pseudonym: str = Field(primary_key=True, index=True)
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What it is a pseudonym of. None: the roll said it before that was kept, and has to say it again."""
 
 
 class ConsentText(SQLModel, table=True):
@@ -190,7 +192,10 @@ class Authorization(SQLModel, table=True):
 
 
 class Settlement(SQLModel, table=True):
-    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form."""
+    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form.
+
+    released: a provider sent that form and no other, for one policy; `body` is the same, and names nobody.
+    """
 
     __tablename__ = "settlement"
     __table_args__ = (UniqueConstraint("hospital_code", "setl_id"),)
@@ -207,6 +212,7 @@ class Settlement(SQLModel, table=True):
     discharged_on: date
     settled_at: datetime = Field(sa_type=UtcTime)
     received_at: datetime = Field(sa_type=UtcTime)
+    released: bool = False
 
 
 class Quarantined(SQLModel, table=True):

@@ -68,6 +68,14 @@ MATRIX: dict[str, frozenset[str]] = {
     "GET /v1/totals": frozenset({_A, _I, _O}),
     "POST /v1/persons:erase": frozenset({_O}),
     "GET /v1/retention": frozenset({_O}),
+    "GET /v1/match/epochs": frozenset({_H, _O}),
+    "POST /v1/match/epochs": frozenset({_O}),
+    "DELETE /v1/match/epochs/{epoch}": frozenset({_O}),
+    "GET /v1/match/epochs/{epoch}/updates/{update}": frozenset({_H, _O}),
+    "POST /v1/match/updates": frozenset({_O}),
+    "POST /v1/match/evaluations": frozenset({_H}),
+    "POST /v1/match/releases": frozenset({_H}),
+    "GET /v1/match/alarms": frozenset({_O}),
     "POST /v1/bank/callback": _EVERYBODY,
     "POST /chain/rpc": _EVERYBODY,
     "GET /healthz": _EVERYBODY,
@@ -84,6 +92,8 @@ _FILLED = {
     "key_id": "0" * 16,
     "tx_hash": "0x" + "00" * 32,
     "log_index": "0",
+    "epoch": "99",
+    "update": "0",
 }
 
 

@@ -3,7 +3,14 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from engine.store import checkpoints, deliveries, quality, set_offs, tables  # noqa: F401  registers the tables
+from engine.store import (  # noqa: F401  registers the tables
+    checkpoints,
+    deliveries,
+    matching,
+    quality,
+    set_offs,
+    tables,
+)
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,354 @@
+"""The roll, published for private matching: an epoch's key on chain, then files of sealed entries.
+
+What has changed since the last update is found by comparing, people by people, so that nothing which changes
+a policy or a consent has to remember to say so. An update that was interrupted is simply made anew: what it
+wrote down counts only once the update itself is kept.
+"""
+
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlmodel import Session
+
+from engine.chain.errors import ContractRefused
+from engine.errors import Conflict, NotFound
+from engine.evidence.canonical import digest
+from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
+from engine.matching.errors import PayloadTooLarge
+from engine.matching.published import MOST_UPDATES, NO_DIGEST, Update, write_update
+from engine.matching.voprf import EpochKey, Output, name_message, person_message
+from engine.pipeline.consent import GRANTED, scope_id
+from engine.pipeline.context import Context
+from engine.pipeline.erasure import ERASED
+from engine.pipeline.matching import epoch_key, roll_dataset
+from engine.pipeline.sealed import alias, coverage
+from engine.settlement import normalise_certificate, normalise_name
+from engine.store import matching, tables
+
+_CLASSIFICATION = 4
+"""Sensitive personal, in the catalogue's classification."""
+_AT_ONCE = 500
+_EMPTIED = ""
+log = structlog.get_logger()
+
+
+class _Publication:
+    """The one that this process may be making."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made: int | None = None
+
+
+_publication = _Publication()
+
+
+def made() -> int | None:
+    """How many entries of the update that is being made are ready; None: none is being made."""
+    return _publication.made
+
+
+def publish(ctx: Context) -> list[Update]:
+    """An update of every epoch that stands; the first epoch, where there is none.
+
+    Raises Conflict `match.publishing`, `match.epoch_full`."""
+    with _alone():
+        with ctx.database.reading() as session:
+            standing = [one.number for one in matching.epochs(session) if one.withdrawn_at is None]
+        return [_update(ctx, number) for number in standing or [_open(ctx)]]
+
+
+def rotate(ctx: Context) -> Update:
+    """The next epoch, under another key: on chain, then the whole roll. Those before it stand until they are
+    withdrawn. Raises Conflict `match.publishing`."""
+    with _alone():
+        return _update(ctx, _open(ctx))
+
+
+def withdraw(ctx: Context, number: int) -> None:
+    """Nothing is answered under it from now on, its key leaves the chain, and what was published is forgotten
+    here. For good; again is no change. Raises NotFound, Conflict `match.publishing`."""
+
+    def mark(session: Session) -> None:
+        epoch = session.get(matching.MatchEpoch, number)
+        if epoch is None:
+            raise NotFound(f"there is no epoch {number}", code="match.epoch_unknown")
+        epoch.withdrawn_at = epoch.withdrawn_at or ctx.clock()
+        session.add(epoch)
+
+    ctx.writer.run(mark)
+    dataset = roll_dataset(ctx.settings.recipient)
+    if _key_on_chain(ctx, dataset, number) is not None:
+        ctx.chain.catalog.withdraw_matching_key(dataset, number)
+    with _alone():
+        ctx.writer.run(lambda session: matching.forget_epoch(session, number))
+        shutil.rmtree(_folder(ctx, number), ignore_errors=True)
+
+
+def update_file(ctx: Context, epoch: int, number: int) -> Path:
+    """A published file. Raises NotFound, Conflict `match.epoch_withdrawn`."""
+    with ctx.database.reading() as session:
+        held = session.get(matching.MatchEpoch, epoch)
+        update = session.get(matching.MatchUpdate, (epoch, number))
+    if held is None or update is None:
+        raise NotFound(f"epoch {epoch} has no update {number}", code="match.update_unknown")
+    if held.withdrawn_at is not None:
+        raise Conflict(f"epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
+    return _file(ctx, epoch, number)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One publication at a time in this process; the database refuses a second update of one number."""
+    if not _publication.lock.acquire(blocking=False):
+        raise Conflict("the roll is being published", code="match.publishing")
+    try:
+        _publication.made = 0
+        yield
+    finally:
+        _publication.made = None
+        _publication.lock.release()
+
+
+def _open(ctx: Context) -> int:
+    """The next epoch's number, once its key is on chain. What a crash left undone is finished."""
+    with ctx.database.reading() as session:
+        number = max((one.number for one in matching.epochs(session)), default=0) + 1
+    key, dataset, catalog = epoch_key(ctx, number), roll_dataset(ctx.settings.recipient), ctx.chain.catalog
+    if int(catalog.provider_of(dataset), 16) == 0:
+        catalog.register(dataset, _CLASSIFICATION, [digest({"use": "matching"})])
+    if _key_on_chain(ctx, dataset, number) != key.public:
+        catalog.publish_matching_key(dataset, number, key.public)
+    row = matching.MatchEpoch(number=number, public_key=key.public.hex(), opened_at=ctx.clock())
+    ctx.writer.run(lambda session: session.add(row))
+    return number
+
+
+def _key_on_chain(ctx: Context, dataset: bytes, number: int) -> bytes | None:
+    try:
+        return ctx.chain.catalog.matching_key_of(dataset, number)
+    except ContractRefused:
+        return None
+
+
+def _update(ctx: Context, epoch: int) -> Update:
+    with ctx.database.reading() as session:
+        last = matching.last_update(session, epoch)
+    number = 0 if last is None else last.number + 1
+    if number == MOST_UPDATES:
+        raise Conflict(f"epoch {epoch} is full after {number} updates: rotate", code="match.epoch_full")
+    ctx.writer.run(lambda session: matching.forget_emptied(session, epoch, number - 1))
+    key, made_at = epoch_key(ctx, epoch), ctx.clock()
+    path = _file(ctx, epoch, number)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    changed = _Changed(ctx, key, epoch, number)
+    previous = NO_DIGEST if last is None else last.digest
+    entries = _counted(changed.entries())
+    update = write_update(path, epoch, number, entries, previous, key.public, made_at, ctx.rng)
+    ctx.writer.run(
+        lambda session: session.add(
+            matching.MatchUpdate(
+                epoch=epoch,
+                number=number,
+                digest=update.digest,
+                previous_digest=previous,
+                entries=update.entries,
+                made_at=made_at,
+            )
+        )
+    )
+    log.info("matching.published", epoch=epoch, update=number, entries=update.entries, **changed.left_out)
+    return update
+
+
+def _counted(entries: Iterator[bytes]) -> Iterator[bytes]:
+    for number, entry in enumerate(entries, start=1):
+        _publication.made = number
+        yield entry
+
+
+def _folder(ctx: Context, epoch: int) -> Path:
+    return ctx.settings.in_home("matching") / f"epoch-{epoch}"
+
+
+def _file(ctx: Context, epoch: int, number: int) -> Path:
+    return _folder(ctx, epoch) / f"{number}.roll"
+
+
+class _Changed:
+    """The entries of one update: of whoever is new or is told otherwise, and in place of who is gone."""
+
+    def __init__(self, ctx: Context, key: EpochKey, epoch: int, number: int) -> None:
+        self._ctx = ctx
+        self._key = key
+        self._epoch = epoch
+        self._number = number
+        self._scopes: dict[str, str] = {}
+        self.left_out = {"policies_left_out": 0, "aliases_left_out": 0}
+        """Policies beyond what an entry holds; aliases of which only the pseudonym is kept."""
+
+    def entries(self) -> Iterator[bytes]:
+        after = ""
+        while people := self._people(after):
+            yield from self._of(people, after, people[-1])
+            after = people[-1]
+        yield from self._of([], after, None)
+
+    def _people(self, after: str) -> list[str]:
+        with self._ctx.database.reading() as session:
+            return matching.people_after(session, after, ERASED, _AT_ONCE)
+
+    def _of(self, people: Sequence[str], after: str, until: str | None) -> list[bytes]:
+        with self._ctx.database.reading() as session:
+            before = matching.entries_between(session, self._epoch, after, until)
+            chunk = _Chunk(self._ctx, session, people)
+            stamps = {person: chunk.stamp(person) for person in people if chunk.known[person]}
+            same = {row.person for row in before if self._stands(row) and row.stamp == stamps.get(row.person)}
+            changed = [person for person in stamps if person not in same]
+            held, new = self._handles(session, {one.policy_id for who in changed for one in chunk.known[who]})
+            chunk.open(session, changed)
+            made = {who: entry for who in changed if (entry := self._entry(chunk, who, held)) is not None}
+        rows = [self._row(output.tag.hex(), who, stamps[who]) for who, (output, _) in made.items()]
+        entries = [entry for _, entry in made.values()]
+        for row in before:
+            if row.person not in stamps and not (self._stands(row) and row.stamp == _EMPTIED):
+                rows.append(self._row(row.tag, row.person, _EMPTIED))
+                entries.append(empty_entry(bytes.fromhex(row.tag), self._ctx.rng))
+        self._ctx.writer.run(lambda session: matching.keep_entries(session, rows, new))
+        return entries
+
+    def _stands(self, row: matching.MatchEntry) -> bool:
+        """Not where an update that was interrupted wrote it."""
+        return row.update_number < self._number
+
+    def _row(self, tag: str, person: str, stamp: str) -> dict[str, Any]:
+        return {
+            "epoch": self._epoch,
+            "tag": tag,
+            "person": person,
+            "stamp": stamp,
+            "update_number": self._number,
+        }
+
+    def _handles(
+        self, session: Session, policy_ids: Iterable[int]
+    ) -> tuple[dict[int, str], list[dict[str, Any]]]:
+        """By policy, and as rows those that are new."""
+        wanted = sorted(policy_ids)
+        held = matching.handles(session, self._epoch, wanted)
+        new: list[dict[str, Any]] = [
+            {"epoch": self._epoch, "policy_id": policy_id, "handle": self._ctx.rng(32).hex()}
+            for policy_id in wanted
+            if policy_id not in held
+        ]
+        return held | {row["policy_id"]: row["handle"] for row in new}, new
+
+    def _entry(self, chunk: "_Chunk", who: str, handles: dict[int, str]) -> tuple[Output, bytes] | None:
+        """None: it is no certificate's pseudonym, or nobody knows any more of what."""
+        certificate = chunk.certificate(who)
+        if certificate is None:
+            self.left_out["aliases_left_out"] += chunk.is_unknown(who)
+            return None
+        output = self._key.output(person_message(*certificate))
+        names = {self._key.output(name_message(*certificate, name)).tag for name in chunk.names(who)}
+        under = [chunk.insured_under(one, handles[one.policy_id]) for one in chunk.known[who]]
+        while True:
+            payload = Payload(tuple(sorted(names)), tuple(under))
+            try:
+                return output, seal_entry(output, self._epoch, payload, self._ctx.rng)
+            except PayloadTooLarge:
+                if not under:
+                    raise
+                under.pop()  # the one that ended first
+                self.left_out["policies_left_out"] += 1
+
+
+class _Chunk:
+    """Some people, and what is published of them."""
+
+    def __init__(self, ctx: Context, session: Session, people: Sequence[str]) -> None:
+        self._ctx = ctx
+        since = ctx.today() - timedelta(days=ctx.settings.retention_policy_days)
+        self.known: defaultdict[str, list[matching.Known]] = defaultdict(list)
+        for one in matching.known_as(session, people):
+            if (one.cancelled_on or one.expires) >= since and one.holder != ERASED:
+                self.known[one.person].append(one)
+        holders = {one.holder for known in self.known.values() for one in known}
+        at_s = int(ctx.clock().timestamp())
+        self._consents = matching.consents(session, holders, GRANTED, at_s)
+        self._aliases: defaultdict[int, list[tables.PolicyAlias]] = defaultdict(list)
+        for row in matching.aliases(session, {one.policy_id for who in people for one in self.known[who]}):
+            self._aliases[row.policy_id].append(row)
+        self._policies: dict[int, tables.Policy] = {}
+
+    def stamp(self, who: str) -> str:
+        """Changes with whatever the person's entry says."""
+        said = [
+            [
+                one.policy_id,
+                one.effective.isoformat(),
+                one.expires.isoformat(),
+                one.cancelled_on and one.cancelled_on.isoformat(),
+                list(self._consent(one) or ()),
+                [[row.pseudonym, row.sealed is not None] for row in self._aliases[one.policy_id]],
+            ]
+            for one in self.known[who]
+        ]
+        return digest(said).hex()
+
+    def open(self, session: Session, people: Sequence[str]) -> None:
+        """Before asking what is sealed about them."""
+        wanted = {one.policy_id for who in people for one in self.known[who]}
+        self._policies = matching.policies(session, wanted)
+
+    def certificate(self, who: str) -> tuple[str, str] | None:
+        for one in self.known[who]:
+            policy = self._policies[one.policy_id]
+            if policy.pseudonym == who:
+                person = coverage(self._ctx.vault, policy)["person"]
+                return normalise_certificate(person["cert_type"], person["cert_no"])
+            for row in self._aliases[one.policy_id]:
+                said = alias(self._ctx.vault, policy, row) if row.pseudonym == who else None
+                if said is not None and len(said) == 2:
+                    return said[0], said[1]
+        return None
+
+    def is_unknown(self, who: str) -> bool:
+        """Whether it is an alias of which nothing but the pseudonym was kept."""
+        return any(
+            row.pseudonym == who and row.sealed is None
+            for one in self.known[who]
+            for row in self._aliases[one.policy_id]
+        )
+
+    def names(self, who: str) -> set[str]:
+        found = set()
+        for one in self.known[who]:
+            policy = self._policies[one.policy_id]
+            found.add(normalise_name(coverage(self._ctx.vault, policy)["person"]["name"]))
+            said = (alias(self._ctx.vault, policy, row) for row in self._aliases[one.policy_id])
+            found.update(names[0] for names in said if names is not None and len(names) == 1)
+        return found
+
+    def insured_under(self, one: matching.Known, handle: str) -> InsuredUnder:
+        consent = self._consent(one)
+        return InsuredUnder(
+            handle=handle,
+            product=one.product,
+            effective=one.effective,
+            expires=one.expires,
+            cancelled_on=one.cancelled_on,
+            authorization=consent and consent.authorization_id,
+            subject=consent and consent.subject,
+            scope=scope_id(self._ctx, one.product),
+        )
+
+    def _consent(self, one: matching.Known) -> matching.Consent | None:
+        return self._consents.get((one.holder, scope_id(self._ctx, one.product)))

@@ -1,0 +1,114 @@
+"""A provider asks and releases over HTTP; an operator publishes; nothing personal is logged of either."""
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from sqlmodel import select
+
+from api.http.matching import ANSWER_BYTES
+from engine.matching.voprf import PROTOCOL, SUITE, Evaluated, Question, name_message, person_message
+from engine.store.tables import AccessEntry
+from tests.api.world import OURS, THEIRS, World
+
+NUMBER, NAME = "11010519491231002X", "测试甲"
+
+
+@pytest.fixture(scope="module")
+def epoch(world: World) -> Iterator[int]:
+    """The newest that stands, with one of the module's own before it."""
+    with world.client("operator") as operator:
+        operator.rotate_roll()
+        yield operator.rotate_roll()["epoch"]
+
+
+def _asked(number: int, question: Question, **changes: Any) -> dict[str, Any]:
+    stated = {
+        "protocol": PROTOCOL,
+        "suite": SUITE,
+        "epoch": number,
+        "discharge": sha256(question.elements[0]).hexdigest(),
+        "elements": [element.hex() for element in question.elements],
+    }
+    return stated | changes
+
+
+def _post(world: World, path: str, body: dict[str, Any], who: str = OURS) -> httpx.Response:
+    with world.http(who) as http:
+        return http.post(f"/v1/match/{path}", json=body, auth=world.signer(who))
+
+
+def test_a_question_is_answered_with_a_proof_in_one_size_and_never_twice(world: World, epoch: int) -> None:
+    with world.client("operator") as operator:
+        key = bytes.fromhex(operator.match_epochs()["items"][-1]["public_key"])
+    sizes = set()
+    questions = [
+        Question.of(
+            [person_message("01", NUMBER), *(name_message("01", NUMBER, f"{NAME}{i}") for i in range(names))]
+        )
+        for names in (0, 1, 7)
+    ]
+    for question in questions:
+        response = _post(world, "evaluations", _asked(epoch, question))
+        answer = response.json()
+        evaluated = Evaluated(tuple(map(bytes.fromhex, answer["evaluated"])), bytes.fromhex(answer["proof"]))
+        assert len(question.outputs(evaluated, key)) == len(question.elements)
+        sizes.add(len(response.content))
+    assert sizes == {ANSWER_BYTES}
+    again = _post(world, "evaluations", _asked(epoch, questions[0]))
+    assert (again.status_code, again.json()["code"]) == (409, "match.discharge_reused")
+    # By another provider it is another question, whatever the first was named.
+    assert _post(world, "evaluations", _asked(epoch, questions[0]), THEIRS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"protocol": "autoclaim-match/0"}, 422, "match.protocol"),
+        ({"suite": "P256-SHA256"}, 422, "match.protocol"),
+        ({"mode": "OPRF"}, 422, "match.protocol"),
+        ({"epoch": 77}, 404, "match.epoch_unknown"),
+        ({"elements": ["00" * 32]}, 422, "match.element"),
+        ({"elements": []}, 422, "match.element"),
+        ({"person": NUMBER}, 422, "request.invalid"),
+    ],
+)
+def test_what_is_not_spoken_is_refused_with_its_code(
+    world: World, epoch: int, changes: dict[str, Any], status: int, code: str
+) -> None:
+    question = Question.of([person_message("01", NUMBER)])
+    response = _post(world, "evaluations", _asked(epoch, question, **changes))
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert NUMBER not in response.text
+
+
+def test_a_question_is_signed_by_the_hospital_that_asks(world: World, epoch: int) -> None:
+    body = _asked(epoch, Question.of([person_message("01", NUMBER)]))
+    with world.http(OURS) as http:
+        unsigned = http.post("/v1/match/evaluations", json=body)
+        others = http.post("/v1/match/evaluations", json=body, auth=world.signer(THEIRS))
+    assert (unsigned.status_code, unsigned.json()["code"]) == (401, "signature.missing")
+    assert (others.status_code, others.json()["code"]) == (403, "signature.wrong_hospital")
+
+
+def test_calls_are_logged_without_what_was_asked(world: World, epoch: int) -> None:
+    body = _asked(epoch, Question.of([person_message("01", NUMBER)]))
+    assert _post(world, "evaluations", body).status_code == 200
+    with world.http(OURS) as http:
+        update = http.get(f"/v1/match/epochs/{epoch}/updates/0")
+        listed = http.get("/v1/match/epochs").json()["items"][-1]
+    assert json.loads(update.content.split(b"\n", 1)[0])["public_key"] == listed["public_key"]
+    with world.ctx.database.reading() as session:
+        rows = session.exec(select(AccessEntry).order_by(AccessEntry.seq.desc()).limit(3)).all()  # type: ignore[union-attr]
+    paths = [(row.method, row.path, row.status) for row in reversed(rows)]
+    assert paths == [
+        ("POST", "/v1/match/evaluations", 200),
+        ("GET", f"/v1/match/epochs/{epoch}/updates/0", 200),
+        ("GET", "/v1/match/epochs", 200),
+    ]
+    told = json.dumps([row.model_dump(mode="json") for row in rows])
+    assert body["discharge"] not in told
+    assert body["elements"][0] not in told
