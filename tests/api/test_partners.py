@@ -19,20 +19,20 @@ from starlette.types import Receive, Scope, Send
 
 from api import certificates
 from api.cli.serve import _Server
-from api.http import hospitals
+from api.http.app import create_app
 from api.http.partners import PartnerPort
 from api.tls import Identity, client_context
+from engine.matching.voprf import PROTOCOL, SUITE, Question
 from engine.pipeline import parties
 from engine.settlement.hospitals import Hospital
 from engine.store import tables
-from tests.api.world import OURS, THEIRS, World, settlement
+from tests.api.world import OURS, THEIRS, World, serving
 from tests.support.process import free_port
 
 ENGINE, NODE, STRANGER = "127.0.0.1", "node", "stranger"
 REFUSED = (httpx.NetworkError, httpx.RemoteProtocolError)
 """How it looks from outside: an alert, or the connection closed or reset."""
-ROUTE = "/v1/settlements"
-"""Any route of a hospital's, behind the port for these tests."""
+ROUTE = "/v1/match/epochs"
 
 
 @dataclass
@@ -84,9 +84,7 @@ def running(world: World, port: PartnerPort) -> Iterator[None]:
 def partners(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Partners]:
     folder = tmp_path_factory.mktemp("tls")
     certificates.make(folder, [[ENGINE], [NODE], [STRANGER]], datetime.now(UTC))
-    port = PartnerPort(
-        world.app, certificates.identity(folder, ENGINE), ENGINE, free_port(), [hospitals.router]
-    )
+    port = PartnerPort(world.app, certificates.identity(folder, ENGINE), ENGINE, free_port())
     partners = Partners(port, folder, [])
     answering = port.app
 
@@ -114,14 +112,39 @@ def test_the_registered_certificate_with_its_hospitals_key_is_answered(ours: Par
     assert ours.seen[-1] == ROUTE
 
 
-def test_what_a_hospital_signs_holds_at_the_partner_port_too(ours: Partners, world: World) -> None:
-    headers = {"Authorization": f"Bearer {world.tokens[OURS]}", "Idempotency-Key": "by-mutual-tls"}
+def test_a_signed_question_is_answered_at_the_partner_port(ours: Partners, world: World) -> None:
+    headers = {"Authorization": f"Bearer {world.tokens[OURS]}"}
     with httpx.Client(base_url=ours.port.url, verify=ours.context(), headers=headers) as client:
-        native = settlement(fixmedins_code=OURS)
-        accepted = client.post(ROUTE, json=native, auth=world.signer(OURS))
-        other = client.post(ROUTE, json=native, auth=world.signer(THEIRS))
-    assert accepted.status_code == 202, accepted.text
-    assert other.json()["code"] == "signature.wrong_hospital"
+
+        def ask(signed_by: str) -> httpx.Response:
+            return client.post("/v1/match/evaluations", json=question, auth=world.signer(signed_by))
+
+        question = {"protocol": PROTOCOL, "suite": SUITE, "epoch": 7777, "discharge": "00" * 32}
+        question["elements"] = [element.hex() for element in Question.of([b"anyone"]).elements]
+        assert ask(OURS).json()["code"] == "match.epoch_unknown", "understood, and there is no such epoch"
+        assert ask(THEIRS).json()["code"] == "signature.wrong_hospital"
+
+
+def test_while_there_is_a_partner_port_hospitals_are_refused_its_routes_on_the_ordinary_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.ctx.settings, "partner_port", 8443)
+    with serving(create_app(world.ctx)) as url, httpx.Client(base_url=url, trust_env=False) as client:
+
+        def code(method: str, path: str, who: str) -> str | None:
+            headers = {"Authorization": f"Bearer {world.tokens[who]}"}
+            code: str | None = client.request(method, path, headers=headers).json().get("code")
+            return code
+
+        for method, path in (
+            ("GET", "epochs"),
+            ("GET", "epochs/1/updates/0"),
+            ("POST", "evaluations"),
+            ("POST", "releases"),
+        ):
+            assert code(method, f"/v1/match/{path}", OURS) == "partner.port"
+        assert code("GET", ROUTE, "operator") is None, "an operator publishes and looks on there"
+        assert code("GET", "/v1/settlements", OURS) is None, "and hospitals send settlements as before"
 
 
 def _without_a_certificate(partners: Partners, _folder: Path) -> ssl.SSLContext:
@@ -228,6 +251,13 @@ def test_the_partner_port_offers_its_own_routes_and_a_probe_and_nothing_else(
         "/v1/deliveries",
     ):
         assert ours.get(path, context, token).json()["code"] == "route.not_found", path
+
+
+def test_an_operator_is_nobody_at_the_partner_port(ours: Partners, world: World) -> None:
+    with httpx.Client(base_url=ours.port.url, verify=ours.context(), trust_env=False) as client:
+        for who in (OURS, "operator"):
+            headers = {"Authorization": f"Bearer {world.tokens[who]}"}
+            assert client.post("/v1/match/updates", headers=headers).json()["code"] == "auth.role"
 
 
 def test_no_session_is_resumed_so_a_certificate_is_looked_at_every_time(ours: Partners) -> None:

@@ -70,7 +70,7 @@ def _reach_it(tls: Path, ready: dict[str, Any], insurer: Machine, nodes: dict[st
         for code in nodes
     }
 
-    def asks(code: str, path: str, of: str, token: str | None = None) -> dict[str, Any]:
+    def asks(code: str, path: str, of: str, token: str) -> dict[str, Any]:
         shown = [str(file) for file in files[of]]
         answer: dict[str, Any] = nodes[code].call(
             ask,
@@ -82,7 +82,9 @@ def _reach_it(tls: Path, ready: dict[str, Any], insurer: Machine, nodes: dict[st
         return answer
 
     for code, node in nodes.items():
-        assert asks(code, "/healthz", of=code)["status"] == 200
+        (other,) = nodes.keys() - {code}
+        assert asks(code, "/v1/match/epochs", of=code, token=tokens[code])["status"] == 200
+        assert asks(code, "/v1/match/epochs", of=code, token=tokens[other])["code"] == "partner.certificate"
         assert "refused" in node.call(knock, url=ready["partner_url"] + "/healthz", ca=str(tls / "ca.crt"))
         ordinary = f"http://{insurer.address}:{PORT}/healthz"
         assert "refused" in node.call(knock, url=ordinary), "the engine's API is on its own loopback"

@@ -21,7 +21,7 @@ def admit(url: str, operator_key: str, code: str, tls_pin: str) -> str:
     return token
 
 
-def ask(url: str, files: list[str], engine_pin: str, token: str | None = None) -> dict[str, Any]:
+def ask(url: str, files: list[str], engine_pin: str, token: str) -> dict[str, Any]:
     """A provider's node asks for something over mutual TLS; files: its certificate, its key, the CA."""
     return _told(url, client_context(Identity(*map(Path, files)), lambda pin: pin == engine_pin), token)
 
