@@ -21,6 +21,7 @@ from api.http import (
     insurers,
     matching,
     operators,
+    partners,
     problems,
     quality,
     quarantine,
@@ -50,7 +51,7 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 """
 _ROUTERS = (
     *(hospitals, remittance, deliveries, fhir, quality, insurers, insured, auditors, operators, quarantine),
-    *(matching, bank_callbacks, chain_rpc, health),
+    *(bank_callbacks, chain_rpc, health),
 )
 
 
@@ -73,6 +74,8 @@ def create_app(ctx: Context) -> FastAPI:
     problems.install(app)
     for room in _ROUTERS:
         app.include_router(room.router)
+    at_the_partner_port = [] if ctx.settings.partner_port is None else [partners.HOSPITALS_ELSEWHERE]
+    app.include_router(matching.router, dependencies=at_the_partner_port)
     app.add_middleware(Edge, ctx=ctx, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -65,6 +65,13 @@ class Settings(BaseSettings):
     """Blinded elements that one provider may have evaluated in a day of Shanghai."""
     host: str = "127.0.0.1"
     port: int = 8800
+    partner_port: int | None = None
+    """Where provider nodes come to, by mutual TLS. Default: none, and matching is offered on `port`."""
+    partner_host: str = "127.0.0.1"
+    partner_tls_cert: Path | None = None
+    """The engine's certificate, PEM; its key; and the CA that providers' certificates are of."""
+    partner_tls_key: Path | None = None
+    partner_tls_ca: Path | None = None
     passphrase_file: Path | None = None
     """Opens the role keystores. Default: home/passphrase, made at first start."""
     recipient: str = "autoclaim insurer pool"
