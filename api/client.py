@@ -194,6 +194,10 @@ class Client:
         """{protocol, suite, dataset, publishing, items: each epoch with its updates}."""
         return self._get("/v1/match/epochs")
 
+    def match_offer(self, hospital_code: str) -> Json:
+        """What the hospital's provider node has to be told; its purposes stand in the catalogue then."""
+        return checked(self._http.put(f"/v1/match/offers/{hospital_code}")).json()  # type: ignore[no-any-return]
+
     def publish_roll(self) -> list[Json]:
         """What has changed, for private matching; returns when it is done, however long it takes."""
         published: list[Json] = checked(self._http.post("/v1/match/updates", timeout=None)).json()["items"]

@@ -1,6 +1,7 @@
 """`autoclaim matching`: the operator's part in private matching. The engine that runs does the work."""
 
 import json
+import shlex
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,36 @@ def withdraw(
     with RunningEngine.find(home).client() as client:
         _or_no(lambda: client.withdraw_epoch(epoch))
     typer.echo(json.dumps({"withdrawn": epoch}) if as_json else f"epoch {epoch} is withdrawn")
+
+
+@app.command()
+def admit(
+    hospital: Annotated[str, typer.Argument(help="fixmedins_code of a registered hospital with a node.")],
+    home: _Home = None,
+    as_json: _Json = False,
+) -> None:
+    """Let a hospital's provider node release: list its purposes on chain, and print its settings.
+
+    What is printed goes into the node's environment, with its chain endpoint added; a copy of this home's
+    deployment.json goes into the node's home. Exits 1 when the hospital is not registered, 2 when no engine
+    runs.
+    """
+    engine = RunningEngine.find(home)
+    with engine.client() as client:
+        offered = _or_no(lambda: client.match_offer(hospital))
+    settings = {
+        "HOSPITALS": offered["hospital_code"],
+        "INSURER_URL": engine.url,
+        "DATASET": offered["dataset"],
+        "ROLL_DATASET": offered["roll_dataset"],
+        "PURPOSES": json.dumps(offered["purposes"], ensure_ascii=False),
+    }
+    named = {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in settings.items()}
+    if as_json:
+        typer.echo(json.dumps(named, ensure_ascii=False))
+        return
+    for name, value in named.items():
+        typer.echo(f"{name}={shlex.quote(value)}")
 
 
 @app.command()

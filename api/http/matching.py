@@ -20,7 +20,7 @@ from api.http.signatures import SignedBody
 from engine.errors import AutoclaimError
 from engine.matching.published import Update
 from engine.matching.voprf import SUITE
-from engine.pipeline import matching, publishing, releases
+from engine.pipeline import matching, offers, publishing, releases
 from engine.store.access_log import Call
 from engine.store.api_keys import Role
 
@@ -29,6 +29,7 @@ ANSWER_BYTES = 1024
 """Of every answer to a question: eight elements and their proof fit."""
 ROLL_READERS = Depends(allow(Role.HOSPITAL, Role.OPERATOR))
 Epoch = Annotated[int, Path(ge=1, le=2**31 - 1)]
+HospitalCode = Annotated[str, Path(pattern="^[HP][0-9]{11}$")]
 UpdateNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
 _SIGNED = documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 429)
 
@@ -145,6 +146,18 @@ def list_alarms(ctx: Ctx) -> Response:
     """Of the last 90 days: providers that asked for as much as they may, asked twice, asked for what is no
     group element, or asked much and released next to nothing."""
     return rendered(schemas.MatchAlarms, {"items": matching.list_alarms(ctx)})
+
+
+@router.put(
+    "/offers/{hospital_code}",
+    response_model=schemas.MatchOffer,
+    responses=documented(401, 403, 404, 422, 503),
+    dependencies=[OPERATOR_ONLY],
+)
+def offer(ctx: Ctx, hospital_code: HospitalCode) -> Response:
+    """List what this hospital's discharges may be released for, under every product; again is no change. The
+    answer is what its provider node has to be told."""
+    return rendered(schemas.MatchOffer, offers.offer(ctx, hospital_code))
 
 
 @router.post(

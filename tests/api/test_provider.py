@@ -25,14 +25,12 @@ from api.provider.insurer import key_id
 from api.signing import load_key
 from engine.chain import eip712
 from engine.errors import Unavailable
-from engine.pipeline import consent, parties, publishing
-from engine.pipeline.matching import roll_dataset
+from engine.pipeline import parties, publishing
 from engine.provider.node import signing_key
 from engine.provider.states import ON_THE_WAY, DischargeState
 from engine.settlement.hospitals import Hospital
 from engine.store.matching import MatchQuestion
 from tests.api.world import OURS, World, opened, serving, settlement
-from tests.chain.world import word
 from tests.support.process import REPOSITORY, free_port, stop
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
@@ -46,7 +44,7 @@ class Parties:
     def __init__(self, world: World, home: Path) -> None:
         self.world = world
         self.home = home
-        self.dataset = word()
+        self.offered: dict[str, Any] = {}
         self.authorization_id = ""
 
     def enrol(self) -> None:
@@ -58,26 +56,26 @@ class Parties:
             self.authorization_id = prepared["authorization_id"]
             signature = "0x" + eip712.sign(prepared["typed_data"], insured).hex()
             person.grant([(self.authorization_id, signature)])
-        scope = bytes.fromhex(consent.scope_id(ctx, "huhuibao")[2:])
-        ctx.chain.catalog.register(self.dataset, 4, [scope])
         publishing.publish(ctx)
         public = load_key(signing_key(self.home, os.urandom)).public_key().public_bytes_raw()
         hospital = Hospital(OURS, "Hospital", 3, "310000", "ordinary", ("ordinary",))
         parties.register_hospital(ctx, hospital, key_id(OURS), public)
+        with self.world.client("operator") as operator:
+            self.offered = operator.match_offer(OURS)
+            assert operator.match_offer(OURS) == self.offered
         (self.home / f"insurer-{OURS}.key").write_text(self.world.tokens[OURS])
 
     def environment(self, insurer_url: str) -> dict[str, str]:
         ctx = self.world.ctx
-        purpose = {"purpose": consent.PURPOSE, "recipient": ctx.settings.recipient, "product": "huhuibao"}
         return {
             "HOME": str(self.home),
             "HOSPITALS": OURS,
             "INSURER_URL": insurer_url,
             "CHAIN_RPC_URL": f"{self.world.url}/chain/rpc",
             "DEPLOYMENT": str(ctx.settings.in_home("deployment.json")),
-            "DATASET": "0x" + self.dataset.hex(),
-            "ROLL_DATASET": "0x" + roll_dataset(ctx.settings.recipient).hex(),
-            "PURPOSES": json.dumps([purpose]),
+            "DATASET": self.offered["dataset"],
+            "ROLL_DATASET": self.offered["roll_dataset"],
+            "PURPOSES": json.dumps(self.offered["purposes"]),
             "FOLLOW_S": "0.5",
         }
 

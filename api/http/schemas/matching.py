@@ -98,6 +98,21 @@ class MatchEpochs(BaseModel):
     items: list[MatchEpoch]
 
 
+class Purpose(BaseModel):
+    purpose: str
+    recipient: str
+    product: str
+
+
+class MatchOffer(BaseModel):
+    """What a provider node's settings name. Datasets: 0x and 64 digits, in the catalogue on chain."""
+
+    hospital_code: str
+    dataset: Hex32
+    roll_dataset: Hex32
+    purposes: list[Purpose]
+
+
 class MatchUpdates(BaseModel):
     items: list[MatchUpdate]
 
