@@ -152,7 +152,7 @@ def _run(settings: Settings, as_json: bool) -> None:
             signal.signal(signal.SIGHUP, lambda _number, _frame: partners.renew())
         dispatcher.start()
         try:
-            server = _Server(
+            server = Server(
                 uvicorn.Config(
                     app, host=settings.host, port=settings.port, log_config=None, access_log=False
                 ),
@@ -166,11 +166,11 @@ def _run(settings: Settings, as_json: bool) -> None:
         ctx.close()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Speaks once it listens."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], partners: "PartnerPort | None"
+        self, config: uvicorn.Config, ready: Callable[[], None], partners: "PartnerPort | None" = None
     ) -> None:
         super().__init__(config)
         self._ready = ready
