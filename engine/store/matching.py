@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from engine.store.adding import adding
+from engine.store.named import named
 from engine.store.tables import Authorization, Policy, PolicyAlias, UtcTime
 
 
@@ -104,6 +105,14 @@ class MatchAlarm(SQLModel, table=True):
     code: str = Field(primary_key=True)
     seen: int = Field(sa_type=BigInteger)
     last_at: datetime = Field(sa_type=UtcTime)
+
+
+class Use(NamedTuple):
+    """As in MatchUse."""
+
+    elements: int
+    questions: int
+    released: int
 
 
 class Known(NamedTuple):
@@ -254,12 +263,41 @@ def question(session: Session, provider: str, discharge: str, *, lock: bool = Fa
     return session.get(MatchQuestion, (provider, discharge), with_for_update=lock)
 
 
-def use_of(session: Session, provider: str, day: date) -> MatchUse:
-    """The provider's count of the day, held until the end of the transaction."""
-    insert = _insert(session, MatchUse).on_conflict_do_nothing()
-    values = {"provider": provider, "day": day, "elements": 0, "questions": 0, "released": 0}
-    session.connection().execute(insert, [values])
-    return session.get_one(MatchUse, (provider, day), with_for_update=True)
+def standing(session: Session, numbers: Collection[int]) -> dict[int, datetime | None]:
+    """Those of the epochs that have been published, each with when it was withdrawn."""
+    query = (
+        columns(col(MatchEpoch.number), col(MatchEpoch.withdrawn_at))
+        .join(MatchUpdate, col(MatchUpdate.epoch) == col(MatchEpoch.number))
+        .where(col(MatchEpoch.number).in_(numbers), col(MatchUpdate.number) == 0)
+    )
+    rows: Any = session.connection().execute(query)
+    return dict(rows.all())
+
+
+def keep_questions(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Those (provider, discharge) of the rows, by column, that nobody asked about before."""
+    key = col(MatchQuestion.provider), col(MatchQuestion.discharge)
+    statement = _insert(session, MatchQuestion).on_conflict_do_nothing().returning(*key)
+    kept: Any = session.connection().execute(statement, list(rows))
+    return {(provider, discharge) for provider, discharge in kept}
+
+
+def forget_questions(session: Session, names: Collection[tuple[str, str]]) -> None:
+    these = named(col(MatchQuestion.provider), col(MatchQuestion.discharge), names)
+    session.connection().execute(delete(MatchQuestion).where(these))
+
+
+def add_use(session: Session, provider: str, day: date, **more: int) -> Use:
+    """What a provider's day comes to with elements, questions or released added; no other process adds to it
+    until the end of the transaction."""
+    statement = _insert(session, MatchUse)
+    counts = {name: more.get(name, 0) for name in Use._fields}
+    table: Any = MatchUse
+    more_of = {name: table.__table__.columns[name] + statement.excluded[name] for name in counts}
+    statement = statement.on_conflict_do_update(index_elements=["provider", "day"], set_=more_of)
+    statement = statement.returning(*(table.__table__.columns[name] for name in Use._fields))
+    row: Any = session.connection().execute(statement, {"provider": provider, "day": day, **counts}).one()
+    return Use(*row)
 
 
 def raise_alarm(session: Session, provider: str, day: date, code: str, at: datetime) -> None:
