@@ -6,9 +6,10 @@ every query.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Index, Integer, delete, update
+from sqlalchemy import BigInteger, Index, Integer, bindparam, delete, update
 from sqlalchemy import select as columns
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
@@ -265,20 +266,13 @@ def question(session: Session, provider: str, discharge: str, *, lock: bool = Fa
 
 def standing(session: Session, numbers: Collection[int]) -> dict[int, datetime | None]:
     """Those of the epochs that have been published, each with when it was withdrawn."""
-    query = (
-        columns(col(MatchEpoch.number), col(MatchEpoch.withdrawn_at))
-        .join(MatchUpdate, col(MatchUpdate.epoch) == col(MatchEpoch.number))
-        .where(col(MatchEpoch.number).in_(numbers), col(MatchUpdate.number) == 0)
-    )
-    rows: Any = session.connection().execute(query)
+    rows: Any = session.connection().execute(_STANDING, {"numbers": list(numbers)})
     return dict(rows.all())
 
 
 def keep_questions(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
     """Those (provider, discharge) of the rows, by column, that nobody asked about before."""
-    key = col(MatchQuestion.provider), col(MatchQuestion.discharge)
-    statement = _insert(session, MatchQuestion).on_conflict_do_nothing().returning(*key)
-    kept: Any = session.connection().execute(statement, list(rows))
+    kept = session.connection().execute(_keeping(session.get_bind().dialect.name), list(rows))
     return {(provider, discharge) for provider, discharge in kept}
 
 
@@ -290,13 +284,9 @@ def forget_questions(session: Session, names: Collection[tuple[str, str]]) -> No
 def add_use(session: Session, provider: str, day: date, **more: int) -> Use:
     """What a provider's day comes to with elements, questions or released added; no other process adds to it
     until the end of the transaction."""
-    statement = _insert(session, MatchUse)
     counts = {name: more.get(name, 0) for name in Use._fields}
-    table: Any = MatchUse
-    more_of = {name: table.__table__.columns[name] + statement.excluded[name] for name in counts}
-    statement = statement.on_conflict_do_update(index_elements=["provider", "day"], set_=more_of)
-    statement = statement.returning(*(table.__table__.columns[name] for name in Use._fields))
-    row: Any = session.connection().execute(statement, {"provider": provider, "day": day, **counts}).one()
+    statement = _using(session.get_bind().dialect.name)
+    row = session.connection().execute(statement, {"provider": provider, "day": day, **counts}).one()
     return Use(*row)
 
 
@@ -316,5 +306,33 @@ def alarms(session: Session, since: date) -> Sequence[tuple[MatchAlarm, MatchUse
 
 
 def _insert(session: Session, table: type[SQLModel]) -> Any:
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    return _insert_on(session.get_bind().dialect.name, table)
+
+
+def _insert_on(dialect: str, table: type[SQLModel]) -> Any:
+    of: Any = postgresql if dialect == "postgresql" else sqlite
+    return of.insert(table)
+
+
+# What every question runs is made once: making it costs more than running it.
+
+_STANDING: Any = (
+    columns(col(MatchEpoch.number), col(MatchEpoch.withdrawn_at))
+    .join(MatchUpdate, col(MatchUpdate.epoch) == col(MatchEpoch.number))
+    .where(col(MatchEpoch.number).in_(bindparam("numbers", expanding=True)), col(MatchUpdate.number) == 0)
+)
+
+
+@cache
+def _keeping(dialect: str) -> Any:
+    key = col(MatchQuestion.provider), col(MatchQuestion.discharge)
+    return _insert_on(dialect, MatchQuestion).on_conflict_do_nothing().returning(*key)
+
+
+@cache
+def _using(dialect: str) -> Any:
+    statement = _insert_on(dialect, MatchUse)
+    counts = col(MatchUse.elements), col(MatchUse.questions), col(MatchUse.released)
+    more = {name: one + statement.excluded[name] for name, one in zip(Use._fields, counts, strict=True)}
+    statement = statement.on_conflict_do_update(index_elements=["provider", "day"], set_=more)
+    return statement.returning(*counts)
