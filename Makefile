@@ -21,7 +21,7 @@ UPGRADE     ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo serve test lint style types floors bench lock clean postgres
-.PHONY: contracts-deep forge halmos slither mutants lives bft
+.PHONY: contracts-deep forge halmos slither mutants lives bft netns
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 
 bft: $(VENV)/.bft ## the chain's promises on four validators, of which some are killed
 	@$(BIN)/python -m pytest -m bft $(PYTEST_ARGS) tests/chain
+
+netns: $(VENV)/.dev ## two parties in network namespaces of their own; needs root and iproute2
+	@$(BIN)/python -m pytest -m netns $(PYTEST_ARGS) tests/e2e tests/support
 
 lint: style types floors ## the three below
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from api.cli import matching, products, provider, quality, sources
+from api.cli import matching, products, provider, quality, sources, tls
 from api.cli.adjudicate import adjudicate
 from api.cli.books import make_book, replay, simulate
 from api.cli.deliver import deliver
@@ -51,6 +51,7 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(quality.app, name="quality")
 app.add_typer(matching.app, name="matching")
 app.add_typer(provider.app, name="provider")
+app.add_typer(tls.app, name="tls")
 
 
 @app.callback(invoke_without_command=True)

@@ -21,13 +21,14 @@ from engine.evidence.anchors import TrustStore
 from engine.pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from api.http.partners import PartnerPort
     from engine.pipeline.context import Context
 
 EXIT_CANNOT = 2
 SEEDED = SEEDS.parent / "settlements" / "discharges.ndjson"
 
 
-def serve(
+def serve(  # noqa: PLR0913 - a command's options are its arguments
     home: Annotated[Path | None, typer.Option(help="Where everything is kept [AUTOCLAIM_HOME].")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [AUTOCLAIM_HOST].")] = None,
     port: Annotated[int | None, typer.Option(help="0 takes a free one [AUTOCLAIM_PORT].")] = None,
@@ -37,11 +38,24 @@ def serve(
     sandbox_invoices: Annotated[
         bool, typer.Option(help="Start the sandbox invoice platform too; it has issued the seeds' invoices.")
     ] = False,
+    *,
+    partner_port: Annotated[
+        int | None,
+        typer.Option(help="For provider nodes, by mutual TLS; 0 takes a free one [AUTOCLAIM_PARTNER_PORT]."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="The engine's certificate there, PEM [AUTOCLAIM_PARTNER_TLS_CERT].")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key [AUTOCLAIM_PARTNER_TLS_KEY].")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="The CA of providers' certificates [AUTOCLAIM_PARTNER_TLS_CA].")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object once ready.")] = False,
 ) -> None:
     """Run the engine: API, chain, dispatcher. Everything else is set by AUTOCLAIM_… variables.
 
-    The first start makes the keys, deploys the contracts and issues an operator's API key.
+    The first start makes the keys, deploys the contracts and issues an operator's API key. At SIGHUP the
+    partner port goes over to the certificate that its files hold by then.
     """
     log_as_json()
     # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
@@ -52,6 +66,12 @@ def serve(
     settings.port = settings.port if port is None else port
     if settings.port == 0:
         settings.port = free_port()
+    settings.partner_port = settings.partner_port if partner_port is None else partner_port
+    if settings.partner_port == 0:
+        settings.partner_port = free_port()
+    settings.partner_tls_cert = tls_cert or settings.partner_tls_cert
+    settings.partner_tls_key = tls_key or settings.partner_tls_key
+    settings.partner_tls_ca = tls_ca or settings.partner_tls_ca
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     outside = [_bank(settings)] if sandbox_bank else []
     outside += [_invoices(settings)] if sandbox_invoices else []
@@ -114,6 +134,7 @@ def invoice_process(home: Path, port: int, secret_file: Path, settlements: Path 
 
 def _run(settings: Settings, as_json: bool) -> None:
     from api.http.app import create_app
+    from api.http.partners import PartnerPort
     from engine.pipeline.context import Context
     from engine.pipeline.dispatcher import Dispatcher
 
@@ -125,13 +146,18 @@ def _run(settings: Settings, as_json: bool) -> None:
         TrustStore.default().add_deployment(
             deployment.chain_id, deployment.addresses, source="autoclaim serve", at=ctx.clock()
         )
+        app = create_app(ctx)
+        partners = PartnerPort.of(app)
+        if partners is not None:
+            signal.signal(signal.SIGHUP, lambda _number, _frame: partners.renew())
         dispatcher.start()
         try:
             server = Server(
                 uvicorn.Config(
-                    create_app(ctx), host=settings.host, port=settings.port, log_config=None, access_log=False
+                    app, host=settings.host, port=settings.port, log_config=None, access_log=False
                 ),
-                lambda: _say(settings, key_file, as_json),
+                lambda: _say(settings, partners, key_file, as_json),
+                partners,
             )
             server.run()
         finally:
@@ -143,9 +169,12 @@ def _run(settings: Settings, as_json: bool) -> None:
 class Server(uvicorn.Server):
     """Speaks once it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], partners: "PartnerPort | None" = None
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._partners = partners
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -153,6 +182,8 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         if self.started:
+            if self._partners is not None:
+                self.servers.append(await self._partners.listen(self.server_state))
             self._ready()
 
 
@@ -173,7 +204,7 @@ def _write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
+def _say(settings: Settings, partners: "PartnerPort | None", key_file: Path, as_json: bool) -> None:
     url = f"http://{settings.host}:{settings.port}"
     ready: dict[str, Any] = {
         "url": url,
@@ -185,6 +216,8 @@ def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
     if settings.sandbox_bank_db is not None:
         files = {"db": settings.sandbox_bank_db, "secret_file": settings.bank_secret}
         ready["sandbox_bank"] = {name: str(path.absolute()) for name, path in files.items()}
+    if partners is not None:
+        ready |= {"partner_url": partners.url, "partner_tls_pin": partners.pin}
     # For commands beside it (fsck, trigger): where this engine is.
     _write_private(settings.in_home("serving.json"), json.dumps(ready))
     if as_json:
@@ -195,6 +228,7 @@ def _say(settings: Settings, key_file: Path, as_json: bool) -> None:
         f"autoclaim is ready\n"
         f"  API documentation  {url}/docs\n"
         f"  chain              {chain}\n"
+        f"  provider nodes     {partners.url if partners else 'no port of their own'}\n"
         f"  bank               {settings.bank_url}\n"
         f"  invoices           {settings.invoice_url or 'not looked up'}\n"
         f"  operator's key     {key_file}\n"

@@ -127,8 +127,8 @@ def post_release(request: Request, ctx: Ctx, signed: SignedBody, released: schem
             handle=released.handle,
             authorization=released.authorization,
             document=released.document,
-            setl_id=released.reference_opening.setl_id,
-            salt=bytes.fromhex(released.reference_opening.salt),
+            setl_id=released.setl_id,
+            salt=bytes.fromhex(released.salt),
         ),
     )
     request.state.subject = kept.claim_id

@@ -54,12 +54,13 @@ def revoke_key(request: Request, ctx: Ctx, key_id: KeyId) -> Response:
     dependencies=[OPERATOR_ONLY, JSON_ONLY],
 )
 def register_hospital(ctx: Ctx, entry: schemas.HospitalEntry, once: OnceIfKeyed) -> Response:
-    """Add a hospital, or replace its entry: its grade, and the key that signs its messages."""
+    """Add a hospital, or replace its entry: its grade, the key that signs its messages, and the pin of the
+    certificate that its provider node shows."""
     hospital = Hospital(entry.code, entry.name, entry.grade, entry.area, entry.kind, tuple(entry.wards))
     public_key = base64.b64decode(entry.public_key) if entry.public_key is not None else None
 
     def work() -> Response:
-        parties.register_hospital(ctx, hospital, entry.key_id, public_key)
+        parties.register_hospital(ctx, hospital, entry.key_id, public_key, entry.tls_pin)
         return rendered(schemas.HospitalEntry, entry, 201)
 
     return once(work)

@@ -76,8 +76,9 @@ def seal_entry(output: Output, epoch: int, payload: Payload, rng: Rng) -> bytes:
     """ENTRY_BYTES. Raises PayloadTooLarge."""
     text = json.dumps(_document(payload), ensure_ascii=False, separators=(",", ":")).encode()
     deflated = zlib.compress(text, level=9)
-    if len(deflated) > _MOST_DEFLATED or len(text) > _MOST_JSON:
-        raise PayloadTooLarge(len(deflated), _MOST_DEFLATED)
+    for needed, most in ((len(deflated), _MOST_DEFLATED), (len(text), _MOST_JSON)):
+        if needed > most:
+            raise PayloadTooLarge(needed, most)
     plain = (len(deflated).to_bytes(_LENGTH_BYTES) + deflated).ljust(_PAYLOAD_BYTES, b"\x00")
     nonce = rng(_NONCE_BYTES)
     return output.tag + nonce + AESGCM(output.key).encrypt(nonce, plain, _bound_to(output.tag, epoch))
@@ -88,14 +89,12 @@ def open_entry(output: Output, epoch: int, entry: bytes) -> Payload:
     if len(entry) != ENTRY_BYTES:
         raise EntryInvalid(f"an entry is {ENTRY_BYTES} bytes, not {len(entry)}")
     tag, sealed = entry[:TAG_BYTES], entry[TAG_BYTES:]
-    if tag != output.tag:
-        raise EntryInvalid("it stands under another tag")
     try:
         plain = AESGCM(output.key).decrypt(
             sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to(tag, epoch)
         )
     except InvalidTag as error:
-        raise EntryInvalid("it does not open: withdrawn, or sealed for another epoch") from error
+        raise EntryInvalid("it does not open: withdrawn, or sealed for another tag or epoch") from error
     try:
         return _payload(json.loads(_inflated(plain)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:

@@ -33,7 +33,7 @@ class PayloadTooLarge(TooLarge):
     """A person has more policies, or names, than an entry of fixed size holds."""
 
     def __init__(self, needed: int, most: int) -> None:
-        message = f"a payload may take {most} bytes once deflated; this person's policies take {needed}"
+        message = f"this person's policies take {needed} bytes in an entry, which holds {most}"
         super().__init__(message, code="match.payload_too_large")
 
 

@@ -42,8 +42,7 @@ NO_DIGEST = "0" * 64
 
 _MOST_HEADER_BYTES = 1024
 _CHUNK = 1024 * ENTRY_BYTES
-_NAME = re.compile(r"(?P<number>[0-9]{4})-(?P<digest>[0-9a-f]{64})\.roll")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9]{4}-(?P<digest>[0-9a-f]{64})\.roll")
 _INCOMING = "incoming.part"
 _FIELDS = {"protocol", "suite", "epoch", "update", "entries", "previous_digest", "public_key", "made_at"}
 
@@ -95,13 +94,14 @@ def write_update(
 
     entries: ENTRY_BYTES each, in any order, of distinct tags; they are read once and never held together.
     previous_digest: NO_DIGEST for update 0. Raises ValueError for a wrong size, a tag that comes twice, more
-    than MOST_ENTRIES.
+    than MOST_ENTRIES; UpdateInvalid for a header that no reader would take.
     """
     partial = path.with_name(path.name + ".part")
     try:
         runs = SortedRuns(_padded(entries, rng), ENTRY_BYTES, path.parent)
         with runs, partial.open("wb") as file:
             announced = Update(epoch, number, runs.count, previous_digest, public_key, made_at, digest="")
+            _read_header(announced.header, digest="")
             digest = hashlib.sha256()
             for part in chain([announced.header], _chunks(runs.merged())):
                 digest.update(part)
@@ -181,9 +181,8 @@ class _Mapped:
 
     def find(self, tag: bytes) -> bytes | None:
         index = bisect_left(range(self._entries), tag, key=lambda index: self._bytes(index, TAG_BYTES))
-        if index == self._entries or self._bytes(index, TAG_BYTES) != tag:
-            return None
-        return self._bytes(index, ENTRY_BYTES)
+        entry = self._bytes(index, ENTRY_BYTES)  # nothing, past the last
+        return entry if entry[:TAG_BYTES] == tag else None
 
     def _bytes(self, index: int, count: int) -> bytes:
         place = self._start + index * ENTRY_BYTES
@@ -238,8 +237,6 @@ def _kept(path: Path, public_key: bytes, before: list[Update]) -> Update:
         raise UpdateInvalid("file", "is not named as an update that was taken in")
     with path.open("rb") as file:
         update = _announced(file, public_key, before, name["digest"])
-    if int(name["number"]) != update.number:
-        raise UpdateInvalid("update", f"is {update.number} where the file's name says {name['number']}")
     if path.stat().st_size != len(update.header) + update.entries * ENTRY_BYTES:
         raise UpdateInvalid("file", "does not have the size that its header says")
     return update
@@ -295,13 +292,11 @@ def _read_header(line: bytes, digest: str) -> Update:
             raise UpdateInvalid("header", f"must hold {', '.join(sorted(_FIELDS))}, and nothing else")
         if (document["protocol"], document["suite"]) != (PROTOCOL, SUITE):
             raise UpdateInvalid("protocol", f"only {PROTOCOL} with {SUITE} is known here")
-        if _DIGEST.fullmatch(document["previous_digest"]) is None:
-            raise UpdateInvalid("previous_digest", "must be 64 lower hexadecimal digits")
         made_at = datetime.fromisoformat(document["made_at"])
         if made_at.utcoffset() is None:
             raise UpdateInvalid("made_at", "must say its offset from UTC")
         return Update(
-            epoch=_natural(document, "epoch"),
+            epoch=_natural(document, "epoch", least=1),
             number=_natural(document, "update"),
             entries=_natural(document, "entries"),
             previous_digest=document["previous_digest"],
@@ -313,10 +308,10 @@ def _read_header(line: bytes, digest: str) -> Update:
         raise UpdateInvalid("header", f"cannot be read: {error}") from error
 
 
-def _natural(document: dict[str, Any], name: str) -> int:
+def _natural(document: dict[str, Any], name: str, least: int = 0) -> int:
     value = document[name]
-    if type(value) is not int or not 0 <= value < 2**32:
-        raise UpdateInvalid(name, "must be a whole number of 32 bits")
+    if type(value) is not int or not least <= value < 2**32:
+        raise UpdateInvalid(name, f"must be a whole number of 32 bits, from {least}")
     return value
 
 

@@ -5,6 +5,7 @@ the provider checks the proof and unblinds. The insurer sees elements that look 
 the provider learns the outputs of what it asked, and nothing that would let it work out another.
 
 Blinds and the proof's nonce come from the operating system, inside the library; they cannot be injected.
+While it works, no other thread of the process does: many elements belong in a process of their own.
 """
 
 from collections.abc import Sequence

@@ -52,6 +52,15 @@ class SigningKey(NamedTuple):
     public_key: bytes | None
 
 
+class _Register(NamedTuple):
+    """The hospital register as of an instant: by code, by the id of a signing key, and pins by code."""
+
+    read_at: datetime
+    hospitals: HospitalRegister
+    keys: Mapping[str, SigningKey]
+    pins: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Context:
     """One deployment, open. `clock` gives aware UTC times; `rng(n)` gives n random bytes."""
@@ -73,7 +82,7 @@ class Context:
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
     _terms: dict[str, Terms]
-    _register: tuple[datetime, HospitalRegister, Mapping[str, SigningKey]] | None = None
+    _register: _Register | None = None
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = utc_now, rng: Rng = os.urandom) -> "Context":
@@ -147,23 +156,34 @@ class Context:
 
     def hospital_register(self) -> HospitalRegister:
         """The register, read again when it is older than a few seconds: other engines may add to it."""
-        return self._fresh_register()[1]
+        return self._fresh_register().hospitals
 
     def signing_key(self, key_id: str) -> SigningKey | None:
         """Whose key signs under this id, as of the same register; an unknown one is looked for at once."""
-        known = self._fresh_register()[2].get(key_id)
+        known = self._fresh_register().keys.get(key_id)
         if known is None:
             self.forget_register()
-            known = self._fresh_register()[2].get(key_id)
+            known = self._fresh_register().keys.get(key_id)
         return known
 
-    def _fresh_register(self) -> tuple[datetime, HospitalRegister, Mapping[str, SigningKey]]:
+    def tls_pin(self, hospital_code: str) -> str | None:
+        """Of the key whose certificate this hospital shows at the partner port, as of the same register."""
+        return self._fresh_register().pins.get(hospital_code)
+
+    def is_tls_pin(self, pin: str) -> bool:
+        """Whether it is any hospital's; an unknown one is looked for at once."""
+        if pin not in self._fresh_register().pins.values():
+            self.forget_register()
+        return pin in self._fresh_register().pins.values()
+
+    def _fresh_register(self) -> _Register:
         now, known = self.clock(), self._register
-        if known is None or now - known[0] > _REGISTER_FRESH:
+        if known is None or now - known.read_at > _REGISTER_FRESH:
             with self.database.reading() as session:
                 rows = session.exec(select(tables.Hospital)).all()
             keys = {row.key_id: SigningKey(row.code, row.public_key) for row in rows if row.key_id}
-            known = now, HospitalRegister.of(_hospital(row) for row in rows), keys
+            pins = {row.code: row.tls_pin for row in rows if row.tls_pin}
+            known = _Register(now, HospitalRegister.of(_hospital(row) for row in rows), keys, pins)
             self._register = known
         return known
 

@@ -11,8 +11,15 @@ from engine.store.api_keys import Role
 _ED25519_BYTES = 32
 
 
-def register_hospital(ctx: Context, hospital: Hospital, key_id: str | None, public_key: bytes | None) -> None:
-    """Add a hospital or replace its entry. `public_key`: 32 raw bytes, Ed25519. Raises Refused."""
+def register_hospital(
+    ctx: Context,
+    hospital: Hospital,
+    key_id: str | None,
+    public_key: bytes | None,
+    tls_pin: str | None = None,
+) -> None:
+    """Add a hospital or replace its entry. `public_key`: 32 raw bytes, Ed25519; `tls_pin`: SHA-256 of the key
+    (SPKI) of its provider node's certificate, 64 hexadecimal digits. Raises Refused."""
     if public_key is not None and len(public_key) != _ED25519_BYTES:
         raise Refused(
             "hospital.invalid",
@@ -31,6 +38,7 @@ def register_hospital(ctx: Context, hospital: Hospital, key_id: str | None, publ
                 wards=list(hospital.wards),
                 key_id=key_id,
                 public_key=public_key,
+                tls_pin=tls_pin,
             )
         )
 

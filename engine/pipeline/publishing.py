@@ -5,12 +5,15 @@ a policy or a consent has to remember to say so. An update that was interrupted 
 wrote down counts only once the update itself is kept.
 """
 
+import hashlib
+import json
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,8 @@ _CLASSIFICATION = 4
 """Sensitive personal, in the catalogue's classification."""
 _AT_ONCE = 500
 _EMPTIED = ""
+Scope = Callable[[str], str]
+"""Product -> its scope, 0x and 64 digits."""
 log = structlog.get_logger()
 
 
@@ -190,7 +195,7 @@ class _Changed:
         self._key = key
         self._epoch = epoch
         self._number = number
-        self._scopes: dict[str, str] = {}
+        self._scope: Scope = cache(partial(scope_id, ctx))
         self.left_out = {"policies_left_out": 0, "aliases_left_out": 0}
         """Policies beyond what an entry holds; aliases of which only the pseudonym is kept."""
 
@@ -208,7 +213,7 @@ class _Changed:
     def _of(self, people: Sequence[str], after: str, until: str | None) -> list[bytes]:
         with self._ctx.database.reading() as session:
             before = matching.entries_between(session, self._epoch, after, until)
-            chunk = _Chunk(self._ctx, session, people)
+            chunk = _Chunk(self._ctx, session, people, self._scope)
             stamps = {person: chunk.stamp(person) for person in people if chunk.known[person]}
             same = {row.person for row in before if self._stands(row) and row.stamp == stamps.get(row.person)}
             changed = [person for person in stamps if person not in same]
@@ -273,8 +278,9 @@ class _Changed:
 class _Chunk:
     """Some people, and what is published of them."""
 
-    def __init__(self, ctx: Context, session: Session, people: Sequence[str]) -> None:
+    def __init__(self, ctx: Context, session: Session, people: Sequence[str], scope: Scope) -> None:
         self._ctx = ctx
+        self._scope = scope
         since = ctx.today() - timedelta(days=ctx.settings.retention_policy_days)
         self.known: defaultdict[str, list[matching.Known]] = defaultdict(list)
         for one in matching.known_as(session, people):
@@ -301,7 +307,7 @@ class _Chunk:
             ]
             for one in self.known[who]
         ]
-        return digest(said).hex()
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     def open(self, session: Session, people: Sequence[str]) -> None:
         """Before asking what is sealed about them."""
@@ -347,8 +353,8 @@ class _Chunk:
             cancelled_on=one.cancelled_on,
             authorization=consent and consent.authorization_id,
             subject=consent and consent.subject,
-            scope=scope_id(self._ctx, one.product),
+            scope=self._scope(one.product),
         )
 
     def _consent(self, one: matching.Known) -> matching.Consent | None:
-        return self._consents.get((one.holder, scope_id(self._ctx, one.product)))
+        return self._consents.get((one.holder, self._scope(one.product)))

@@ -10,7 +10,6 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.store.secret_file import read_or_make
-from engine.store.writer import LARGEST_GROUP
 
 WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
 """Kind of witness beside the engine -> its role on the result store."""
@@ -66,6 +65,13 @@ class Settings(BaseSettings):
     """Blinded elements that one provider may have evaluated in a day of Shanghai."""
     host: str = "127.0.0.1"
     port: int = 8800
+    partner_port: int | None = None
+    """Where provider nodes come to, by mutual TLS. Default: none, and matching is offered on `port`."""
+    partner_host: str = "127.0.0.1"
+    partner_tls_cert: Path | None = None
+    """The engine's certificate, PEM; its key; and the CA that providers' certificates are of."""
+    partner_tls_key: Path | None = None
+    partner_tls_ca: Path | None = None
     passphrase_file: Path | None = None
     """Opens the role keystores. Default: home/passphrase, made at first start."""
     recipient: str = "autoclaim insurer pool"
@@ -78,7 +84,7 @@ class Settings(BaseSettings):
     Default: none, and such a code is known by its form."""
     batch_size: int = 100
     """Claims a micro-batch: what one recordBatch transaction carries."""
-    commit_group: int = LARGEST_GROUP
+    commit_group: int = 256
     """Calls that share a commit; 1: each has its own."""
     readers: int = max(1, (os.cpu_count() or 1) - 1)
     """Processes that read the settlements of batches; 0: none, they are read where they arrive."""

@@ -65,6 +65,8 @@ class Hospital(SQLModel, table=True):
     wards: list[str] = Field(sa_type=JSON)
     key_id: str | None = Field(default=None, unique=True)
     public_key: bytes | None = Field(default=None, sa_type=LargeBinary)
+    tls_pin: str | None = None
+    """SHA-256 of the key (SPKI) of its provider node's certificate, hexadecimal."""
 
 
 class AccessEntry(SQLModel, table=True):

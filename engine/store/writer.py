@@ -7,7 +7,6 @@ savepoint, so that one that fails takes nobody with it.
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,10 +19,9 @@ from engine.store.database import Database
 T = TypeVar("T")
 Keep = Callable[[Session, Sequence[Any]], Sequence[Any]]
 """Keeps items of one kind; an outcome for each, in order: a result, or the exception that is its own."""
-LARGEST_GROUP = 256
-_LINGER_S, _LONGEST_S = 0.002, 0.02
-"""How long a group waits for one more, and for all of them. A commit's own statements cost what eight items
-do, and while they run they slow down whoever prepares the next: fewer and larger is faster for everybody."""
+_LINGER_S, _MOST_LINGERS = 0.002, 10
+"""How long a group waits for one more, and how often. A commit's own statements cost what eight items do, and
+while they run they slow down whoever prepares the next: fewer and larger is faster for everybody."""
 
 
 @dataclass(slots=True)
@@ -36,7 +34,7 @@ class _Work:
 class GroupCommit:
     """One thread that owns the write transactions of the request path."""
 
-    def __init__(self, database: Database, largest: int = LARGEST_GROUP) -> None:
+    def __init__(self, database: Database, largest: int) -> None:
         """largest: how many one commit may hold; 1 gives each a transaction of its own."""
         self._database = database
         self._largest = largest
@@ -89,14 +87,17 @@ class GroupCommit:
     def _next_group(self) -> tuple[list[_Work], bool]:
         item, group = self._queue.get(), []
         # Nobody else is writing where the last group was of one: that one caller is not kept waiting.
-        until = time.monotonic() + (_LONGEST_S if self._others else 0)
+        lingers = _MOST_LINGERS if self._others else 0
         while item is not None:
             group.append(item)
             if len(group) == self._largest:
                 break
-            left_s = min(_LINGER_S, until - time.monotonic())
+            if self._queue.empty():
+                if not lingers:
+                    break
+                lingers -= 1
             try:
-                item = self._queue.get(timeout=max(left_s, 0))
+                item = self._queue.get(timeout=_LINGER_S)
             except queue.Empty:
                 break
         self._others = len(group) > 1

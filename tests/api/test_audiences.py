@@ -1,6 +1,7 @@
 """Each audience does over HTTP what it came for, against the whole line: chain, bank and all."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ from api.cli.main import app
 from api.client import ApiError, wait_until
 from api.http.examples import POLICY, POLICY_CSV, REVERSAL
 from engine.chain import eip712
+from engine.evidence.documents import settlement_document
+from engine.evidence.salts import ClaimSalts
+from engine.matching.entries import ENTRY_BYTES, open_entry
+from engine.matching.voprf import PROTOCOL, SUITE, Evaluated, Question, person_message
 from engine.money import format_yuan
 from engine.pipeline.dispatcher import Dispatcher
+from engine.settlement import minimise
 from tests.api.world import OURS, THEIRS, World, opened, serving, settlement
 from tests.payout.bank_process import BankProcess
 from tests.settlement.sources.test_x12 import what_the_guide_says
@@ -132,6 +138,41 @@ def test_the_hospital_reads_as_x12_what_its_patient_was_paid(line: Line, tmp_pat
     assert refused.exit_code == 1
     assert "no policy answers for the patient [remittance.not_paid]" in refused.stderr
     assert CliRunner().invoke(app, ["remittance", "S-NONE", *given]).exit_code == 2
+
+
+def test_a_provider_that_asks_blinded_and_releases_has_its_patient_paid(line: Line) -> None:
+    with line.client("operator") as operator:
+        epoch = operator.rotate_roll()["epoch"]
+        key = bytes.fromhex(operator.match_epochs()["items"][-1]["public_key"])
+    native = settlement(adm_time="2025-01-06 09:00:00", dscg_time="2025-01-09 09:00:00")
+    question = Question.of([person_message("01", _IDENTITY)])
+    salts = ClaimSalts.generate(os.urandom)
+    spoken = {"protocol": PROTOCOL, "epoch": epoch, "discharge": os.urandom(32).hex()}
+    elements = [element.hex() for element in question.elements]
+    with line.http(OURS) as http:
+        raw = http.get(f"/v1/match/epochs/{epoch}/updates/0").content
+        asked = {**spoken, "suite": SUITE, "elements": elements}
+        answer = http.post("/v1/match/evaluations", json=asked, auth=line.signer()).json()
+        evaluated = Evaluated(tuple(map(bytes.fromhex, answer["evaluated"])), bytes.fromhex(answer["proof"]))
+        (person,) = question.outputs(evaluated, key)
+        at = raw.index(person.tag, raw.index(b"\n"))
+        (under,) = open_entry(person, epoch, raw[at : at + ENTRY_BYTES]).policies
+        release = {
+            **spoken,
+            "mode": "settlement",
+            "handle": under.handle,
+            "authorization": under.authorization,
+            "document": settlement_document(minimise(native, line.ctx.hospital_register()), salts),
+            "setl_id": native["setlinfo"]["setl_id"],
+            "salt": salts.settlement_reference.hex(),
+        }
+        first, again = (http.post("/v1/match/releases", json=release, auth=line.signer()) for _ in range(2))
+        weaker = http.post("/v1/match/releases", json={**release, "mode": "raw"}, auth=line.signer())
+    assert (first.status_code, first.json()["created"], again.json()["created"]) == (202, True, False)
+    assert (weaker.status_code, weaker.json()["code"]) == (422, "request.invalid")
+    claim = line.rests(first.json()["claim_id"])
+    assert claim["state"] == "confirmed", claim["reasons"]
+    assert [payout["state"] for payout in claim["payouts"]] == ["confirmed"]
 
 
 def test_a_batch_answers_each_line_as_the_single_post_would(line: Line) -> None:

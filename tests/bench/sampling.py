@@ -106,6 +106,19 @@ class Memory(_Sampled):
         self.most = max(self.most, sum(_resident(pid) for pid in _descendants(self._pid)))
 
 
+class OwnMemory(_Sampled):
+    """The most that this process held at once of its own: bytes; files that it maps do not count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    def _look(self) -> None:
+        status = Path("/proc/self/status").read_text()
+        kib = next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))
+        self.most = max(self.most, int(kib) * 1024)
+
+
 def _descendants(pid: int) -> set[int]:
     """The process and whatever came of it."""
     parents: dict[int, int] = {}

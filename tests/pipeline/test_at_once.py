@@ -43,7 +43,7 @@ class Held:
 @pytest.fixture
 def beside(on_postgres: World) -> Iterator[World]:
     """Another process on the same database: the same engine, with a writer of its own."""
-    writer = GroupCommit(on_postgres.ctx.database)
+    writer = GroupCommit(on_postgres.ctx.database, 256)
     yield World(replace(on_postgres.ctx, writer=writer), on_postgres.clock, on_postgres.bank, 500)
     writer.close()
 

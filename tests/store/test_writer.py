@@ -17,7 +17,7 @@ from engine.store.writer import GroupCommit
 
 @pytest.fixture
 def writer(database: Database) -> Iterator[GroupCommit]:
-    writer = GroupCommit(database)
+    writer = GroupCommit(database, 256)
     yield writer
     writer.close()
 
@@ -138,7 +138,7 @@ def test_a_commit_that_fails_is_told_to_everybody(
 def test_a_real_constraint_that_fails_at_the_commit_is_told_to_everybody(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'deferred.db'}")
     database.migrate()
-    writer = GroupCommit(database)
+    writer = GroupCommit(database, 256)
     held = Held(writer)
     good = writer.submit(adds("a"))
 

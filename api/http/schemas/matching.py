@@ -40,17 +40,11 @@ class MatchAnswer(BaseModel):
     padding: str
 
 
-class ReferenceOpening(Body):
-    """What opens the document's reference: then the same stay is known for the same however it comes."""
-
-    setl_id: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$", examples=["S20250301000017"])
-    salt: _Bytes32
-
-
 class MatchRelease(Body):
     """A settlement in its evidence form, for the policy that a handle of the published roll names.
 
-    discharge: that of the question by which the handle was found.
+    discharge: that of the question by which the handle was found. setl_id and salt open the document's
+    reference: then the same stay is known for the same, however it comes.
     """
 
     protocol: _Protocol
@@ -60,7 +54,8 @@ class MatchRelease(Body):
     handle: _Bytes32
     authorization: Hex32
     document: dict[str, Any] = Field(description="schema settlement.minimised/1", examples=[{}])
-    reference_opening: ReferenceOpening
+    setl_id: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$", examples=["S20250301000017"])
+    salt: _Bytes32
 
 
 class ReleasedSettlement(BaseModel):

@@ -41,6 +41,11 @@ class HospitalEntry(Body):
     wards: list[Annotated[str, Field(max_length=20)]] = Field(default=[], max_length=50)
     key_id: str | None = Field(None, min_length=1, max_length=64, description="keyid of its signatures")
     public_key: str | None = Field(None, description="Ed25519, 32 bytes in base64")
+    tls_pin: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the key (SPKI) of its provider node's certificate, if it has one",
+    )
 
     @field_validator("public_key")
     @classmethod
