@@ -170,7 +170,7 @@ class Server(uvicorn.Server):
     """Speaks once it listens."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], partners: "PartnerPort | None"
+        self, config: uvicorn.Config, ready: Callable[[], None], partners: "PartnerPort | None" = None
     ) -> None:
         super().__init__(config)
         self._ready = ready

@@ -7,13 +7,12 @@ answered only to the hospital that has. A hospital without a registered key is r
 
 import asyncio
 import ssl
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Any
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from sqlalchemy.exc import OperationalError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -32,7 +31,6 @@ HANDSHAKE_S = 10
 KEEP_ALIVE_S = 60
 """Longer than a client keeps an idle connection, so that it is the client who closes it: no request is lost
 on a connection that was just being closed, and few discharges wait for a handshake."""
-ROUTERS = (matching.router,)
 _TLS_1_3 = 0x0304
 _log = structlog.get_logger("autoclaim.http")
 
@@ -81,21 +79,18 @@ def _pin_of_pem(certificate: str) -> str:
 
 
 class PartnerPort:
-    """A further listener of the engine's server, for provider nodes: the routes of `routers`, and `/healthz`,
-    on what the engine's own face has open. They are described in the engine's own OpenAPI document.
+    """A further listener of the engine's server, for provider nodes: private matching, and `/healthz`, on
+    what the engine's own face has open. They are described in the engine's own OpenAPI document.
 
     Raises ValueError for files that hold no certificate, key or CA.
     """
 
-    def __init__(
-        self, app: FastAPI, identity: Identity, host: str, port: int, routers: Iterable[APIRouter] = ROUTERS
-    ) -> None:
+    def __init__(self, app: FastAPI, identity: Identity, host: str, port: int) -> None:
         ctx: Context = app.state.ctx
         self.app = FastAPI(openapi_url=None, redirect_slashes=False)
         self.app.state = app.state
         problems.install(self.app)
-        for router in routers:
-            self.app.include_router(router, dependencies=[Depends(_of_the_certificate)])
+        self.app.include_router(matching.router, dependencies=[Depends(_of_the_certificate)])
         self.app.add_api_route("/healthz", health.healthz)
         self.app.add_middleware(Edge, ctx=ctx, metrics=app.state.metrics)
         self._host, self._port = host, port
@@ -155,7 +150,10 @@ class PartnerPort:
 
 def _is_registered(ctx: Context, pin: str) -> bool:
     try:
-        return ctx.is_tls_pin(pin)
+        known = ctx.is_tls_pin(pin)
     except OperationalError:
         _log.warning("part unavailable", part="database", exc_info=True)
         return False
+    if not known:  # for the operator: a node that nobody has registered yet, or somebody who tries
+        _log.warning("partner.unknown_key", tls_pin=pin)
+    return known

@@ -5,9 +5,11 @@ discharge that nobody asked about before, within what its provider may ask in a 
 alarm, and nothing about anybody: whom a question is about cannot be told here.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlmodel import Session
@@ -55,7 +57,11 @@ class Asked:
 
 def epoch_key(ctx: Context, epoch: int) -> EpochKey:
     """Of the vault's own secret, so that one epoch's key tells nothing of another's."""
-    return EpochKey.derive(ctx.vault.derive("matching"), epoch)
+    return _derived(ctx.vault.derive("matching"), epoch)
+
+
+_derived = lru_cache(maxsize=8)(EpochKey.derive)
+"""Making one takes as long as evaluating with it."""
 
 
 def roll_dataset(recipient: str) -> bytes:
@@ -111,65 +117,91 @@ def ask(ctx: Context, question: Question) -> Evaluated:
 def keep_asked(session: Session, questions: Sequence[Asked]) -> list[AutoclaimError | None]:
     """For each what forbids to answer it: NotFound `match.epoch_unknown`, Conflict `match.epoch_withdrawn` or
     `match.discharge_reused`, TooMany `match.quota`. None: it is kept, and counted."""
-    return [_keep_asked(session, one) for one in questions]
-
-
-def _keep_asked(session: Session, one: Asked) -> AutoclaimError | None:
-    use = matching.use_of(session, one.provider, one.day)
-    refusal = _refusal(session, one, use)
-    if refusal is not None:
+    refusals: dict[int, AutoclaimError] = {}
+    standing = matching.standing(session, {one.epoch for one in questions})
+    for place, one in enumerate(questions):
+        if (refusal := _refused_epoch(one.epoch, standing)) is not None:
+            refusals[place] = refusal
+    rows = {place: _row(one) for place, one in enumerate(questions) if place not in refusals}
+    new = matching.keep_questions(session, list(rows.values())) if rows else set()
+    fresh: defaultdict[tuple[str, date], list[int]] = defaultdict(list)
+    for place in rows:
+        one = questions[place]
+        if (one.provider, one.discharge) in new:
+            new.remove((one.provider, one.discharge))
+            fresh[one.provider, one.day].append(place)
+        else:
+            refusals[place] = Conflict(
+                "/discharge: asked about before; each question commits to its discharge with its own salt",
+                code="match.discharge_reused",
+            )
+    for places in fresh.values():
+        refusals |= _counted(session, {place: questions[place] for place in places})
+    for place, refusal in refusals.items():
         if not isinstance(refusal, NotFound):
-            matching.raise_alarm(session, one.provider, one.day, refusal.code, one.at)
-        return refusal
-    session.add(
-        matching.MatchQuestion(
-            provider=one.provider,
-            discharge=one.discharge,
-            epoch=one.epoch,
-            day=one.day,
-            elements=one.elements,
-            asked_at=one.at,
-        )
-    )
-    near = one.most * NEAR_PERCENT / 100
-    if use.elements <= near < use.elements + one.elements:
-        matching.raise_alarm(session, one.provider, one.day, "match.quota_near", one.at)
-    use.elements += one.elements
-    use.questions += 1
-    if not use.questions % FEW_RELEASED_OF and use.released * 100 < use.questions * FEW_RELEASED_PERCENT:
-        matching.raise_alarm(session, one.provider, one.day, "match.few_released", one.at)
-    session.add(use)
-    session.flush()
-    return None
+            _alarm(session, questions[place], refusal.code)
+    return [refusals.get(place) for place in range(len(questions))]
 
 
-def _refusal(session: Session, one: Asked, use: matching.MatchUse) -> AutoclaimError | None:
-    try:
-        check_epoch(session, one.epoch)
-    except AutoclaimError as error:
-        return error
-    if matching.question(session, one.provider, one.discharge) is not None:
-        return Conflict(
-            "/discharge: asked about before; each question commits to its discharge with a salt of its own",
-            code="match.discharge_reused",
-        )
-    if use.elements + one.elements > one.most:
-        return TooMany(
-            f"{use.elements} elements of {one.most} have been evaluated for this provider today",
-            code="match.quota",
-        )
-    return None
+def _row(one: Asked) -> dict[str, Any]:
+    return {
+        "provider": one.provider,
+        "discharge": one.discharge,
+        "epoch": one.epoch,
+        "day": one.day,
+        "elements": one.elements,
+        "asked_at": one.at,
+        "settlement_id": None,
+    }
+
+
+def _counted(session: Session, new: Mapping[int, Asked]) -> dict[int, AutoclaimError]:
+    """Of one provider and day: what is beyond the quota, which is neither kept nor counted."""
+    refusals: dict[int, AutoclaimError] = {}
+    one = next(iter(new.values()))
+    wanted = sum(question.elements for question in new.values())
+    use = matching.add_use(session, one.provider, one.day, elements=wanted, questions=len(new))
+    before = spent = use.elements - wanted
+    for place, question in new.items():
+        if spent + question.elements > question.most:
+            refusals[place] = TooMany(
+                f"{spent} elements of {question.most} have been evaluated for this provider today",
+                code="match.quota",
+            )
+        else:
+            spent += question.elements
+    if refusals:
+        matching.forget_questions(session, {(one.provider, new[place].discharge) for place in refusals})
+        less = {"elements": spent - use.elements, "questions": -len(refusals)}
+        use = matching.add_use(session, one.provider, one.day, **less)
+    near = one.most * NEAR_PERCENT // 100
+    if before <= near < spent:
+        _alarm(session, one, "match.quota_near")
+    asked_before = use.questions - (len(new) - len(refusals))
+    if asked_before // FEW_RELEASED_OF < use.questions // FEW_RELEASED_OF and (
+        use.released * 100 < use.questions * FEW_RELEASED_PERCENT
+    ):
+        _alarm(session, one, "match.few_released")
+    return refusals
+
+
+def _alarm(session: Session, one: Asked, code: str) -> None:
+    matching.raise_alarm(session, one.provider, one.day, code, one.at)
 
 
 def check_epoch(session: Session, number: int) -> None:
     """Raises NotFound `match.epoch_unknown`, Conflict `match.epoch_withdrawn`."""
-    epoch = session.get(matching.MatchEpoch, number)
-    if epoch is None or matching.last_update(session, number) is None:
-        raise NotFound(f"there is no epoch {number}", code="match.epoch_unknown")
-    if epoch.withdrawn_at is not None:
-        raise Conflict(
-            f"epoch {number} was withdrawn: its key is good for nothing", code="match.epoch_withdrawn"
-        )
+    refusal = _refused_epoch(number, matching.standing(session, {number}))
+    if refusal is not None:
+        raise refusal
+
+
+def _refused_epoch(number: int, standing: Mapping[int, datetime | None]) -> AutoclaimError | None:
+    if number not in standing:
+        return NotFound(f"there is no epoch {number}", code="match.epoch_unknown")
+    if standing[number] is not None:
+        return Conflict(f"epoch {number} was withdrawn", code="match.epoch_withdrawn")
+    return None
 
 
 def list_epochs(ctx: Context) -> dict[str, Any]:

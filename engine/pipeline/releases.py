@@ -223,6 +223,5 @@ def _not_covered() -> Conflict:
 def _count(session: Session, question: matching.MatchQuestion, settlement_id: int) -> None:
     if question.settlement_id is None:
         question.settlement_id = settlement_id
-        use = matching.use_of(session, question.provider, question.day)
-        use.released += 1
-        session.add_all((question, use))
+        session.add(question)
+        matching.add_use(session, question.provider, question.day, released=1)

@@ -8,7 +8,6 @@ from typing import NoReturn
 from engine.chain.contracts import AuthorizationRegistry, DataCatalog, Liveness
 from engine.chain.deploy import Deployment, verify
 from engine.chain.errors import ContractRefused
-from engine.chain.proofs import block_json
 from engine.chain.sender import Call
 from engine.chain.transport import Chain
 from engine.chain.wiring import check_wiring
@@ -43,7 +42,7 @@ class ProviderChain:
     def refusal(self, scope: str, subject: str | None, authorization: str | None) -> str | None:
         """Why nothing may be released for this purpose under this authorization now, as a code; None: it may.
 
-        Of the later of this machine's time and the chain's: a grant carries the time of its block.
+        Now is this machine's time, or the chain's where that is ahead: a grant carries the time of its block.
         """
         registry, catalog = self._open()
         try:
@@ -52,11 +51,11 @@ class ProviderChain:
             return f"purpose.{_snake(error.error_name)}"
         if subject is None or authorization is None:
             return "consent.none"
-        head = int(
-            block_json(self._chain, int(self._chain.request("eth_blockNumber", []), 16))["timestamp"], 16
-        )
-        at = max(head, int(self._clock().timestamp()))
+        at = int(self._clock().timestamp())
         liveness = registry.liveness(authorization, scope, subject, at)
+        if liveness is Liveness.NOT_YET_GRANTED:
+            head = self._chain.request("eth_getBlockByNumber", ["latest", False])
+            liveness = registry.liveness(authorization, scope, subject, max(at, int(head["timestamp"], 16)))
         return None if liveness is Liveness.LIVE else f"consent.{liveness.name.lower()}"
 
     def close(self) -> None:

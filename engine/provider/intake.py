@@ -10,6 +10,7 @@ from engine.errors import Conflict, NotAllowed, Refused
 from engine.evidence.documents import settlement_document
 from engine.evidence.salts import ClaimSalts
 from engine.provider import tables
+from engine.provider.ask import new_question
 from engine.provider.node import Node
 from engine.provider.sealed import place
 from engine.provider.states import DischargeState
@@ -39,8 +40,11 @@ def accept(node: Node, raw: bytes) -> Kept:
             "/setlinfo/fixmedins_code is no hospital of this node's", code="settlement.other_hospital"
         )
     new = _row(node, raw, submission)
-    kept = node.writer.run(lambda session: _keep(session, new))
-    node.arrived.set()
+    question = new_question(node, new.hospital_code, new.setl_id)
+    kept = node.writer.run(lambda session: _keep(session, new, question))
+    if new.id is not None:
+        node.unasked[new.id] = question.commitment
+        node.arrived.set()
     return kept
 
 
@@ -63,11 +67,13 @@ def _row(node: Node, raw: bytes, submission: Submission) -> tables.Discharge:
     )
 
 
-def _keep(session: Session, new: tables.Discharge) -> Kept:
+def _keep(session: Session, new: tables.Discharge, question: tables.Question) -> Kept:
     held = by_setl_id(session, new.hospital_code, new.setl_id)
     if held is None:
         session.add(new)
         session.flush()
+        question.discharge_id = new.row_id
+        session.add(question)
         return Kept(new.setl_id, new.received_at)
     if held.content_digest != new.content_digest:
         raise Conflict(

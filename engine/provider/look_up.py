@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -17,32 +18,52 @@ ACTOR = "node: look-up"
 _S = DischargeState
 
 
+class Finding(NamedTuple):
+    """Where a look-up leads, and why; answering: the policies that the discharge is matched with."""
+
+    to: DischargeState
+    reason: str
+    answering: Sequence[InsuredUnder] = ()
+
+
 def look_up(node: Node, row: tables.Discharge) -> None:
     """From asked to nobody's, doubtful or matched; to kept where the key it was asked under is withdrawn."""
     assert row.epoch is not None  # noqa: S101  asked
-    tags = sealed.tags(node.vault, row)
+    finding = find(node, row, row.epoch, sealed.tags(node.vault, row))
+
+    def keep(session: Session) -> None:
+        rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
+
+    node.writer.run(keep)
+
+
+def find(node: Node, row: tables.Discharge, epoch: int, tags: sealed.Tags) -> Finding:
+    """What the roll says of a discharge. Raises ChainUnavailable."""
     try:
-        entry = node.rolls.find(row.epoch, tags.person.tag)
+        entry = node.rolls.find(epoch, tags.person.tag)
     except NotFound as error:
-        _rest(node, row, _S.KEPT, error.code)
-        return
+        return Finding(_S.KEPT, error.code)
     if entry is None:
-        _rest(node, row, _S.NOBODYS, "match.not_in_roll")
-        return
+        return Finding(_S.NOBODYS, "match.not_in_roll")
     try:
-        payload = open_entry(tags.person, row.epoch, entry)
+        payload = open_entry(tags.person, epoch, entry)
     except EntryInvalid:
-        _rest(node, row, _S.NOBODYS, "match.withdrawn_from_roll")
-        return
+        return Finding(_S.NOBODYS, "match.withdrawn_from_roll")
     answering = in_force(payload.policies, row.admitted_on, row.discharged_on)
     if not answering:
-        _rest(node, row, _S.NOBODYS, "match.no_policy")
-        return
+        return Finding(_S.NOBODYS, "match.no_policy")
     doubt = _doubt(row, answering, tags.name_tag in payload.name_tags)
     if doubt is not None and row.ruled_by is None:
-        _rest(node, row, _S.DOUBTFUL, doubt)
-        return
-    node.writer.run(lambda session: _match(node, session, row, answering))
+        return Finding(_S.DOUBTFUL, doubt)
+    return Finding(_S.MATCHED, "match.in_force", answering)
+
+
+def rest_on(node: Node, session: Session, held: tables.Discharge, finding: Finding) -> None:
+    """Move an asked discharge to where a look-up leads."""
+    if finding.answering:
+        _name_releases(session, held, finding.answering)
+    rest = node.until_news if finding.to == _S.KEPT else timedelta()
+    move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=node.clock(), rest=rest)
 
 
 def _doubt(row: tables.Discharge, answering: Sequence[InsuredUnder], name_agrees: bool) -> str | None:
@@ -55,7 +76,7 @@ def _doubt(row: tables.Discharge, answering: Sequence[InsuredUnder], name_agrees
     return "match.several_policies" if several else None
 
 
-def _match(node: Node, session: Session, row: tables.Discharge, answering: Sequence[InsuredUnder]) -> None:
+def _name_releases(session: Session, row: tables.Discharge, answering: Sequence[InsuredUnder]) -> None:
     newest = col(tables.Question.answered_at).desc()
     question = session.exec(
         select(tables.Question.commitment)
@@ -78,8 +99,6 @@ def _match(node: Node, session: Session, row: tables.Discharge, answering: Seque
                 sent_at=None if before is None else before.sent_at,
             )
         )
-    held = session.get_one(tables.Discharge, row.id)
-    move(session, held, _S.MATCHED, actor=ACTOR, reason="match.in_force", now=node.clock())
 
 
 def look_up_again(node: Node) -> int:
@@ -105,12 +124,3 @@ def look_up_again(node: Node) -> int:
         return len(rows)
 
     return node.writer.run(again)
-
-
-def _rest(node: Node, row: tables.Discharge, to: DischargeState, reason: str) -> None:
-    def keep(session: Session) -> None:
-        held = session.get_one(tables.Discharge, row.id)
-        rest = node.until_news if to == _S.KEPT else timedelta()
-        move(session, held, to, actor=ACTOR, reason=reason, now=node.clock(), rest=rest)
-
-    node.writer.run(keep)

@@ -45,6 +45,8 @@ class Node:
     """What the hospital's own systems send to this node."""
     arrived: Event = field(default_factory=Event)
     """Set when there is something new to do."""
+    unasked: dict[int, str] = field(default_factory=dict)
+    """Discharges that this process took in and has not asked about -> the question kept with each."""
     _closing: ExitStack = field(default_factory=ExitStack)
 
     @classmethod

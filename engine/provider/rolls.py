@@ -44,6 +44,8 @@ class Rolls:
         chain's, is refused with an alarm, and what was taken in before it stays in use.
         """
         newest = self._chain.newest_epoch()
+        for epoch in list(self._open):
+            self._in_use(epoch)
         for epoch in range(newest, max(0, newest - _LOOKED_BACK), -1):
             roll = self._in_use(epoch)
             if roll is None:
@@ -63,8 +65,11 @@ class Rolls:
             return self._newest
 
     def find(self, epoch: int, tag: bytes) -> bytes | None:
-        """The newest entry under the tag. Raises NotFound where the epoch's key was withdrawn."""
-        roll = self._in_use(epoch)
+        """The newest entry under the tag. Raises NotFound where the epoch's key was withdrawn, as far as was
+        known when the roll was followed last."""
+        with self._lock:
+            roll = self._open.get(epoch)
+        roll = roll or self._in_use(epoch)
         if roll is None:
             raise NotFound(f"the key of epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
         return roll.published.find(tag)

@@ -54,17 +54,17 @@ class Discharge(ProviderTable, table=True):
 
 
 class Question(ProviderTable, table=True):
-    """A question to the insurer, written down before it is asked. Its name opens to the discharge with the
-    salt, for whoever audits that every question was about one."""
+    """A question to the insurer, kept before it is asked (engine.provider.ask)."""
 
     __tablename__ = "question"
     commitment: str = Field(primary_key=True)
-    discharge_id: int = Field(foreign_key="discharge.id", index=True, sa_type=BIG_ID)
+    discharge_id: int | None = Field(
+        default=None, foreign_key="discharge.id", index=True, sa_type=BIG_ID, nullable=False
+    )
     salt_sealed: bytes = Field(sa_type=LargeBinary)
-    epoch: int
-    asked_at: datetime = Field(sa_type=UtcTime)
+    epoch: int | None = None
     answered_at: datetime | None = Field(default=None, sa_type=UtcTime)
-    """When an answer was kept whose proof holds."""
+    """When an answer was kept whose proof holds under the key of `epoch`."""
 
 
 class Release(ProviderTable, table=True):

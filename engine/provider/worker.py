@@ -2,7 +2,7 @@
 nothing: every step starts from what is kept, and may be taken again."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -27,7 +27,6 @@ _STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
     DischargeState.MATCHED: release,
     DischargeState.RELEASED: release,
 }
-_MOST_AT_ONCE = 256
 _LONGEST_WAIT_S = 300
 
 
@@ -39,6 +38,8 @@ class Worker:
         self._stopping = threading.Event()
         self._has_followed = threading.Event()
         """The roll has been looked for once: no discharge waits out a failure that there was none yet."""
+        self._under_way: set[int] = set()
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
 
@@ -59,8 +60,25 @@ class Worker:
         self._has_followed.wait()
         while not self._stopping.is_set():
             self._node.arrived.clear()
-            if not advance_due(self._node, self._pool.map):
-                self._node.arrived.wait(self._node.settings.tick_s)
+            self._begin_due()
+            self._node.arrived.wait(self._node.settings.tick_s)
+
+    def _begin_due(self) -> None:
+        """As many as there are workers free: what waits long for an answer keeps no other waiting."""
+        with self._lock:
+            busy = set(self._under_way)
+        for row in due(self._node, self._node.settings.workers - len(busy), busy):
+            with self._lock:
+                self._under_way.add(row.row_id)
+            self._pool.submit(self._advance, row)
+
+    def _advance(self, row: tables.Discharge) -> None:
+        try:
+            advance(self._node, row)
+        finally:
+            with self._lock:
+                self._under_way.discard(row.row_id)
+            self._node.arrived.set()  # a worker is free
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
@@ -74,21 +92,21 @@ class Worker:
             self._stopping.wait(self._node.settings.follow_s)
 
 
-def advance_due(node: Node, over: Callable[..., Iterable[None]] = map) -> int:
-    """Every discharge that is due, as far as it goes; how many. over: `map`, or an executor's."""
+def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:
+    """Those on the way whose time has come, the longest due first, but for those."""
     table = tables.Discharge
     with node.database.reading() as session:
-        due = session.exec(
+        return session.exec(
             select(table)
             .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
+            .where(col(table.id).not_in(but))
             .order_by(col(table.not_before))
-            .limit(_MOST_AT_ONCE)
+            .limit(max(most, 0))
         ).all()
-    return len(list(over(partial(_advance, node), due)))
 
 
-def _advance(node: Node, row: tables.Discharge) -> None:
-    """What fails is tried again later, ever less often."""
+def advance(node: Node, row: tables.Discharge) -> None:
+    """As far as it goes. What fails is tried again later, ever less often."""
     try:
         while row.state in _STEPS and row.not_before <= node.clock():
             _STEPS[row.state](node, row)

@@ -6,14 +6,16 @@ every query.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Index, Integer, delete, update
+from sqlalchemy import BigInteger, Index, Integer, bindparam, delete, update
 from sqlalchemy import select as columns
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from engine.store.adding import adding
+from engine.store.named import named
 from engine.store.tables import Authorization, Policy, PolicyAlias, UtcTime
 
 
@@ -104,6 +106,14 @@ class MatchAlarm(SQLModel, table=True):
     code: str = Field(primary_key=True)
     seen: int = Field(sa_type=BigInteger)
     last_at: datetime = Field(sa_type=UtcTime)
+
+
+class Use(NamedTuple):
+    """As in MatchUse."""
+
+    elements: int
+    questions: int
+    released: int
 
 
 class Known(NamedTuple):
@@ -254,12 +264,30 @@ def question(session: Session, provider: str, discharge: str, *, lock: bool = Fa
     return session.get(MatchQuestion, (provider, discharge), with_for_update=lock)
 
 
-def use_of(session: Session, provider: str, day: date) -> MatchUse:
-    """The provider's count of the day, held until the end of the transaction."""
-    insert = _insert(session, MatchUse).on_conflict_do_nothing()
-    values = {"provider": provider, "day": day, "elements": 0, "questions": 0, "released": 0}
-    session.connection().execute(insert, [values])
-    return session.get_one(MatchUse, (provider, day), with_for_update=True)
+def standing(session: Session, numbers: Collection[int]) -> dict[int, datetime | None]:
+    """Those of the epochs that have been published, each with when it was withdrawn."""
+    rows: Any = session.connection().execute(_STANDING, {"numbers": list(numbers)})
+    return dict(rows.all())
+
+
+def keep_questions(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Those (provider, discharge) of the rows, by column, that nobody asked about before."""
+    kept = session.connection().execute(_keeping(session.get_bind().dialect.name), list(rows))
+    return {(provider, discharge) for provider, discharge in kept}
+
+
+def forget_questions(session: Session, names: Collection[tuple[str, str]]) -> None:
+    these = named(col(MatchQuestion.provider), col(MatchQuestion.discharge), names)
+    session.connection().execute(delete(MatchQuestion).where(these))
+
+
+def add_use(session: Session, provider: str, day: date, **more: int) -> Use:
+    """What a provider's day comes to with elements, questions or released added; no other process adds to it
+    until the end of the transaction."""
+    counts = {name: more.get(name, 0) for name in Use._fields}
+    statement = _using(session.get_bind().dialect.name)
+    row = session.connection().execute(statement, {"provider": provider, "day": day, **counts}).one()
+    return Use(*row)
 
 
 def raise_alarm(session: Session, provider: str, day: date, code: str, at: datetime) -> None:
@@ -278,5 +306,33 @@ def alarms(session: Session, since: date) -> Sequence[tuple[MatchAlarm, MatchUse
 
 
 def _insert(session: Session, table: type[SQLModel]) -> Any:
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+    return _insert_on(session.get_bind().dialect.name, table)
+
+
+def _insert_on(dialect: str, table: type[SQLModel]) -> Any:
+    of: Any = postgresql if dialect == "postgresql" else sqlite
+    return of.insert(table)
+
+
+# What every question runs is made once: making it costs more than running it.
+
+_STANDING: Any = (
+    columns(col(MatchEpoch.number), col(MatchEpoch.withdrawn_at))
+    .join(MatchUpdate, col(MatchUpdate.epoch) == col(MatchEpoch.number))
+    .where(col(MatchEpoch.number).in_(bindparam("numbers", expanding=True)), col(MatchUpdate.number) == 0)
+)
+
+
+@cache
+def _keeping(dialect: str) -> Any:
+    key = col(MatchQuestion.provider), col(MatchQuestion.discharge)
+    return _insert_on(dialect, MatchQuestion).on_conflict_do_nothing().returning(*key)
+
+
+@cache
+def _using(dialect: str) -> Any:
+    statement = _insert_on(dialect, MatchUse)
+    counts = col(MatchUse.elements), col(MatchUse.questions), col(MatchUse.released)
+    more = {name: one + statement.excluded[name] for name, one in zip(Use._fields, counts, strict=True)}
+    statement = statement.on_conflict_do_update(index_elements=["provider", "day"], set_=more)
+    return statement.returning(*counts)

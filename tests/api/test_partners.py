@@ -16,9 +16,10 @@ import pytest
 import uvicorn
 from sqlmodel import Session
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from api import certificates
-from api.cli.serve import _Server
+from api.cli.serve import Server
 from api.http.app import create_app
 from api.http.partners import PartnerPort
 from api.tls import Identity, client_context
@@ -69,7 +70,7 @@ def running(world: World, port: PartnerPort) -> Iterator[None]:
     """As `serve` runs it: beside the engine's own listener, of one server."""
     ready = threading.Event()
     config = uvicorn.Config(world.app, port=free_port(), log_level="critical")
-    server = _Server(config, ready.set, port)
+    server = Server(config, ready.set, port)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -201,6 +202,12 @@ def test_who_shows_no_registered_certificate_is_refused_before_a_byte_of_a_reque
             ours.get(path, context, world.tokens[OURS])
     assert len(ours.seen) == seen
     assert ours.get("/healthz", ours.context()).status_code == 200, "and only they"
+
+
+def test_a_key_that_nobody_registered_is_told_to_the_operator(ours: Partners, world: World) -> None:
+    with capture_logs() as logged, pytest.raises(REFUSED):
+        ours.get(ROUTE, ours.context(STRANGER), world.tokens[OURS])
+    assert {"event": "partner.unknown_key", "log_level": "warning", "tls_pin": ours.pin(STRANGER)} in logged
 
 
 def test_a_certificate_answers_for_the_hospital_that_registered_it_and_for_no_other(

@@ -26,7 +26,7 @@ from engine.provider.chain import ProviderChain
 from engine.provider.look_up import look_up_again
 from engine.provider.node import Node
 from engine.provider.settings import ProviderSettings, Purpose
-from engine.provider.worker import advance_due
+from engine.provider.worker import advance, due
 from tests.chain.world import YEAR_S, word
 
 HOSPITAL = "H31010100001"
@@ -182,7 +182,8 @@ class Site:
         self.ahead += timedelta(minutes=10)
         if self.node.rolls.follow():
             look_up_again(self.node)
-        advance_due(self.node)
+        for row in due(self.node, most=100):
+            advance(self.node, row)
 
     def through(self, native: Native) -> tables.Discharge:
         self.accept(native)

@@ -40,8 +40,7 @@ def upgrade() -> None:
         sa.Column("commitment", sa.String(), primary_key=True),
         sa.Column("discharge_id", BIG_ID, sa.ForeignKey("discharge.id"), nullable=False),
         sa.Column("salt_sealed", sa.LargeBinary(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("asked_at", TIME, nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=True),
         sa.Column("answered_at", TIME, nullable=True),
     )
     op.create_index("ix_question_discharge_id", "question", ["discharge_id"])
