@@ -127,7 +127,7 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
         config = uvicorn.Config(
             create_app(node), host=settings.host, port=settings.port, log_config=None, access_log=False
         )
-        Server(config, lambda: _say(node, as_json=as_json)).run()
+        Server(config, lambda: _say(node, as_json=as_json), None).run()
     finally:
         worker.stop()
         node.close()
