@@ -16,7 +16,7 @@ _SENSITIVE_PERSONAL = 4
 
 
 def offer(ctx: Context, hospital_code: str) -> dict[str, Any]:
-    """List every loaded product's scope for the discharges of this hospital; again is no change. Returns what a
+    """List every loaded product's scope for this hospital's discharges; again is no change. Returns what a
     node's settings name. Raises NotFound for a hospital that is not registered."""
     if ctx.hospital_register().get(hospital_code) is None:
         raise NotFound(f"no hospital {hospital_code} is registered", code="hospital.unknown")
