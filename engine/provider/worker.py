@@ -11,9 +11,10 @@ from typing import Any
 import structlog
 from sqlmodel import Session, col, select
 
-from engine.chain.errors import ChainError
+from engine.chain.errors import ChainError, ChainUnavailable
 from engine.errors import AutoclaimError, Unavailable
 from engine.provider import tables
+from engine.provider.alarms import raise_alarm
 from engine.provider.ask import ask
 from engine.provider.look_up import look_up, look_up_again
 from engine.provider.node import Node
@@ -126,6 +127,9 @@ def _later(session: Session, node: Node, row: tables.Discharge, error: Exception
     held.not_before = node.clock() + timedelta(seconds=wait_s)
     held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
     session.add(held)
+    if not isinstance(error, Unavailable | ChainUnavailable):
+        # A proof that does not hold, a key that is not known any more, a defect: none passes by itself.
+        raise_alarm(session, held.reason, f"a discharge stays {held.state}", node.clock())
 
 
 def _say_failed(event: str, error: Exception, **of: Any) -> None:
