@@ -114,8 +114,7 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     from engine.provider.worker import Worker
 
     now, key = partial(datetime.now, UTC), signing_key(settings.home, os.urandom)
-    downloads, tls = settings.home / "downloads", _tls(settings)
-    insurer = HttpInsurer(settings.insurer_url, _api_keys(settings, key), key, now, downloads, tls)
+    insurer = HttpInsurer(settings.insurer_url, _api_keys(settings, key), key, now, _tls(settings))
     log_as_json()
     # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
     for ending in (signal.SIGTERM, signal.SIGINT):
