@@ -61,7 +61,10 @@ class Worker:
         self._has_followed.wait()
         while not self._stopping.is_set():
             self._node.arrived.clear()
-            self._begin_due()
+            try:
+                self._begin_due()
+            except Exception as error:  # noqa: BLE001  the database is away: it is looked at again
+                _say_failed("provider.round_failed", error)
             self._node.arrived.wait(self._node.settings.tick_s)
 
     def _begin_due(self) -> None:
