@@ -47,7 +47,7 @@ test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 bft: $(VENV)/.bft ## the chain's promises on four validators, of which some are killed
 	@$(BIN)/python -m pytest -m bft $(PYTEST_ARGS) tests/chain
 
-netns: $(VENV)/.dev ## two parties in network namespaces of their own; needs root and iproute2
+netns: $(VENV)/.dev $(NODE) ## two parties in network namespaces of their own; needs root and iproute2
 	@$(BIN)/python -m pytest -m netns $(PYTEST_ARGS) tests/e2e tests/support
 
 lint: style types floors ## the three below

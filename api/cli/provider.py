@@ -15,6 +15,8 @@ from api.cli.processes import free_port
 from api.cli.serve import Server, log_as_json
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from engine.provider.node import Node
     from engine.provider.settings import ProviderSettings
     from engine.store.database import Database
@@ -112,9 +114,7 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     from engine.provider.worker import Worker
 
     now, key = partial(datetime.now, UTC), signing_key(settings.home, os.urandom)
-    insurer = HttpInsurer(
-        settings.insurer_url, _api_keys(settings, key), key, now, settings.home / "downloads"
-    )
+    insurer = HttpInsurer(settings.insurer_url, _api_keys(settings, key), key, now, _tls(settings))
     log_as_json()
     # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
     for ending in (signal.SIGTERM, signal.SIGINT):
@@ -131,6 +131,16 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     finally:
         worker.stop()
         node.close()
+
+
+def _tls(settings: "ProviderSettings") -> "SSLContext | None":
+    """Raises ValueError for files that hold no certificate, key or CA."""
+    from api.tls import Identity, client_context
+
+    if settings.tls_cert is None or settings.tls_key is None or settings.tls_ca is None:
+        return None
+    identity = Identity(settings.tls_cert, settings.tls_key, settings.tls_ca)
+    return client_context(identity, lambda pin: pin == settings.insurer_tls_pin)
 
 
 def _api_keys(settings: "ProviderSettings", key: bytes) -> dict[str, str]:

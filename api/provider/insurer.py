@@ -1,10 +1,9 @@
 """The insurer over HTTPS: what a provider node asks it and sends it, each message signed for its hospital."""
 
-import tempfile
+import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from ssl import SSLContext
 from typing import Any, BinaryIO, cast
 
@@ -31,6 +30,7 @@ _BY_STATUS: dict[int, type[AutoclaimError]] = {
 }
 _TOO_MANY = 429
 _MODE = "VOPRF"
+_PIECE = 256 * 1024
 
 
 def key_id(hospital_code: str) -> str:
@@ -53,8 +53,8 @@ class _Taken(BaseModel):
 class HttpInsurer:
     """One insurer. Thread-safe.
 
-    api_keys: hospital code -> key that the insurer issued; signing_key: 32 raw bytes; downloads: folder for
-    what is still on its way; tls: for `https`, whom to believe and what to show.
+    api_keys: hospital code -> key that the insurer issued; signing_key: 32 raw bytes; tls: for `https`, whom
+    to believe and what to show.
     """
 
     def __init__(
@@ -63,27 +63,23 @@ class HttpInsurer:
         api_keys: Mapping[str, str],
         signing_key: bytes,
         clock: Callable[[], datetime],
-        downloads: Path,
         tls: SSLContext | None = None,
     ) -> None:
         key = load_key(signing_key)
         self._signers = {code: HospitalSigner(key_id(code), key, clock) for code in api_keys}
         self._api_keys = dict(api_keys)
-        self._downloads = downloads
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=tls or True, trust_env=False)
 
     @contextmanager
     def update(self, epoch: int, number: int) -> Iterator[BinaryIO]:
-        self._downloads.mkdir(parents=True, exist_ok=True)
+        """As it comes off the wire: whoever reads it knows how much there may be of it."""
         path = f"/v1/match/epochs/{epoch}/updates/{number}"
-        with tempfile.TemporaryFile(dir=self._downloads) as file, _named_errors():
-            with self._http.stream("GET", path, headers=self._as(next(iter(self._api_keys)))) as response:
-                if response.is_error:
-                    response.read()
-                for piece in checked(response).iter_bytes():
-                    file.write(piece)
-            file.seek(0)
-            yield cast("BinaryIO", file)
+        as_one = self._as(next(iter(self._api_keys)))
+        with _named_errors(), self._http.stream("GET", path, headers=as_one) as response:
+            if response.is_error:
+                response.read()
+            pieces = checked(response).iter_bytes(_PIECE)
+            yield cast("BinaryIO", io.BufferedReader(_Pieces(pieces), _PIECE))
 
     def evaluate(
         self, hospital_code: str, epoch: int, commitment: str, elements: tuple[bytes, ...]
@@ -123,6 +119,21 @@ class HttpInsurer:
 
     def _as(self, hospital_code: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._api_keys[hospital_code]}"}
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of at most _PIECE bytes, as a file that is read once."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = next(self._pieces, b"")
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 @contextmanager

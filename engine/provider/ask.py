@@ -1,15 +1,12 @@
 """Ask: one blinded question a discharge, always of the same two elements, whoever the patient is."""
 
-from functools import partial
 from typing import Any
 
 from sqlmodel import Session
 
 from engine.evidence.canonical import SALT_BYTES, commitment
-from engine.matching.errors import ProofInvalid
 from engine.matching.voprf import Question, name_message, person_message
 from engine.provider import sealed, tables
-from engine.provider.alarms import raise_alarm
 from engine.provider.look_up import find, rest_on
 from engine.provider.node import Node
 from engine.provider.rolls import Roll
@@ -35,8 +32,8 @@ def new_question(node: Node, hospital_code: str, setl_id: str) -> tables.Questio
 def ask(node: Node, row: tables.Discharge) -> None:
     """From kept to asked, and on to where the roll leads; to doubtful where the settlement names nobody.
 
-    An answer whose proof does not hold under the key on chain is refused, with an alarm; the discharge stays
-    kept. Raises ProofInvalid, Unavailable, and what else the insurer refuses with.
+    Raises ProofInvalid for an answer whose proof does not hold under the key on chain, Unavailable, and what
+    else the insurer refuses with; the discharge stays kept.
     """
     native = sealed.body(node.vault, row)
     try:
@@ -69,12 +66,7 @@ def _proven(node: Node, row: tables.Discharge, roll: Roll, name: str, person: Pe
         ]
     )
     answer = node.insurer.evaluate(row.hospital_code, roll.epoch, name, question.elements)
-    try:
-        of_person, of_name = question.outputs(answer, roll.public_key)
-    except ProofInvalid:
-        detail = f"epoch {roll.epoch}: an answer was not computed with the key on chain"
-        node.writer.run(partial(raise_alarm, code="match.proof", detail=detail, now=node.clock()))
-        raise
+    of_person, of_name = question.outputs(answer, roll.public_key)
     return sealed.Tags(of_person, of_name.tag)
 
 

@@ -22,8 +22,8 @@ from engine.store.writer import GroupCommit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _KEY_BYTES = 32
-_COMMIT_GROUP = 256
-"""Calls that share a commit."""
+_LARGEST_GROUP = 256
+"""Of what one commit holds."""
 
 Clock = Callable[[], datetime]
 Rng = Callable[[int], bytes]
@@ -71,7 +71,7 @@ class Node:
             database = opened(settings.database)
             closing.callback(database.close)
             closing.callback(Ownership.take(database).release)
-            writer = GroupCommit(database, _COMMIT_GROUP)
+            writer = GroupCommit(database, _LARGEST_GROUP)
             closing.callback(writer.close)
 
             def alarm(code: str, detail: str) -> None:

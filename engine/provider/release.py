@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from engine.errors import Conflict, NotFound, Refused
+from engine.errors import Conflict, NotAllowed, NotFound, Refused
 from engine.matching.voprf import PROTOCOL
 from engine.provider import sealed, tables
 from engine.provider.node import Node
@@ -21,6 +21,8 @@ CLAIM = "clm_"
 """What the insurer's names of claims begin with."""
 _NO_CONSENT = ("consent.", "purpose.", "release.consent")
 """What the chain or the catalogue says, and the insurer of an authorization that it knows better."""
+_FINAL = ("release.", "settlement.", "match.epoch_")
+"""Codes with which the insurer answers a release; any other may be answered otherwise another time."""
 _WITHDRAWN = "match.epoch_withdrawn"
 _S = DischargeState
 
@@ -28,7 +30,8 @@ _S = DischargeState
 def release(node: Node, row: tables.Discharge) -> None:
     """From matched, or released and not answered, to accepted, turned down or no consent.
 
-    Raises Unavailable, ChainUnavailable: whatever was answered by then is kept.
+    Raises Unavailable, ChainUnavailable, and what the insurer refuses with before it looks at a release;
+    whatever was answered by then is kept.
     """
     for one in _open(node, row):
         refusal = _refusal(node, one)
@@ -50,7 +53,9 @@ def _send(node: Node, row: tables.Discharge, one: tables.Release) -> None:
     node.writer.run(partial(_about_to_leave, node=node, row=row, one=one))
     try:
         outcome = node.insurer.release(row.hospital_code, _message(node, row, one))
-    except (Refused, Conflict, NotFound) as error:  # anything else may be answered otherwise another time
+    except (Refused, Conflict, NotFound, NotAllowed) as error:
+        if not error.code.startswith(_FINAL):
+            raise  # of how it was said, not of what
         outcome = error.code
     node.writer.run(partial(_answered, one=one, outcome=outcome))
 
@@ -64,10 +69,8 @@ def _message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str
         "authorization": one.authorization,
         "mode": "settlement",
         "document": sealed.document(node.vault, row),
-        "reference_opening": {
-            "setl_id": row.setl_id,
-            "salt": sealed.salts(node.vault, row).settlement_reference.hex(),
-        },
+        "setl_id": row.setl_id,
+        "salt": sealed.salts(node.vault, row).settlement_reference.hex(),
     }
 
 

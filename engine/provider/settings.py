@@ -3,14 +3,16 @@
 import re
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.evidence.manifest import scope_of
 from engine.settlement.hospitals import DEFAULT_REGISTER
 
 _HOSPITAL = re.compile(r"[HP][0-9]{11}")
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 _BYTES32 = "^0x[0-9a-f]{64}$"
 
 
@@ -52,7 +54,14 @@ class ProviderSettings(ProviderHome):
     register_file: Path = DEFAULT_REGISTER
     """CSV of hospitals with grade and wards (engine.settlement.hospitals)."""
     insurer_url: str
-    """The insurer's API."""
+    """https://… of the insurer's partner port; plain http:// only on this machine, to try things."""
+    insurer_tls_pin: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """Of the insurer's key, as its `serve` says; the four are needed for https (docs/partners.md)."""
+    tls_cert: Path | None = None
+    """The node's certificate, PEM, whose pin the insurer registers with each hospital."""
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    """The CA of the insurer's certificate."""
     chain_rpc_url: str
     """An endpoint that the provider trusts: what it finds there, it finds for itself."""
     deployment: Path | None = None
@@ -78,6 +87,17 @@ class ProviderSettings(ProviderHome):
         if not all(_HOSPITAL.fullmatch(code) for code in text.split(",")):
             raise ValueError("must be hospital codes (H or P and 11 digits) with commas between")
         return text
+
+    @model_validator(mode="after")
+    def _is_told_whom_to_believe(self) -> Self:
+        parts = urlsplit(self.insurer_url)
+        needed = ("insurer_tls_pin", "tls_cert", "tls_key", "tls_ca")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if parts.scheme == "https" and missing:
+            raise ValueError(f"insurer_url is https, so these are needed too: {', '.join(missing)}")
+        if parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
+            raise ValueError("insurer_url must be https, unless it is on this machine")
+        return self
 
     @classmethod
     def read(cls, **given: Any) -> Self:

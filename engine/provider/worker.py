@@ -11,9 +11,10 @@ from typing import Any
 import structlog
 from sqlmodel import Session, col, select
 
-from engine.chain.errors import ChainError
+from engine.chain.errors import ChainError, ChainUnavailable
 from engine.errors import AutoclaimError, Unavailable
 from engine.provider import tables
+from engine.provider.alarms import raise_alarm
 from engine.provider.ask import ask
 from engine.provider.look_up import look_up, look_up_again
 from engine.provider.node import Node
@@ -60,7 +61,10 @@ class Worker:
         self._has_followed.wait()
         while not self._stopping.is_set():
             self._node.arrived.clear()
-            self._begin_due()
+            try:
+                self._begin_due()
+            except Exception as error:  # noqa: BLE001  the database is away: it is looked at again
+                _say_failed("provider.round_failed", error)
             self._node.arrived.wait(self._node.settings.tick_s)
 
     def _begin_due(self) -> None:
@@ -126,6 +130,9 @@ def _later(session: Session, node: Node, row: tables.Discharge, error: Exception
     held.not_before = node.clock() + timedelta(seconds=wait_s)
     held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
     session.add(held)
+    if not isinstance(error, Unavailable | ChainUnavailable):
+        # A proof that does not hold, a key that is not known any more, a defect: none passes by itself.
+        raise_alarm(session, held.reason, f"a discharge stays {held.state}", node.clock())
 
 
 def _say_failed(event: str, error: Exception, **of: Any) -> None:

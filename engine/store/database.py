@@ -17,7 +17,7 @@ _READ_ONLY = "autoclaim_read_only"
 
 
 class Database:
-    """Opens `url` (sqlite:///file or postgresql+psycopg://…) and migrates it along a folder of migrations."""
+    """Opens `url` (sqlite:///file or postgresql+psycopg://…) and migrates it, by a folder of migrations."""
 
     def __init__(self, url: str, migrations: Path = MIGRATIONS) -> None:
         self.url = _with_driver(url)

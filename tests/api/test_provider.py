@@ -7,34 +7,47 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from eth_account import Account
 from sqlalchemy import func
 from sqlmodel import select
 from typer.testing import CliRunner
 
+from api import certificates
 from api.cli.main import app
+from api.cli.serve import Server
 from api.client import wait_until
 from api.http.examples import POLICY
+from api.http.partners import PartnerPort
 from api.provider.insurer import key_id
 from api.signing import load_key
 from engine.chain import eip712
+from engine.chain.artifacts import REGISTRY
+from engine.chain.contracts import abi_of
 from engine.errors import Unavailable
-from engine.pipeline import parties, publishing
+from engine.pipeline import consent, parties, publishing
+from engine.pipeline.matching import roll_dataset
 from engine.provider.node import signing_key
 from engine.provider.states import ON_THE_WAY, DischargeState
 from engine.settlement.hospitals import Hospital
 from engine.store.matching import MatchQuestion
-from tests.api.world import OURS, World, opened, serving, settlement
+from tests.api.world import OURS, World, opened, settlement
+from tests.chain.world import word
 from tests.support.process import REPOSITORY, free_port, stop
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
 STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
+ENGINE, NODE = "127.0.0.1", "node"
+_LOOKS_FOR_CONSENT = (
+    abi_of(REGISTRY)[0].call_data("liveness", (bytes(32), bytes(32), bytes(32), 0))[:4].hex().encode()
+)
 AT_REST = set(DischargeState) - set(ON_THE_WAY)
 
 
@@ -44,6 +57,9 @@ class Parties:
     def __init__(self, world: World, home: Path) -> None:
         self.world = world
         self.home = home
+        home.mkdir()
+        certificates.make(home, [[ENGINE], [NODE]], datetime.now(UTC))
+        self.port = PartnerPort(world.app, certificates.identity(home, ENGINE), ENGINE, free_port())
         self.offered: dict[str, Any] = {}
         self.authorization_id = ""
 
@@ -59,29 +75,35 @@ class Parties:
         publishing.publish(ctx)
         public = load_key(signing_key(self.home, os.urandom)).public_key().public_bytes_raw()
         hospital = Hospital(OURS, "Hospital", 3, "310000", "ordinary", ("ordinary",))
-        parties.register_hospital(ctx, hospital, key_id(OURS), public)
+        pin = certificates.describe(certificates.identity(self.home, NODE).certificate).pin
+        parties.register_hospital(ctx, hospital, key_id(OURS), public, pin)
         with self.world.client("operator") as operator:
             self.offered = operator.match_offer(OURS)
             assert operator.match_offer(OURS) == self.offered
         (self.home / f"insurer-{OURS}.key").write_text(self.world.tokens[OURS])
 
-    def environment(self, insurer_url: str) -> dict[str, str]:
-        ctx = self.world.ctx
-        return {
+    def environment(self, chain_url: str) -> dict[str, str]:
+        ctx, identity = self.world.ctx, certificates.identity(self.home, NODE)
+        settings = {
             "HOME": str(self.home),
             "HOSPITALS": OURS,
-            "INSURER_URL": insurer_url,
-            "CHAIN_RPC_URL": f"{self.world.url}/chain/rpc",
+            "INSURER_URL": self.port.url,
+            "INSURER_TLS_PIN": self.port.pin,
+            "TLS_CERT": str(identity.certificate),
+            "TLS_KEY": str(identity.key),
+            "TLS_CA": str(identity.ca),
+            "CHAIN_RPC_URL": f"{chain_url}/chain/rpc",
             "DEPLOYMENT": str(ctx.settings.in_home("deployment.json")),
             "DATASET": self.offered["dataset"],
             "ROLL_DATASET": self.offered["roll_dataset"],
             "PURPOSES": json.dumps(self.offered["purposes"]),
             "FOLLOW_S": "0.5",
         }
+        return {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in settings.items()}
 
 
 class Relay:
-    """Between a node and the engine: passes everything on, but while it holds, no release."""
+    """Between a node and its chain endpoint: passes everything on; while it holds, no look for consent."""
 
     def __init__(self, url: str) -> None:
         self._to = httpx.URL(url)
@@ -105,7 +127,7 @@ class Relay:
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError), source, sink:
             while data := source.recv(65_536):
-                if self.holds and data.startswith(b"POST /v1/match/releases"):
+                if self.holds and _LOOKS_FOR_CONSENT in data:
                     self.has_held.set()
                     source.recv(1)  # until whoever sent it is gone
                     return
@@ -113,14 +135,13 @@ class Relay:
 
 
 class Node:
-    """The provider's process, which can be killed and started again, on its way to the engine by a relay."""
+    """The provider's process, which can be killed and started again; it reads the chain by way of a relay."""
 
     def __init__(self, two: Parties) -> None:
         self._home = two.home
         self._port = free_port()
         self.relay = Relay(two.world.url)
-        settings = two.environment(self.relay.url)
-        self._environment = {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in settings.items()}
+        self._environment = two.environment(self.relay.url)
         self._process = self._started()
         headers = {"Authorization": f"Bearer {(self._home / 'provider.key').read_text()}"}
         url = f"http://127.0.0.1:{self._port}"
@@ -137,7 +158,9 @@ class Node:
         assert process.stdout is not None
         with process.stdout as output:
             line = output.readline()
-        assert line, (self._home / "log").read_text()
+        if not line:
+            stop(process)
+            pytest.fail((self._home / "log").read_text())
         return process
 
     def kill_and_start(self) -> None:
@@ -156,16 +179,32 @@ class Node:
         headers = {"Content-Type": "application/json"}
         return self.http.post("/v1/settlements", content=json.dumps(native), headers=headers)
 
-    def state(self, native: dict[str, Any]) -> str:
+    def view(self, native: dict[str, Any]) -> dict[str, Any]:
         path = f"/v1/settlements/{OURS}/{native['setlinfo']['setl_id']}"
-        return str(self.http.get(path).raise_for_status().json()["state"])
+        viewed: dict[str, Any] = self.http.get(path).raise_for_status().json()
+        return viewed
 
     def rests(self, native: dict[str, Any]) -> str:
         def ask() -> str | None:
-            state = self.state(native)
+            state = self.view(native)["state"]
             return state if state in AT_REST else None
 
         return wait_until(ask, timeout_s=60, every_s=0.02)
+
+
+@contextmanager
+def served(two: Parties) -> Iterator[str]:
+    """The engine as `serve` runs it, with the partner port beside its own; its own URL."""
+    ready, port = threading.Event(), free_port()
+    server = Server(uvicorn.Config(two.world.app, port=port, log_level="critical"), ready.set, two.port)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert ready.wait(20), "uvicorn did not start"
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +212,10 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
     folder = tmp_path_factory.mktemp("two")
     with opened(folder / "engine") as (ctx, clock):
         world = World(ctx, clock)
-        with serving(world.app) as world.url:
-            parties = Parties(world, folder / "node")
-            parties.enrol()
-            yield parties
+        two = Parties(world, folder / "node")
+        with served(two) as world.url:
+            two.enrol()
+            yield two
 
 
 @pytest.fixture(scope="module")
@@ -268,16 +307,21 @@ def test_consent_withdrawn_on_chain_releases_nothing_though_the_insurers_entry_s
     native, before = settlement(), claims_of(two)
     node.send(native)
     assert node.rests(native) == "no_consent"
+    assert node.view(native)["reason"] == "consent.revoked", "the node's own finding, not the insurer's"
     assert claims_of(two) == before
 
 
 def test_what_keeps_a_node_from_starting_is_named(two: Parties, tmp_path: Path) -> None:
     home = ["--home", str(tmp_path)]
-    settings = {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in two.environment(two.world.url).items()}
+    settings = two.environment(two.world.url)
+    unpinned = {name: value for name, value in settings.items() if not name.endswith("TLS_PIN")}
+    plain = settings | {"AUTOCLAIM_PROVIDER_INSURER_URL": "http://insurer.example"}
     unset = CliRunner().invoke(app, ["provider", "serve", *home])
     unregistered = CliRunner().invoke(app, ["provider", "serve", *home], env=settings)
     assert (unset.exit_code, unregistered.exit_code) == (2, 2)
     assert "insurer_url" in unset.stderr
+    assert "insurer_tls_pin" in CliRunner().invoke(app, ["provider", "serve", *home], env=unpinned).stderr
+    assert "must be https" in CliRunner().invoke(app, ["provider", "serve", *home], env=plain).stderr
     public = load_key(signing_key(tmp_path, os.urandom)).public_key().public_bytes_raw().hex()
     assert key_id(OURS) in unregistered.stderr
     assert public in unregistered.stderr

@@ -16,7 +16,7 @@ from engine.chain.fees import FeePolicy
 from engine.chain.sender import Call, Sender, SendPolicy, TxRef
 from engine.chain.transport import HttpChain
 from tests.chain.world import word
-from tests.support.anvil import fund, running_anvil
+from tests.support.anvil import FREE, fund, running_anvil
 
 TO = "0x" + "11" * 20
 QUICK = SendPolicy(timeout_s=200, raise_after_s=10**6, elapsed=lambda: time.monotonic() * 20)
@@ -327,8 +327,7 @@ def test_a_fixed_price_is_bid_as_it_is(node: Node, account: LocalAccount, pool: 
 
 @pytest.mark.parametrize("fees", [FeePolicy(gas_price=0), FeePolicy(max_fee=0), FeePolicy(max_tip=0)])
 def test_where_gas_is_free_an_account_needs_nothing(fees: FeePolicy, tmp_path: Path) -> None:
-    free = ("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
-    with running_anvil(tmp_path / "anvil.log", *free) as url:
+    with running_anvil(tmp_path / "anvil.log", *FREE) as url:
         node = HttpChain(url)
         poor: LocalAccount = Account.from_key(word())
         sent = sender_of(node, poor, replace(QUICK, fees=fees)).send(Call(TO, b"free"))

@@ -8,51 +8,83 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from api import certificates
 from engine.sandbox.population import PAYING_HOSPITALS
-from tests.e2e.two_parties import admit, ask, knock
+from tests.e2e.two_parties import admit, ask, has_code, knock
+from tests.support import anvil
 from tests.support.netns import Machine, machines
 from tests.support.process import REPOSITORY, stop
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(240)]
-PORT, PARTNER_PORT = 8800, 8443
+PORT, PARTNER_PORT, CHAIN_PORT = 8800, 8443, 8545
 EAST, WEST = PAYING_HOSPITALS[:2]
 
 
 @contextmanager
-def engine(machine: Machine, folder: Path, tls: Path) -> Iterator[dict[str, Any]]:
-    """`autoclaim serve` with its sandbox bank: its API on its own loopback, the partner port on the wire."""
-    files = certificates.identity(tls, machine.address)
-    command = machine.command(
-        *(sys.executable, "-m", "api.cli.main", "serve", "--home", folder / "engine", "--port", str(PORT)),
-        *("--sandbox-bank", "--json", "--partner-port", str(PARTNER_PORT)),
-        *("--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca),
-    )
-    here = {"AUTOCLAIM_PARTNER_HOST": machine.address, "AUTOCLAIM_TRUST": str(folder / "trusted.json")}
-    with (folder / "engine.log").open("wb") as log:
+def running(machine: Machine, log: Path, *command: str | Path, **settings: str) -> Iterator[IO[bytes]]:
+    """A program on a machine, until the block ends: what it prints. settings: AUTOCLAIM_… variables."""
+    named = {f"AUTOCLAIM_{name.upper()}": value for name, value in settings.items()}
+    with log.open("wb") as talk:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env={**os.environ, **here}, stdout=subprocess.PIPE, stderr=log
+            machine.command(*command),
+            cwd=REPOSITORY,
+            env={**os.environ, **named},
+            stdout=subprocess.PIPE,
+            stderr=talk,
         )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        assert ready, (folder / "engine.log").read_text()[-2000:]
-        yield json.loads(ready)
+        with process.stdout as output:
+            yield output
     finally:
         stop(process)
-        process.stdout.close()
 
 
-def test_two_nodes_reach_an_engine_on_another_machine_by_its_partner_port_alone(tmp_path: Path) -> None:
-    with machines("engine", "east", "west") as (insurer, east, west):
-        certificates.make(tmp_path / "tls", [[insurer.address], ["east"], ["west"]], datetime.now(UTC))
-        with engine(insurer, tmp_path, tmp_path / "tls") as ready:
+@contextmanager
+def chain(machine: Machine, folder: Path) -> Iterator[str]:
+    """A node of a chain that is neither party's; its JSON-RPC."""
+    at = ("--host", machine.address, "--port", str(CHAIN_PORT))
+    with running(machine, folder / "anvil.log", anvil.program(), *at, "--silent", *anvil.FREE):
+        url = f"http://{machine.address}:{CHAIN_PORT}"
+        machine.call(has_code, chain_url=url)
+        yield url
+
+
+@contextmanager
+def engine(machine: Machine, folder: Path, tls: Path, chain_url: str) -> Iterator[dict[str, Any]]:
+    """`autoclaim serve` with its sandbox bank: its API on its own loopback, the partner port on the wire."""
+    files = certificates.identity(tls, machine.address)
+    settings = {
+        "partner_host": machine.address,
+        "partner_tls_cert": str(files.certificate),
+        "partner_tls_key": str(files.key),
+        "partner_tls_ca": str(files.ca),
+        "chain_rpc_url": chain_url,
+        "chain_gas_price_wei": "0",
+        "trust": str(folder / "trusted.json"),
+    }
+    serve = (sys.executable, "-m", "api.cli.main", "serve", "--home", folder / "engine", "--port", str(PORT))
+    log, partner_port = folder / "engine.log", ("--partner-port", str(PARTNER_PORT))
+    with running(machine, log, *serve, "--sandbox-bank", "--json", *partner_port, **settings) as output:
+        ready = output.readline()
+        assert ready, log.read_text()[-2000:]
+        yield json.loads(ready)
+
+
+def test_two_nodes_reach_engine_and_chain_on_other_machines_and_nothing_else(tmp_path: Path) -> None:
+    tls = tmp_path / "tls"
+    with machines("chain", "engine", "east", "west") as (public, insurer, east, west):
+        certificates.make(tls, [[insurer.address], ["east"], ["west"]], datetime.now(UTC))
+        with chain(public, tmp_path) as url, engine(insurer, tmp_path, tls, url) as ready:
             assert ready["partner_url"] == f"https://{insurer.address}:{PARTNER_PORT}"
-            _reach_it(tmp_path / "tls", ready, insurer, {EAST: east, WEST: west})
+            _reach_it(tls, ready, insurer, {EAST: east, WEST: west})
+            manifest = json.loads((tmp_path / "engine" / "deployment.json").read_text())
+            for node in (east, west):
+                assert node.call(has_code, chain_url=url, address=manifest["addresses"]["DataCatalog"])
 
 
 def _reach_it(tls: Path, ready: dict[str, Any], insurer: Machine, nodes: dict[str, Machine]) -> None:

@@ -1,14 +1,17 @@
 """What the parties do, each on its own machine: called there by `Machine.call`, with JSON in and out."""
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from api.cli.demo.players import register_entry
-from api.client import Client
+from api.client import Client, wait_until
 from api.tls import Identity, client_context
+from engine.chain.errors import ChainUnavailable
+from engine.chain.transport import HttpChain
 from engine.settlement import load_register
 
 
@@ -19,6 +22,22 @@ def admit(url: str, operator_key: str, code: str, tls_pin: str) -> str:
         operator.register_hospital(entry)
         token: str = operator.issue_key("hospital", code)["token"]
     return token
+
+
+def has_code(chain_url: str, address: str | None = None) -> bool:
+    """By an endpoint of one's own: whether a contract stands there, once the endpoint answers."""
+    chain = HttpChain(chain_url)
+
+    def answers() -> bool:
+        with suppress(ChainUnavailable):
+            return bool(chain.request("eth_chainId", []))
+        return False
+
+    try:
+        wait_until(answers, timeout_s=30)
+        return address is not None and chain.request("eth_getCode", [address, "latest"]) != "0x"
+    finally:
+        chain.close()
 
 
 def ask(url: str, files: list[str], engine_pin: str, token: str) -> dict[str, Any]:

@@ -13,11 +13,9 @@ import structlog
 
 from tests.payout.bank_process import BankProcess
 from tests.pipeline.world import World, build_home, copy_rows, opened
-from tests.support.anvil import running_anvil
+from tests.support.anvil import FREE, running_anvil
 
 OpenWorld = Callable[..., World]
-FREE = ("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
-"""Options of an Anvil on which the role keys need no money."""
 _settlement_numbers = count(1, 100)
 
 

@@ -40,7 +40,7 @@ def test_of_a_matched_person_with_live_consent_what_the_purpose_lists_leaves_and
     [release] = site.insurer.released
     assert set(release) == {
         *("protocol", "epoch", "discharge", "handle", "authorization", "mode", "document"),
-        "reference_opening",
+        *("setl_id", "salt"),
     }
     assert (release["discharge"], release["handle"], release["mode"]) == (
         discharge,
@@ -53,8 +53,7 @@ def test_of_a_matched_person_with_live_consent_what_the_purpose_lists_leaves_and
         assert personal not in left
     assert info["setl_id"] not in json.dumps(release["document"]), "its number is in the opening alone"
     salts = sealed.salts(site.node.vault, row)
-    opening = {"setl_id": info["setl_id"], "salt": salts.settlement_reference.hex()}
-    assert release["reference_opening"] == opening
+    assert (release["setl_id"], release["salt"]) == (info["setl_id"], salts.settlement_reference.hex())
     assert release["document"]["setlinfo"]["setl_id"] == settlement_reference(info["setl_id"], salts)
 
 
@@ -258,6 +257,25 @@ def test_what_the_insurer_turns_down_is_not_sent_again(site: Site, code: str, st
     site.insurer.refuses_releases = None
     site.work()
     assert (site.row(native).state, site.insurer.released) == (state, [])
+
+
+def test_nothing_is_asked_under_a_key_that_no_longer_stands_on_chain(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    assert site.through(stay(**STRANGER)).state == "nobodys"
+    site.chain.client.catalog.withdraw_matching_key(site.chain.roll, 1)
+    row = site.through(stay())
+    assert (row.state, row.reason, len(site.insurer.asked)) == ("kept", "provider.no_roll", 1)
+
+
+def test_what_the_insurer_refuses_before_it_looks_at_it_is_told_and_tried_again(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    site.insurer.refuses_releases = Refused("request.invalid", "no")
+    native = stay()
+    row = site.through(native)
+    assert (row.state, row.reason, alarms(site)) == ("released", "request.invalid", ["request.invalid"])
+    site.insurer.refuses_releases = None
+    site.work()
+    assert site.row(native).state == "accepted"
 
 
 def test_a_body_that_breaks_rules_is_answered_with_all_of_them_and_kept_once(site: Site) -> None:

@@ -12,15 +12,15 @@ from tests.support.process import REPOSITORY, free_port, stop
 
 PACKAGES = REPOSITORY / "tests" / "chain" / "anvil" / "node_modules" / "@foundry-rs"
 INSTALL = "npm ci --prefix tests/chain/anvil"
+FREE = ("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
+"""Options with which gas costs nothing, and the role keys need no money."""
 
 
 @contextmanager
 def running_anvil(log: Path, *options: str) -> Iterator[str]:
     """Its URL, while it runs. Fails, and says what to install, where there is none."""
-    binaries = sorted(PACKAGES.glob("anvil-*/bin/anvil"))
-    assert binaries, f"no Anvil here; install it: {INSTALL}"
     port = free_port()
-    command = [str(binaries[0]), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
+    command = [str(program()), "--host", "127.0.0.1", "--port", str(port), "--silent", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
         url = f"http://127.0.0.1:{port}"
@@ -29,6 +29,13 @@ def running_anvil(log: Path, *options: str) -> Iterator[str]:
             yield url
         finally:
             stop(process)
+
+
+def program() -> Path:
+    """Fails, and says what to install, where there is none."""
+    binaries = sorted(PACKAGES.glob("anvil-*/bin/anvil"))
+    assert binaries, f"no Anvil here; install it: {INSTALL}"
+    return binaries[0]
 
 
 def fund(url: str, addresses: Iterable[str]) -> None:
