@@ -19,12 +19,15 @@ from api.signing import HospitalSigner
 T = TypeVar("T")
 Json = dict[str, Any]
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_RETRY_AFTER_S = 5
+"""Where an answer does not say."""
 
 
 class ApiError(Exception):
-    """An RFC 9457 problem."""
+    """An RFC 9457 problem. retry_after_s: where it may pass by itself, when to ask again."""
 
-    def __init__(self, problem: Mapping[str, Any]) -> None:
+    def __init__(self, problem: Mapping[str, Any], retry_after_s: int = _RETRY_AFTER_S) -> None:
+        self.retry_after_s = retry_after_s
         self.status: int = problem["status"]
         self.code: str = problem["code"]
         self.detail: str = problem["detail"]
@@ -86,7 +89,7 @@ class Client:
 
     def remittance(self, setl_id: str) -> bytes:
         """What came of it, as X12 835."""
-        return _checked(self._http.get(f"/v1/settlements/{setl_id}/remittance")).content
+        return checked(self._http.get(f"/v1/settlements/{setl_id}/remittance")).content
 
     # Insurers
 
@@ -124,7 +127,7 @@ class Client:
     def grant(self, signed: Sequence[tuple[str, str]]) -> list[Json]:
         """Record signed authorizations, (authorization_id, signature 0x…) each, in one transaction."""
         body = [{"authorization_id": id_, "signature": signature} for id_, signature in signed]
-        recorded: list[Json] = _checked(self._http.post("/v1/authorizations", json=body)).json()
+        recorded: list[Json] = checked(self._http.post("/v1/authorizations", json=body)).json()
         return recorded
 
     def authorization(self, authorization_id: str) -> Json:
@@ -140,7 +143,7 @@ class Client:
     # Auditors
 
     def evidence(self, claim_key: str) -> bytes:
-        return _checked(self._http.get(f"/v1/evidence/{claim_key}")).content
+        return checked(self._http.get(f"/v1/evidence/{claim_key}")).content
 
     def verify(self, bundle: bytes) -> Json:
         return self._post("/v1/evidence:verify", content=bundle, content_type="application/json")
@@ -167,7 +170,7 @@ class Client:
         return self._post_json("/v1/keys", {"role": role, "principal": principal})
 
     def revoke_key(self, key_id: str) -> None:
-        _checked(self._http.delete(f"/v1/keys/{key_id}"))
+        checked(self._http.delete(f"/v1/keys/{key_id}"))
 
     def register_hospital(self, entry: Mapping[str, Any]) -> Json:
         return self._post_json("/v1/hospitals", entry)
@@ -193,16 +196,16 @@ class Client:
 
     def publish_roll(self) -> list[Json]:
         """What has changed, for private matching; returns when it is done, however long it takes."""
-        published: list[Json] = _checked(self._http.post("/v1/match/updates", timeout=None)).json()["items"]
+        published: list[Json] = checked(self._http.post("/v1/match/updates", timeout=None)).json()["items"]
         return published
 
     def rotate_roll(self) -> Json:
         """The next epoch and the whole roll under it; returns when it is done, however long it takes."""
-        published: Json = _checked(self._http.post("/v1/match/epochs", timeout=None)).json()
+        published: Json = checked(self._http.post("/v1/match/epochs", timeout=None)).json()
         return published
 
     def withdraw_epoch(self, epoch: int) -> None:
-        _checked(self._http.delete(f"/v1/match/epochs/{epoch}"))
+        checked(self._http.delete(f"/v1/match/epochs/{epoch}"))
 
     def match_alarms(self) -> list[Json]:
         alarms: list[Json] = self._get("/v1/match/alarms")["items"]
@@ -222,7 +225,7 @@ class Client:
         ) as response:
             if response.is_error:
                 response.read()
-            _checked(response)
+            checked(response)
             for line in response.iter_lines():
                 yield json.loads(line)
 
@@ -231,7 +234,7 @@ class Client:
             "Content-Type": "application/json",
             "Idempotency-Key": idempotency_key or uuid.uuid4().hex,
         }
-        answer: Json = _checked(
+        answer: Json = checked(
             self._http.post(path, content=body, headers=headers, auth=self._signing())
         ).json()
         return answer
@@ -242,16 +245,16 @@ class Client:
         return self._signer
 
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Json:
-        answer: Json = _checked(self._http.get(path, params=query)).json()
+        answer: Json = checked(self._http.get(path, params=query)).json()
         return answer
 
     def _post(self, path: str, *, content: bytes | Iterable[bytes], content_type: str) -> Json:
         headers = {"Content-Type": content_type}
-        answer: Json = _checked(self._http.post(path, content=content, headers=headers)).json()
+        answer: Json = checked(self._http.post(path, content=content, headers=headers)).json()
         return answer
 
     def _post_json(self, path: str, body: Any) -> Json:
-        answer: Json = _checked(self._http.post(path, json=body)).json()
+        answer: Json = checked(self._http.post(path, json=body)).json()
         return answer
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Json]:
@@ -278,7 +281,8 @@ def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _checked(response: httpx.Response) -> httpx.Response:
+def checked(response: httpx.Response) -> httpx.Response:
+    """Raises ApiError for a problem."""
     if response.headers.get("content-type", "").startswith("application/problem+json"):
-        raise ApiError(response.json())
+        raise ApiError(response.json(), int(response.headers.get("retry-after", _RETRY_AFTER_S)))
     return response.raise_for_status()

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from api.cli import matching, products, quality, sources, tls
+from api.cli import matching, products, provider, quality, sources, tls
 from api.cli.adjudicate import adjudicate
 from api.cli.books import make_book, replay, simulate
 from api.cli.deliver import deliver
@@ -50,6 +50,7 @@ app.add_typer(products.app, name="products")
 app.add_typer(sources.app, name="sources")
 app.add_typer(quality.app, name="quality")
 app.add_typer(matching.app, name="matching")
+app.add_typer(provider.app, name="provider")
 app.add_typer(tls.app, name="tls")
 
 

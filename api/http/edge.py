@@ -51,13 +51,13 @@ class Edge:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        state["request_id"] = _request_id(scope)
+        state["request_id"] = request_id_of(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=state["request_id"])
         started = time.perf_counter()
         answer = _Answer(scope, send, self._commit)
         try:
-            await self._app(scope, _BoundedBody(scope, receive), answer.send)
+            await self._app(scope, BoundedBody(scope, receive), answer.send)
         except ClientDisconnect:
             answer.status = _CLIENT_GONE
             await self._commit(scope, _CLIENT_GONE)
@@ -132,7 +132,7 @@ class _Answer:
         await self._send(message)
 
 
-class _BoundedBody:
+class BoundedBody:
     """`receive` that refuses a body that is too large or too slow."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -176,7 +176,7 @@ def _release(scope: Scope) -> None:
         release()
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
     given = Headers(scope=scope).get(REQUEST_ID, "")
     return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
 

@@ -1,12 +1,12 @@
 """Match: a discharge to the policies in force, and to a live authorization each. Never to a near miss."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
 from typing import Any
 
 from sqlmodel import Session
 
 from engine.evidence.manifest import claim_key, hex32
+from engine.matching.cover import ends_during, in_force
 from engine.pipeline.begin import begin_beside
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
@@ -140,21 +140,9 @@ def _rest(
 
 
 def _in_force(of_person: Sequence[tables.Policy], settlement: tables.Settlement) -> list[tables.Policy]:
-    """Of each product the policy in force on admission; failing that, the one whose cover began during the
-    stay. In the order in which they pay.
-
-    Whether a stay that began before the cover is paid is for the terms to say, not for the match.
-    """
-    stay = [
-        p
-        for p in of_person
-        if p.effective <= settlement.discharged_on and _last_day(p) >= settlement.admitted_on
-    ]
-    at_admission = [p for p in stay if p.effective <= settlement.admitted_on]
-    begun = {p.product for p in at_admission}
-    return sorted(
-        [*at_admission, *(p for p in stay if p.product not in begun)], key=lambda policy: policy.order
-    )
+    """In the order in which they pay."""
+    answering = in_force(of_person, settlement.admitted_on, settlement.discharged_on)
+    return sorted(answering, key=lambda policy: policy.order)
 
 
 def _doubt(
@@ -165,7 +153,7 @@ def _doubt(
     answering: Sequence[tables.Policy],
 ) -> dict[str, Any] | None:
     """Why a person has to look before anything is decided."""
-    if any(p.cancelled_on is not None and p.cancelled_on <= settlement.discharged_on for p in answering):
+    if any(ends_during(policy, settlement.discharged_on) for policy in answering):
         return _CANCELLED
     if not settlement.released:  # whose provider has held the name against the entry's name tags
         name = patient(ctx.vault, settlement, claim).name
@@ -202,12 +190,6 @@ def _is_called(ctx: Context, session: Session, policy: tables.Policy, name: str)
     if normalise_name(coverage(ctx.vault, policy)["person"]["name"]) == name:
         return True
     return policies.alias(session, stored(policy.id), ctx.pseudonymiser.of_name(name)) is not None
-
-
-def _last_day(policy: tables.Policy) -> date:
-    if policy.cancelled_on is None:
-        return policy.expires
-    return policy.cancelled_on - timedelta(days=1)
 
 
 def _reason(code: str, en: str, zh: str) -> dict[str, Any]:

@@ -17,10 +17,11 @@ _READ_ONLY = "autoclaim_read_only"
 
 
 class Database:
-    """Opens `url` (sqlite:///file or postgresql+psycopg://…) and migrates it."""
+    """Opens `url` (sqlite:///file or postgresql+psycopg://…) and migrates it, by a folder of migrations."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, migrations: Path = MIGRATIONS) -> None:
         self.url = _with_driver(url)
+        self._migrations = migrations
         is_sqlite = self.url.startswith("sqlite")
         self.engine = _sqlite(self.url) if is_sqlite else create_engine(self.url, pool_size=16)
         # SQLite has one writer, and who waits for its lock sleeps up to 100 ms between two looks: threads of
@@ -30,7 +31,7 @@ class Database:
     def migrate(self, version: str = "head") -> None:
         """Bring the schema to the newest version, or up to a named one; safe to call at every start."""
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("script_location", str(self._migrations))
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, version)

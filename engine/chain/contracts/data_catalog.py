@@ -52,6 +52,11 @@ class DataCatalog(Contract):
         _, _, _, version, _ = self._call("datasetOf", word(dataset_id))
         return int(version)
 
+    def latest_epoch(self, dataset_id: Bytes32) -> int:
+        """Of the latest matching key, withdrawn or not; 0: none published yet."""
+        *_, epoch = self._call("datasetOf", word(dataset_id))
+        return int(epoch)
+
     def version_of(self, dataset_id: Bytes32, version: int) -> tuple[bytes, bytes]:
         """-> (schema digest, content digest); zeros for a version that was never published."""
         schema, content = self._call("versionOf", word(dataset_id), version)

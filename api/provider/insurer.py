@@ -1,0 +1,142 @@
+"""The insurer over HTTPS: what a provider node asks it and sends it, each message signed for its hospital."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any, BinaryIO, cast
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from api.client import ApiError, checked
+from api.signing import HospitalSigner, load_key
+from engine.errors import (
+    AutoclaimError,
+    Conflict,
+    NotAllowed,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from engine.matching.voprf import PROTOCOL, SUITE, Evaluated
+
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_BY_STATUS: dict[int, type[AutoclaimError]] = {
+    kind.status: kind for kind in (Unauthenticated, NotAllowed, NotFound, Conflict, TooLarge)
+}
+_TOO_MANY = 429
+_MODE = "VOPRF"
+
+
+def key_id(hospital_code: str) -> str:
+    """Under which name the insurer's register has the node's key for a hospital."""
+    return f"{hospital_code}-provider"
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    epoch: int
+    evaluated: list[str]
+    proof: str
+
+
+class _Taken(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    claim_id: str
+
+
+class HttpInsurer:
+    """One insurer. Thread-safe.
+
+    api_keys: hospital code -> key that the insurer issued; signing_key: 32 raw bytes; downloads: folder for
+    what is still on its way; tls: for `https`, whom to believe and what to show.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_keys: Mapping[str, str],
+        signing_key: bytes,
+        clock: Callable[[], datetime],
+        downloads: Path,
+        tls: SSLContext | None = None,
+    ) -> None:
+        key = load_key(signing_key)
+        self._signers = {code: HospitalSigner(key_id(code), key, clock) for code in api_keys}
+        self._api_keys = dict(api_keys)
+        self._downloads = downloads
+        self._http = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=tls or True, trust_env=False)
+
+    @contextmanager
+    def update(self, epoch: int, number: int) -> Iterator[BinaryIO]:
+        self._downloads.mkdir(parents=True, exist_ok=True)
+        path = f"/v1/match/epochs/{epoch}/updates/{number}"
+        with tempfile.TemporaryFile(dir=self._downloads) as file, _named_errors():
+            with self._http.stream("GET", path, headers=self._as(next(iter(self._api_keys)))) as response:
+                if response.is_error:
+                    response.read()
+                for piece in checked(response).iter_bytes():
+                    file.write(piece)
+            file.seek(0)
+            yield cast("BinaryIO", file)
+
+    def evaluate(
+        self, hospital_code: str, epoch: int, commitment: str, elements: tuple[bytes, ...]
+    ) -> Evaluated:
+        question = {
+            "protocol": PROTOCOL,
+            "suite": SUITE,
+            "mode": _MODE,
+            "epoch": epoch,
+            "discharge": commitment,
+            "elements": [element.hex() for element in elements],
+        }
+        answer = self._post(hospital_code, "/v1/match/evaluations", question)
+        try:
+            read = _Answer.model_validate(answer)
+            evaluated = Evaluated(tuple(map(bytes.fromhex, read.evaluated)), bytes.fromhex(read.proof))
+        except (ValidationError, ValueError) as error:
+            raise Refused("match.protocol", "the insurer's answer is none of this protocol's") from error
+        if read.epoch != epoch:
+            raise Refused("match.protocol", f"asked under epoch {epoch}, answered under {read.epoch}")
+        return evaluated
+
+    def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
+        answer = self._post(hospital_code, "/v1/match/releases", release)
+        try:
+            return _Taken.model_validate(answer).claim_id
+        except ValidationError as error:
+            raise Unavailable("the insurer names no claim", code="match.protocol") from error
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _post(self, hospital_code: str, path: str, body: Mapping[str, Any]) -> Any:
+        with _named_errors():
+            headers, signer = self._as(hospital_code), self._signers[hospital_code]
+            return checked(self._http.post(path, json=body, headers=headers, auth=signer)).json()
+
+    def _as(self, hospital_code: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._api_keys[hospital_code]}"}
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """The insurer's problems, and the network's, as the engine's own errors."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == _TOO_MANY or error.status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise Unavailable(error.detail, code=error.code, retry_after_s=error.retry_after_s) from error
+        kind = _BY_STATUS.get(error.status)
+        if kind is None:
+            raise Refused(error.code, error.detail, error.errors) from error
+        raise kind(error.detail, code=error.code) from error
+    except (httpx.HTTPError, ValueError) as error:  # ValueError: a body that is no JSON
+        reason = f"the insurer does not answer: {type(error).__name__}"
+        raise Unavailable(reason, code="match.insurer_unavailable") from error

@@ -1,0 +1,88 @@
+"""Ask: one blinded question a discharge, always of the same two elements, whoever the patient is."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from engine.evidence.canonical import SALT_BYTES, commitment
+from engine.matching.voprf import Question, name_message, person_message
+from engine.provider import sealed, tables
+from engine.provider.look_up import find, rest_on
+from engine.provider.node import Node
+from engine.provider.rolls import Roll
+from engine.provider.states import DischargeState, move
+from engine.settlement import IdentityMissing, PersonIdentity, identity_of
+
+ACTOR = "node: ask"
+
+
+def new_question(node: Node, hospital_code: str, setl_id: str) -> tables.Question:
+    """Its name commits to the discharge with a salt of its own, which opens it for whoever audits that each
+    question was about one.
+
+    Kept before it is asked, and asked once: a discharge that is asked about again, because the answer was
+    lost, is blinded anew.
+    """
+    salt = node.rng(SALT_BYTES)
+    opening: dict[str, Any] = {"fixmedins_code": hospital_code, "setl_id": setl_id}
+    name = commitment(salt, opening).hex()
+    return tables.Question(commitment=name, salt_sealed=node.vault.seal(salt, f"question.salt/{name}"))
+
+
+def ask(node: Node, row: tables.Discharge) -> None:
+    """From kept to asked, and on to where the roll leads; to doubtful where the settlement names nobody.
+
+    Raises ProofInvalid for an answer whose proof does not hold under the key on chain, Unavailable, and what
+    else the insurer refuses with; the discharge stays kept.
+    """
+    native = sealed.body(node.vault, row)
+    try:
+        person = identity_of(native)
+    except IdentityMissing as error:
+        reason = f"identity.{error.reason}"
+        node.writer.run(lambda session: _move(node, session, row, DischargeState.DOUBTFUL, reason))
+        return
+    roll, name = node.rolls.current(), _name(node, row)
+    tags = _proven(node, row, roll, name, person)
+    finding = find(node, row, roll.epoch, tags)
+
+    def keep(session: Session) -> None:
+        question = session.get_one(tables.Question, name)
+        question.epoch, question.answered_at = roll.epoch, node.clock()
+        held = _move(node, session, row, DischargeState.ASKED, "match.answered")
+        held.epoch = roll.epoch
+        held.tags_sealed = sealed.seal_tags(node.vault, held, roll.epoch, tags)
+        session.flush()
+        rest_on(node, session, held, finding)
+
+    node.writer.run(keep)
+
+
+def _proven(node: Node, row: tables.Discharge, roll: Roll, name: str, person: PersonIdentity) -> sealed.Tags:
+    question = Question.of(
+        [
+            person_message(person.cert_type, person.cert_no),
+            name_message(person.cert_type, person.cert_no, person.name),
+        ]
+    )
+    answer = node.insurer.evaluate(row.hospital_code, roll.epoch, name, question.elements)
+    of_person, of_name = question.outputs(answer, roll.public_key)
+    return sealed.Tags(of_person, of_name.tag)
+
+
+def _name(node: Node, row: tables.Discharge) -> str:
+    """Of the question that was kept with the discharge, unless it may have been asked already."""
+    name = node.unasked.pop(row.row_id, None)
+    if name is None:
+        question = new_question(node, row.hospital_code, row.setl_id)
+        question.discharge_id, name = row.row_id, question.commitment
+        node.writer.run(lambda session: session.add(question))
+    return name
+
+
+def _move(
+    node: Node, session: Session, row: tables.Discharge, to: DischargeState, reason: str
+) -> tables.Discharge:
+    held = session.get_one(tables.Discharge, row.id)
+    move(session, held, to, actor=ACTOR, reason=reason, now=node.clock())
+    return held

@@ -1,0 +1,26 @@
+"""The insurer, as a provider node sees it: somebody who answers blinded questions and takes releases.
+
+Nothing it says is believed where the node can look for itself. A call raises Unavailable for what may pass
+by itself, and another AutoclaimError, with the insurer's code, for a no.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO, Protocol
+
+from engine.matching.voprf import Evaluated
+
+
+class Insurer(Protocol):
+    def update(self, epoch: int, number: int) -> AbstractContextManager[BinaryIO]:
+        """An update of the published roll, as it comes. Raises NotFound where there is none (yet)."""
+
+    def evaluate(
+        self, hospital_code: str, epoch: int, commitment: str, elements: tuple[bytes, ...]
+    ) -> Evaluated:
+        """Ask about one discharge, named by its commitment (64 hexadecimal digits), for its hospital."""
+
+    def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
+        """Hand over a release; the claim that the insurer has for it. The same again is no change."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,126 @@
+"""Look up: the proven tag in the published roll, here, so that nobody learns what was found."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from sqlmodel import Session, col, select
+
+from engine.errors import NotFound
+from engine.matching.cover import ends_during, in_force
+from engine.matching.entries import InsuredUnder, open_entry
+from engine.matching.errors import EntryInvalid
+from engine.provider import sealed, tables
+from engine.provider.node import Node
+from engine.provider.states import LOOKED_UP_AGAIN, RULED, DischargeState, move
+
+ACTOR = "node: look-up"
+_S = DischargeState
+
+
+class Finding(NamedTuple):
+    """Where a look-up leads, and why; answering: the policies that the discharge is matched with."""
+
+    to: DischargeState
+    reason: str
+    answering: Sequence[InsuredUnder] = ()
+
+
+def look_up(node: Node, row: tables.Discharge) -> None:
+    """From asked to nobody's, doubtful or matched; to kept where the key it was asked under is withdrawn."""
+    assert row.epoch is not None  # noqa: S101  asked
+    finding = find(node, row, row.epoch, sealed.tags(node.vault, row))
+
+    def keep(session: Session) -> None:
+        rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
+
+    node.writer.run(keep)
+
+
+def find(node: Node, row: tables.Discharge, epoch: int, tags: sealed.Tags) -> Finding:
+    """What the roll says of a discharge. Raises ChainUnavailable."""
+    try:
+        entry = node.rolls.find(epoch, tags.person.tag)
+    except NotFound as error:
+        return Finding(_S.KEPT, error.code)
+    if entry is None:
+        return Finding(_S.NOBODYS, "match.not_in_roll")
+    try:
+        payload = open_entry(tags.person, epoch, entry)
+    except EntryInvalid:
+        return Finding(_S.NOBODYS, "match.withdrawn_from_roll")
+    answering = in_force(payload.policies, row.admitted_on, row.discharged_on)
+    if not answering:
+        return Finding(_S.NOBODYS, "match.no_policy")
+    doubt = _doubt(row, answering, tags.name_tag in payload.name_tags)
+    if doubt is not None and row.ruled_by is None:
+        return Finding(_S.DOUBTFUL, doubt)
+    return Finding(_S.MATCHED, "match.in_force", answering)
+
+
+def rest_on(node: Node, session: Session, held: tables.Discharge, finding: Finding) -> None:
+    """Move an asked discharge to where a look-up leads."""
+    if finding.answering:
+        _name_releases(session, held, finding.answering)
+    rest = node.until_news if finding.to == _S.KEPT else timedelta()
+    move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=node.clock(), rest=rest)
+
+
+def _doubt(row: tables.Discharge, answering: Sequence[InsuredUnder], name_agrees: bool) -> str | None:
+    """Why a person here has to look before anything leaves; the codes are those of the insurer's match."""
+    if any(ends_during(policy, row.discharged_on) for policy in answering):
+        return "match.cancelled_during_stay"
+    if not name_agrees:
+        return "match.name_differs"
+    several = len({policy.product for policy in answering}) < len(answering)
+    return "match.several_policies" if several else None
+
+
+def _name_releases(session: Session, row: tables.Discharge, answering: Sequence[InsuredUnder]) -> None:
+    newest = col(tables.Question.answered_at).desc()
+    question = session.exec(
+        select(tables.Question.commitment)
+        .where(tables.Question.discharge_id == row.id, tables.Question.epoch == row.epoch)
+        .where(col(tables.Question.answered_at).is_not(None))
+        .order_by(newest)
+        .limit(1)
+    ).one()
+    for policy in answering:
+        before = session.get(tables.Release, (row.row_id, policy.handle))
+        session.merge(
+            tables.Release(
+                discharge_id=row.row_id,
+                handle=policy.handle,
+                product=policy.product,
+                scope=policy.scope,
+                subject=policy.subject,
+                authorization=policy.authorization,
+                question=question,
+                sent_at=None if before is None else before.sent_at,
+            )
+        )
+
+
+def look_up_again(node: Node) -> int:
+    """After news of the roll: what it may have changed is looked up again, and not asked again. How many.
+
+    What was asked under an earlier key stays as it is: the news are not of that epoch.
+    """
+    epoch = node.rolls.current().epoch
+    since = node.clock() - timedelta(days=node.settings.look_again_days)
+    table = tables.Discharge
+
+    def again(session: Session) -> int:
+        rows = session.exec(
+            select(table).where(
+                col(table.state).in_(LOOKED_UP_AGAIN),
+                table.received_at >= since,
+                table.epoch == epoch,
+                table.reason != RULED,
+            )
+        ).all()
+        for row in rows:
+            move(session, row, _S.ASKED, actor=ACTOR, reason="match.roll_has_news", now=node.clock())
+        return len(rows)
+
+    return node.writer.run(again)

@@ -1,0 +1,99 @@
+"""The insurer's published rolls, followed: each epoch under the key that stands on chain, and no other."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from engine.errors import NotFound, Unavailable
+from engine.matching.errors import UpdateInvalid
+from engine.matching.published import PublishedRoll
+from engine.provider.chain import ProviderChain
+from engine.provider.insurer import Insurer
+
+_LOOKED_BACK = 2
+"""Epochs: a key stands on chain before the roll under it is out, and until then the one before serves."""
+
+
+class Roll(NamedTuple):
+    """One epoch's, ready to be looked up in. public_key: as the chain has it."""
+
+    epoch: int
+    public_key: bytes
+    published: PublishedRoll
+
+
+class Rolls:
+    """Updates taken in, by one thread at a time; looked up in by many."""
+
+    def __init__(
+        self, folder: Path, chain: ProviderChain, insurer: Insurer, alarm: Callable[[str, str], None]
+    ) -> None:
+        self._folder = folder
+        self._chain = chain
+        self._insurer = insurer
+        self._alarm = alarm
+        self._lock = Lock()
+        self._open: dict[int, Roll] = {}
+        self._newest: Roll | None = None
+
+    def follow(self) -> bool:
+        """Take in what is new, of the newest epoch that has a roll; whether anything was.
+
+        Raises Unavailable, ChainUnavailable. An update that does not hold, or is under another key than the
+        chain's, is refused with an alarm, and what was taken in before it stays in use.
+        """
+        newest = self._chain.newest_epoch()
+        for epoch in list(self._open):
+            self._in_use(epoch)
+        for epoch in range(newest, max(0, newest - _LOOKED_BACK), -1):
+            roll = self._in_use(epoch)
+            if roll is None:
+                continue
+            news = self._take_all(roll)
+            if roll.published.last is not None:
+                with self._lock:
+                    self._newest = roll
+                return news
+        return False
+
+    def current(self) -> Roll:
+        """Of the newest epoch at hand, for new questions. Raises Unavailable where there is none."""
+        with self._lock:
+            if self._newest is None:
+                raise Unavailable("no roll of the insurer's is at hand yet", code="provider.no_roll")
+            return self._newest
+
+    def find(self, epoch: int, tag: bytes) -> bytes | None:
+        """The newest entry under the tag. Raises NotFound where the epoch's key was withdrawn, as far as was
+        known when the roll was followed last."""
+        with self._lock:
+            roll = self._open.get(epoch)
+        roll = roll or self._in_use(epoch)
+        if roll is None:
+            raise NotFound(f"the key of epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
+        return roll.published.find(tag)
+
+    def _in_use(self, epoch: int) -> Roll | None:
+        """With what the folder holds of it; None where its key does not stand on chain."""
+        key = self._chain.matching_key(epoch)
+        with self._lock:
+            if key is None:
+                self._open.pop(epoch, None)
+            elif epoch not in self._open:
+                self._open[epoch] = Roll(epoch, key, PublishedRoll.open(self._folder / str(epoch), key))
+            return self._open.get(epoch)
+
+    def _take_all(self, roll: Roll) -> bool:
+        published, news = roll.published, False
+        while True:
+            number = 0 if published.last is None else published.last.number + 1
+            try:
+                with self._insurer.update(roll.epoch, number) as source:
+                    published.take(source)
+            except NotFound:
+                return news
+            except UpdateInvalid as error:
+                self._alarm("match.update_refused", f"epoch {roll.epoch}, update {number}: {error}")
+                return news
+            news = True

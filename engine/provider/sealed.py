@@ -1,0 +1,52 @@
+"""What is sealed in which column of a node's database, and under which place: the one list of both."""
+
+from typing import Any, NamedTuple
+
+from engine.evidence.salts import ClaimSalts
+from engine.matching.voprf import Output
+from engine.provider.tables import Discharge
+from engine.settlement import parse_body
+from engine.store.vault import Vault
+
+_TAG = 16
+
+
+class Tags(NamedTuple):
+    """What a proven answer comes to: the person's tag and key, and the tag of the name under it."""
+
+    person: Output
+    name_tag: bytes
+
+
+def place(what: str, hospital_code: str, setl_id: str) -> str:
+    return f"discharge.{what}/{hospital_code}/{setl_id}"
+
+
+def body(vault: Vault, row: Discharge) -> dict[str, Any]:
+    """The settlement as its hospital sent it."""
+    return parse_body(vault.unseal(row.body_sealed, place("body", row.hospital_code, row.setl_id)))
+
+
+def document(vault: Vault, row: Discharge) -> dict[str, Any]:
+    unsealed: dict[str, Any] = vault.unseal_json(
+        row.document_sealed, place("document", row.hospital_code, row.setl_id)
+    )
+    return unsealed
+
+
+def salts(vault: Vault, row: Discharge) -> ClaimSalts:
+    unsealed = vault.unseal_json(row.salts_sealed, place("salts", row.hospital_code, row.setl_id))
+    return ClaimSalts.from_hex(unsealed)
+
+
+def seal_tags(vault: Vault, row: Discharge, epoch: int, tags: Tags) -> bytes:
+    plain = b"".join((tags.person.tag, tags.name_tag, tags.person.key))
+    return vault.seal(plain, place(f"tags/{epoch}", row.hospital_code, row.setl_id))
+
+
+def tags(vault: Vault, row: Discharge) -> Tags:
+    """Of a discharge that has been asked about."""
+    if row.tags_sealed is None:
+        raise ValueError(f"discharge {row.id} has no answer yet")
+    plain = vault.unseal(row.tags_sealed, place(f"tags/{row.epoch}", row.hospital_code, row.setl_id))
+    return Tags(Output(plain[:_TAG], plain[2 * _TAG :]), plain[_TAG : 2 * _TAG])

@@ -1,0 +1,118 @@
+"""Settings of a provider node: environment variables `AUTOCLAIM_PROVIDER_…`."""
+
+import re
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.evidence.manifest import scope_of
+from engine.settlement.hospitals import DEFAULT_REGISTER
+
+_HOSPITAL = re.compile(r"[HP][0-9]{11}")
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+_BYTES32 = "^0x[0-9a-f]{64}$"
+
+
+class Purpose(BaseModel):
+    """One use, by one recipient under one product, that this provider releases settlements for."""
+
+    purpose: str
+    recipient: str
+    product: str
+
+    @property
+    def scope(self) -> bytes:
+        """What it is on chain: a scope of consent, and a purpose of the catalogue. 32 bytes."""
+        return scope_of(self.purpose, self.recipient, self.product)
+
+
+class ProviderHome(BaseSettings):
+    """Where one node keeps everything, unless a URL points elsewhere."""
+
+    model_config = SettingsConfigDict(env_prefix="AUTOCLAIM_PROVIDER_")
+
+    home: Path = Path(".autoclaim/provider")
+    database_url: str | None = None
+    """Default: SQLite at home/provider.db. postgresql://… for a real server."""
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{(self.home / 'provider.db').absolute()}"
+
+
+class ProviderSettings(ProviderHome):
+    """One node. What has no default differs from node to node, and has to be said."""
+
+    host: str = "127.0.0.1"
+    port: int = 8810
+    hospitals: str
+    """`H…,H…`: whose settlements it holds, by fixmedins_code. Of each, home/insurer-<code>.key holds the API
+    key that the insurer issued."""
+    register_file: Path = DEFAULT_REGISTER
+    """CSV of hospitals with grade and wards (engine.settlement.hospitals)."""
+    insurer_url: str
+    """https://… of the insurer's partner port; plain http:// only on this machine, to try things."""
+    insurer_tls_pin: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """Of the insurer's key, as its `serve` says; the four are needed for https (docs/partners.md)."""
+    tls_cert: Path | None = None
+    """The node's certificate, PEM, whose pin the insurer registers with each hospital."""
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    """The CA of the insurer's certificate."""
+    chain_rpc_url: str
+    """An endpoint that the provider trusts: what it finds there, it finds for itself."""
+    deployment: Path | None = None
+    """Default: home/deployment.json, the manifest of the contracts as the parties agreed on it."""
+    dataset: str = Field(pattern=_BYTES32)
+    """This provider's settlements in the catalogue."""
+    roll_dataset: str = Field(pattern=_BYTES32)
+    """The insurer's roll in the catalogue, whose matching keys are believed, and no other's."""
+    purposes: list[Purpose]
+    """JSON. Each has to be listed in the catalogue for `dataset`, too, when something is released for it."""
+    workers: int = Field(default=8, gt=0)
+    """Discharges that are on the way at once."""
+    tick_s: float = Field(default=0.5, gt=0)
+    """How long an idle node sleeps; an arrival wakes it."""
+    follow_s: float = Field(default=30, gt=0)
+    """How often the insurer is asked for news of its roll."""
+    look_again_days: int = Field(default=60, ge=0)
+    """For how long after its receipt a discharge is looked up again when the roll has news."""
+
+    @field_validator("hospitals")
+    @classmethod
+    def _codes(cls, text: str) -> str:
+        if not all(_HOSPITAL.fullmatch(code) for code in text.split(",")):
+            raise ValueError("must be hospital codes (H or P and 11 digits) with commas between")
+        return text
+
+    @model_validator(mode="after")
+    def _is_told_whom_to_believe(self) -> Self:
+        parts = urlsplit(self.insurer_url)
+        needed = ("insurer_tls_pin", "tls_cert", "tls_key", "tls_ca")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if parts.scheme == "https" and missing:
+            raise ValueError(f"insurer_url is https, so these are needed too: {', '.join(missing)}")
+        if parts.scheme != "https" and parts.hostname not in _THIS_MACHINE:
+            raise ValueError("insurer_url must be https, unless it is on this machine")
+        return self
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """The environment's, but for what is given otherwise. Raises ValueError naming what is missing."""
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def hospital_codes(self) -> list[str]:
+        return self.hospitals.split(",")
+
+    @property
+    def manifest(self) -> Path:
+        return self.deployment or self.home / "deployment.json"
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Of all purposes, 0x and 64 digits."""
+        return frozenset("0x" + purpose.scope.hex() for purpose in self.purposes)

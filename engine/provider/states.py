@@ -1,0 +1,75 @@
+"""The life of a discharge at its provider: every state, every allowed move, on one screen.
+
+Nothing else in the room writes a state. A move that is not in the table is a defect and raises.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlmodel import Session
+
+from engine.errors import Conflict
+from engine.provider.tables import Discharge, Move
+
+
+class DischargeState(StrEnum):
+    KEPT = "kept"  # the settlement is here, and has to be asked about (again: its key was withdrawn)
+    ASKED = "asked"  # the insurer has answered a blinded question, with a proof that holds
+    NOBODYS = "nobodys"  # no policy answers; the insurer knows of one question more, and nothing else
+    DOUBTFUL = "doubtful"  # a person here has to look; nothing has left
+    MATCHED = "matched"  # a policy answers; nothing has left
+    NO_CONSENT = "no_consent"  # the chain, or the catalogue, does not allow a release
+    RELEASED = "released"  # what the purpose lists is about to leave, or has left
+    ACCEPTED = "accepted"  # the insurer has a claim for it
+    TURNED_DOWN = "turned_down"  # the insurer took none
+
+
+_S = DischargeState
+MOVES: dict[DischargeState, frozenset[DischargeState]] = {
+    _S.KEPT: frozenset({_S.ASKED, _S.DOUBTFUL}),
+    _S.ASKED: frozenset({_S.KEPT, _S.NOBODYS, _S.DOUBTFUL, _S.MATCHED}),
+    _S.NOBODYS: frozenset({_S.ASKED}),  # the roll has news: looked up again, not asked again
+    _S.DOUBTFUL: frozenset({_S.ASKED, _S.NOBODYS}),  # as whoever looked says
+    _S.MATCHED: frozenset({_S.NO_CONSENT, _S.RELEASED}),
+    _S.NO_CONSENT: frozenset({_S.ASKED}),
+    _S.RELEASED: frozenset({_S.KEPT, _S.ACCEPTED, _S.TURNED_DOWN, _S.NO_CONSENT}),
+    _S.ACCEPTED: frozenset(),
+    _S.TURNED_DOWN: frozenset(),
+}
+ON_THE_WAY = (_S.KEPT, _S.ASKED, _S.MATCHED, _S.RELEASED)
+"""Moved on by the node itself."""
+LOOKED_UP_AGAIN = (_S.NOBODYS, _S.NO_CONSENT)
+"""What news of the roll may change, unless somebody here has said so."""
+RULED = "ruled"
+"""Reason of a move that a person makes."""
+
+
+def move(
+    session: Session,
+    discharge: Discharge,
+    to: DischargeState,
+    *,
+    actor: str,
+    reason: str,
+    now: datetime,
+    rest: timedelta = timedelta(),
+) -> None:
+    """Move along the table and write the move down; rest: how long before the node goes on with it.
+
+    Raises Conflict for a move that is not in the table.
+    """
+    if to not in MOVES[DischargeState(discharge.state)]:
+        raise Conflict(f"a discharge that is {discharge.state} cannot become {to}", code="discharge.move")
+    session.add(
+        Move(
+            discharge_id=discharge.row_id,
+            from_state=discharge.state,
+            to_state=to,
+            actor=actor,
+            reason=reason,
+            at=now,
+        )
+    )
+    discharge.state, discharge.reason = to, reason
+    discharge.attempts, discharge.not_before = 0, now + rest
+    session.add(discharge)

@@ -1,0 +1,137 @@
+"""The node at work: each discharge along its states, the insurer's roll followed. A crash in between loses
+nothing: every step starts from what is kept, and may be taken again."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlmodel import Session, col, select
+
+from engine.chain.errors import ChainError, ChainUnavailable
+from engine.errors import AutoclaimError, Unavailable
+from engine.provider import tables
+from engine.provider.alarms import raise_alarm
+from engine.provider.ask import ask
+from engine.provider.look_up import look_up, look_up_again
+from engine.provider.node import Node
+from engine.provider.release import release
+from engine.provider.states import ON_THE_WAY, DischargeState
+
+log = structlog.get_logger()
+_STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
+    DischargeState.KEPT: ask,
+    DischargeState.ASKED: look_up,
+    DischargeState.MATCHED: release,
+    DischargeState.RELEASED: release,
+}
+_LONGEST_WAIT_S = 300
+
+
+class Worker:
+    """Starts with `start`, ends with `stop`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._stopping = threading.Event()
+        self._has_followed = threading.Event()
+        """The roll has been looked for once: no discharge waits out a failure that there was none yet."""
+        self._under_way: set[int] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
+
+    def start(self) -> None:
+        for loop in (self._discharges, self._follow):
+            thread = threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._node.arrived.set()
+        for thread in self._threads:
+            thread.join()
+        self._pool.shutdown()
+
+    def _discharges(self) -> None:
+        self._has_followed.wait()
+        while not self._stopping.is_set():
+            self._node.arrived.clear()
+            self._begin_due()
+            self._node.arrived.wait(self._node.settings.tick_s)
+
+    def _begin_due(self) -> None:
+        """As many as there are workers free: what waits long for an answer keeps no other waiting."""
+        with self._lock:
+            busy = set(self._under_way)
+        for row in due(self._node, self._node.settings.workers - len(busy), busy):
+            with self._lock:
+                self._under_way.add(row.row_id)
+            self._pool.submit(self._advance, row)
+
+    def _advance(self, row: tables.Discharge) -> None:
+        try:
+            advance(self._node, row)
+        finally:
+            with self._lock:
+                self._under_way.discard(row.row_id)
+            self._node.arrived.set()  # a worker is free
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if self._node.rolls.follow():
+                    look_up_again(self._node)
+                    self._node.arrived.set()
+            except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
+                _say_failed("provider.follow_failed", error)
+            self._has_followed.set()
+            self._stopping.wait(self._node.settings.follow_s)
+
+
+def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:
+    """Those on the way whose time has come, the longest due first, but for those."""
+    table = tables.Discharge
+    with node.database.reading() as session:
+        return session.exec(
+            select(table)
+            .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
+            .where(col(table.id).not_in(but))
+            .order_by(col(table.not_before))
+            .limit(max(most, 0))
+        ).all()
+
+
+def advance(node: Node, row: tables.Discharge) -> None:
+    """As far as it goes. What fails is tried again later, ever less often."""
+    try:
+        while row.state in _STEPS and row.not_before <= node.clock():
+            _STEPS[row.state](node, row)
+            with node.database.reading() as session:
+                row = session.get_one(tables.Discharge, row.id)
+    except Exception as error:  # noqa: BLE001  a defect holds up its own discharge, and no other
+        _say_failed("provider.step_failed", error, discharge=row.id, state=row.state)
+        node.writer.run(partial(_later, node=node, row=row, error=error))
+
+
+def _later(session: Session, node: Node, row: tables.Discharge, error: Exception) -> None:
+    held = session.get_one(tables.Discharge, row.id)
+    held.attempts += 1
+    wait_s = min(2 ** min(held.attempts, 10), _LONGEST_WAIT_S)
+    if isinstance(error, Unavailable):
+        wait_s = max(wait_s, error.retry_after_s)
+    held.not_before = node.clock() + timedelta(seconds=wait_s)
+    held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
+    session.add(held)
+    if not isinstance(error, Unavailable | ChainUnavailable):
+        # A proof that does not hold, a key that is not known any more, a defect: none passes by itself.
+        raise_alarm(session, held.reason, f"a discharge stays {held.state}", node.clock())
+
+
+def _say_failed(event: str, error: Exception, **of: Any) -> None:
+    expected = isinstance(error, AutoclaimError | ChainError)
+    log.warning(event, error=str(error), exc_info=None if expected else error, **of)
