@@ -21,12 +21,13 @@ from engine.pipeline.consent import PURPOSE
 from engine.pipeline.settings import Settings
 from engine.sandbox.population import PAYING_HOSPITALS
 from tests.api.world import settlement
-from tests.e2e.two_parties import admit, ask, claims_of, discharge, enrol, has_code, knock, list_dataset
+from tests.e2e.on_the_wire import ask, chain_answers, knock
+from tests.e2e.two_parties import admit, claims_of, discharge, enrol, list_dataset
 from tests.support import anvil
 from tests.support.netns import Machine, machines
 from tests.support.process import REPOSITORY, stop
 
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(600)]
 PORT, PARTNER_PORT, CHAIN_PORT = 8800, 8443, 8545
 EAST, WEST = PAYING_HOSPITALS[:2]
 STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
@@ -58,7 +59,7 @@ def chain(machine: Machine, folder: Path) -> Iterator[str]:
     at = ("--host", machine.address, "--port", str(CHAIN_PORT))
     with running(machine, folder / "anvil.log", anvil.program(), *at, "--silent", *anvil.FREE):
         url = f"http://{machine.address}:{CHAIN_PORT}"
-        machine.call(has_code, chain_url=url)
+        machine.call(chain_answers, url=url)
         yield url
 
 
