@@ -68,8 +68,6 @@ def match_claim(
 
     What a provider released is for the policy that it was released for, and for no other.
     """
-    if settlement.released:
-        of_person = [policy for policy in of_person if policy.id == claim.policy_id]
     if settlement.pseudonym is None:
         reason = _of_mother(ctx, session, claim, settlement) or claim.reasons[0]
         _rest(ctx, session, claim, ClaimState.REVIEW, reason)
@@ -80,6 +78,8 @@ def match_claim(
         _rest(ctx, session, claim, ClaimState.REVIEW, doubt)
         return 0
     open_ones = _without_a_claim(session, claim, answering)
+    if settlement.released:
+        open_ones = [policy for policy in open_ones if policy.id == claim.policy_id]
     if not open_ones:
         _rest(ctx, session, claim, ClaimState.UNINSURED, _NO_POLICY)
         return 0

@@ -187,7 +187,6 @@ def _refused(field: str, rule: str, message: str) -> Refused:
 def _keep(ctx: Context, session: Session, one: Release, arrived: Arrival) -> Kept:
     policy, _ = _named(ctx, session, one)
     question = matching.question(session, one.provider, one.discharge, lock=True)
-    policies.lock(session, policy)
     (accepted,) = keep(session, [arrived])
     if isinstance(accepted, AutoclaimError):
         raise accepted
@@ -209,11 +208,20 @@ def _keep(ctx: Context, session: Session, one: Release, arrived: Arrival) -> Kep
     else:
         claim = begin_beside(ctx, session, first, policy, f"hospital {one.provider}")
         claim.batch_id = None  # its settlement's may have run already
-    match_claim(ctx, session, claim, row, [policy])
+    match_claim(ctx, session, claim, row, _of_person(session, policy, row))
     if claim.state in _MATCHED_TO_NOTHING:
         raise _no_consent() if claim.state == ClaimState.NO_CONSENT else _not_covered()
     _count(session, question, settlement_id)
     return Kept(claim.claim_id, claim.state, created=True)
+
+
+def _of_person(session: Session, policy: tables.Policy, row: tables.Settlement) -> list[tables.Policy]:
+    """Whoever's the policy is: all their policies at the time of the stay, since they bear on one another."""
+    also = {other.pseudonym for other in matching.aliases(session, {stored(policy.id)})}
+    touching = policies.policies_touching(
+        session, {policy.pseudonym, *also}, row.admitted_on, row.discharged_on
+    )
+    return list({other.policy_no: other for _, other in touching}.values())
 
 
 def _not_covered() -> Conflict:

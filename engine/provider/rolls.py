@@ -60,7 +60,7 @@ class Rolls:
     def current(self) -> Roll:
         """Of the newest epoch at hand, for new questions. Raises Unavailable where there is none."""
         with self._lock:
-            if self._newest is None:
+            if self._newest is None or self._newest.epoch not in self._open:
                 raise Unavailable("no roll of the insurer's is at hand yet", code="provider.no_roll")
             return self._newest
 

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlmodel import select
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.http.matching import ANSWER_BYTES
 from engine.matching.voprf import PROTOCOL, SUITE, Evaluated, Question, name_message, person_message
 from engine.store.tables import AccessEntry
@@ -112,3 +115,27 @@ def test_calls_are_logged_without_what_was_asked(world: World, epoch: int) -> No
     told = json.dumps([row.model_dump(mode="json") for row in rows])
     assert body["discharge"] not in told
     assert body["elements"][0] not in told
+
+
+def test_an_operator_publishes_rotates_withdraws_and_is_told_of_alarms(
+    world: World, epoch: int, home: Path
+) -> None:
+    def run(*words: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(app, ["matching", *words, "--home", str(home), "--json"])
+        return done.exit_code, json.loads(done.stdout.splitlines()[-1])  # the engine logs here, too
+
+    asked = _asked(epoch, Question.of([person_message("01", NUMBER)]))
+    assert [_post(world, "evaluations", asked).status_code for _ in range(2)] == [200, 409]
+    exit_code, published = run("publish")
+    assert exit_code == 0
+    assert epoch in {update["epoch"] for update in published["items"]}
+    exit_code, rotated = run("rotate")
+    assert (exit_code, rotated["items"][0]["update"]) == (0, 0)
+    number = rotated["items"][0]["epoch"]
+    assert run("withdraw", str(number)) == (0, {"withdrawn": number})
+    exit_code, told = run("status")
+    assert exit_code == 1
+    assert next(one for one in told["items"] if one["epoch"] == number)["withdrawn_at"]
+    assert (OURS, "match.discharge_reused") in {(one["provider"], one["code"]) for one in told["alarms"]}
+    refused = CliRunner().invoke(app, ["matching", "withdraw", "99", "--home", str(home)])
+    assert (refused.exit_code, "[match.epoch_unknown]" in refused.stderr) == (1, True)

@@ -32,16 +32,6 @@ def somebody(world: World) -> str:
     return who.cert_no
 
 
-@pytest.fixture
-def home(world: World, tmp_path: Path) -> Path:
-    """What `serve` writes for commands beside it."""
-    key = tmp_path / "operator.key"
-    key.write_text(world.tokens["operator"])
-    told = {"url": world.url, "bank_url": "", "operator_key_file": str(key), "pid": 0}
-    (tmp_path / "serving.json").write_text(json.dumps(told))
-    return tmp_path
-
-
 def test_a_person_is_erased_over_http_once_and_stands_in_no_log(
     world: World, somebody: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,13 +179,14 @@ class Node:
         headers = {"Content-Type": "application/json"}
         return self.http.post("/v1/settlements", content=json.dumps(native), headers=headers)
 
-    def state(self, native: dict[str, Any]) -> str:
+    def view(self, native: dict[str, Any]) -> dict[str, Any]:
         path = f"/v1/settlements/{OURS}/{native['setlinfo']['setl_id']}"
-        return str(self.http.get(path).raise_for_status().json()["state"])
+        viewed: dict[str, Any] = self.http.get(path).raise_for_status().json()
+        return viewed
 
     def rests(self, native: dict[str, Any]) -> str:
         def ask() -> str | None:
-            state = self.state(native)
+            state = self.view(native)["state"]
             return state if state in AT_REST else None
 
         return wait_until(ask, timeout_s=60, every_s=0.02)
@@ -306,6 +307,7 @@ def test_consent_withdrawn_on_chain_releases_nothing_though_the_insurers_entry_s
     native, before = settlement(), claims_of(two)
     node.send(native)
     assert node.rests(native) == "no_consent"
+    assert node.view(native)["reason"] == "consent.revoked", "the node's own finding, not the insurer's"
     assert claims_of(two) == before
 
 

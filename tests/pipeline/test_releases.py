@@ -15,6 +15,7 @@ from engine.pipeline.context import Context
 from engine.pipeline.dispatcher import Dispatcher
 from engine.pipeline.sealed import settlement_body
 from engine.store import claims
+from tests.pipeline import further
 from tests.pipeline.matching_provider import Found, Provider, published
 from tests.pipeline.test_match import load
 from tests.pipeline.world import THEIRS, World, policy
@@ -103,19 +104,34 @@ def test_a_stay_that_was_sent_whole_is_not_released_besides(world: World, provid
 
 
 def test_each_policy_that_answers_has_its_own_release_of_one_settlement(world: World, tmp_path: Path) -> None:
+    further.loaded(world)
+    further.insured(world, 0)
+    provider = published(world, tmp_path / "provider")
+    native = world.native(0)
+    one = found(provider, native)
+    release = provider.to_release(native, one)
+    first, second = (
+        replace(release, handle=under.handle, authorization=under.authorization or "")
+        for under in one.payload.policies
+    )
+    kept = [releases.release(world.ctx, each).claim_id for each in (first, second, second)]
+    assert len(set(kept)) == 2
+    claim, beside = world.claim(kept[0]), world.claim(kept[1])
+    assert claim.settlement_id == beside.settlement_id
+    assert {claim.state, beside.state} == {"matched"}
+    assert {claim.batch_id, beside.batch_id} == {None}
+
+
+def test_two_policies_of_one_product_are_for_a_person_however_the_stay_comes(
+    world: World, tmp_path: Path
+) -> None:
     load(world, policy(0, policy_no="SECOND", expires="2025-06-29"))
     provider = published(world, tmp_path / "provider")
     native = world.native(0)
     one = found(provider, native)
-    assert len(one.payload.policies) == 2
-    release = provider.to_release(native, one)
-    second = replace(release, handle=one.payload.policies[1].handle)
-    kept = [releases.release(world.ctx, each).claim_id for each in (release, second, second)]
-    assert len(set(kept)) == 2
-    first, further = world.claim(kept[0]), world.claim(kept[1])
-    assert first.settlement_id == further.settlement_id
-    assert {first.state, further.state} == {"matched"}
-    assert further.batch_id is None
+    kept = releases.release(world.ctx, provider.to_release(native, one))
+    assert kept.state == "review"
+    assert world.reasons(kept.claim_id) == ["match.several_policies"]
 
 
 def test_consent_withdrawn_between_match_and_release_releases_nothing(
@@ -157,7 +173,8 @@ def test_a_released_claim_run_again_stays_with_its_policy_and_asks_for_no_name(
     world.revoke(0)
     record.record_batch(world.ctx, batch)
     assert world.state(kept.claim_id) == "no_consent"
-    load(world, policy(0, policy_no="SECOND", expires="2025-06-29"))  # nobody released it for this one
+    further.loaded(world)
+    further.insured(world, 0)  # nobody released it for this one
     world.consent_again(0)
     world.again(kept.claim_id)
     assert match.match_batch(world.ctx, world.batch(kept.claim_id)) == 1

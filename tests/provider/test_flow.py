@@ -259,6 +259,14 @@ def test_what_the_insurer_turns_down_is_not_sent_again(site: Site, code: str, st
     assert (site.row(native).state, site.insurer.released) == (state, [])
 
 
+def test_nothing_is_asked_under_a_key_that_no_longer_stands_on_chain(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    assert site.through(stay(**STRANGER)).state == "nobodys"
+    site.chain.client.catalog.withdraw_matching_key(site.chain.roll, 1)
+    row = site.through(stay())
+    assert (row.state, row.reason, len(site.insurer.asked)) == ("kept", "provider.no_roll", 1)
+
+
 def test_what_the_insurer_refuses_before_it_looks_at_it_is_told_and_tried_again(site: Site) -> None:
     site.insurer.publish(1, site.chain.cover(site.chain.grant()))
     site.insurer.refuses_releases = Refused("request.invalid", "no")
