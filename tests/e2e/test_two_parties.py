@@ -5,23 +5,32 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from api import certificates
+from api.http.examples import POLICY
+from api.tls import Identity
+from engine.pipeline.consent import PURPOSE
+from engine.pipeline.settings import Settings
 from engine.sandbox.population import PAYING_HOSPITALS
-from tests.e2e.two_parties import admit, ask, has_code, knock
+from tests.api.world import settlement
+from tests.e2e.on_the_wire import ask, chain_answers, knock
+from tests.e2e.two_parties import admit, claims_of, discharge, enrol, list_dataset
 from tests.support import anvil
 from tests.support.netns import Machine, machines
 from tests.support.process import REPOSITORY, stop
 
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(600)]
 PORT, PARTNER_PORT, CHAIN_PORT = 8800, 8443, 8545
 EAST, WEST = PAYING_HOSPITALS[:2]
+STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
 
 
 @contextmanager
@@ -50,7 +59,7 @@ def chain(machine: Machine, folder: Path) -> Iterator[str]:
     at = ("--host", machine.address, "--port", str(CHAIN_PORT))
     with running(machine, folder / "anvil.log", anvil.program(), *at, "--silent", *anvil.FREE):
         url = f"http://{machine.address}:{CHAIN_PORT}"
-        machine.call(has_code, chain_url=url)
+        machine.call(chain_answers, url=url)
         yield url
 
 
@@ -75,49 +84,102 @@ def engine(machine: Machine, folder: Path, tls: Path, chain_url: str) -> Iterato
         yield json.loads(ready)
 
 
-def test_two_nodes_reach_engine_and_chain_on_other_machines_and_nothing_else(tmp_path: Path) -> None:
-    tls = tmp_path / "tls"
-    with machines("chain", "engine", "east", "west") as (public, insurer, east, west):
-        certificates.make(tls, [[insurer.address], ["east"], ["west"]], datetime.now(UTC))
-        with chain(public, tmp_path) as url, engine(insurer, tmp_path, tls, url) as ready:
-            assert ready["partner_url"] == f"https://{insurer.address}:{PARTNER_PORT}"
-            _reach_it(tls, ready, insurer, {EAST: east, WEST: west})
-            manifest = json.loads((tmp_path / "engine" / "deployment.json").read_text())
-            for node in (east, west):
-                assert node.call(has_code, chain_url=url, address=manifest["addresses"]["DataCatalog"])
+@dataclass
+class Party:
+    """A provider: its hospital, its machine, and the home of its node."""
+
+    code: str
+    machine: Machine
+    home: Path
+    files: Identity
+    dataset: str
+    token: str = ""
+
+    @property
+    def pin(self) -> str:
+        return certificates.describe(self.files.certificate).pin
 
 
-def _reach_it(tls: Path, ready: dict[str, Any], insurer: Machine, nodes: dict[str, Machine]) -> None:
-    operator_key = Path(ready["operator_key_file"]).read_text()
-    name = dict(zip(nodes, ("east", "west"), strict=True))
-    files = {code: certificates.identity(tls, name[code]) for code in nodes}
-    tokens = {
-        code: insurer.call(
-            admit,
-            url=ready["url"],
-            operator_key=operator_key,
-            code=code,
-            tls_pin=certificates.describe(files[code].certificate).pin,
-        )
-        for code in nodes
+@contextmanager
+def node(party: Party, ready: dict[str, Any], chain_url: str, roll: str, manifest: Path) -> Iterator[str]:
+    """`autoclaim provider serve`, on its own loopback; its URL there."""
+    (party.home / f"insurer-{party.code}.key").write_text(party.token)
+    purpose = {"purpose": PURPOSE, "recipient": Settings().recipient, "product": POLICY["product"]}
+    settings = {
+        "home": str(party.home),
+        "hospitals": party.code,
+        "insurer_url": ready["partner_url"],
+        "insurer_tls_pin": ready["partner_tls_pin"],
+        "tls_cert": str(party.files.certificate),
+        "tls_key": str(party.files.key),
+        "tls_ca": str(party.files.ca),
+        "chain_rpc_url": chain_url,
+        "deployment": str(manifest),
+        "dataset": f"0x{party.dataset}",
+        "roll_dataset": roll,
+        "purposes": json.dumps([purpose]),
+        "follow_s": "0.5",
     }
+    command = (sys.executable, "-m", "api.cli.main", "provider", "serve", "--port", "8810", "--json")
+    log = party.home / "log"
+    named = {f"provider_{name}": value for name, value in settings.items()}
+    with running(party.machine, log, *command, **named) as output:
+        said = output.readline()
+        assert said, log.read_text()[-2000:]
+        yield json.loads(said)["url"]
 
-    def asks(code: str, path: str, of: str, token: str) -> dict[str, Any]:
-        shown = [str(file) for file in files[of]]
-        answer: dict[str, Any] = nodes[code].call(
-            ask,
-            url=ready["partner_url"] + path,
-            files=shown,
-            engine_pin=ready["partner_tls_pin"],
-            token=token,
-        )
-        return answer
 
-    for code, node in nodes.items():
-        (other,) = nodes.keys() - {code}
-        assert asks(code, "/v1/match/epochs", of=code, token=tokens[code])["status"] == 200
-        assert asks(code, "/v1/match/epochs", of=code, token=tokens[other])["code"] == "partner.certificate"
-        assert "refused" in node.call(knock, url=ready["partner_url"] + "/healthz", ca=str(tls / "ca.crt"))
+def test_two_nodes_and_an_engine_on_machines_of_their_own_settle_what_is_insured(tmp_path: Path) -> None:
+    tls, home = tmp_path / "tls", tmp_path / "engine"
+    with machines("chain", "engine", "east", "west") as (public, insurer, east, west), ExitStack() as open_:
+        certificates.make(tls, [[insurer.address], ["east"], ["west"]], datetime.now(UTC))
+        url = open_.enter_context(chain(public, tmp_path))
+        ready = open_.enter_context(engine(insurer, tmp_path, tls, url))
+        operator = {"url": ready["url"], "operator_key": Path(ready["operator_key_file"]).read_text()}
+        roll = insurer.call(enrol, **operator)
+        nodes = []
+        for code, machine, name in ((EAST, east, "east"), (WEST, west, "west")):
+            party = Party(
+                code, machine, tmp_path / name, certificates.identity(tls, name), os.urandom(32).hex()
+            )
+            party.home.mkdir()
+            party.token = insurer.call(
+                admit, **operator, code=code, node_home=str(party.home), tls_pin=party.pin
+            )
+            insurer.call(list_dataset, home=str(home), chain_url=url, dataset=party.dataset)
+            nodes.append(party)
+        _reach_it(tls, ready, insurer, nodes)
+        for party in nodes:
+            at = open_.enter_context(node(party, ready, url, roll, home / "deployment.json"))
+            mine, nobodys = (
+                settlement(fixmedins_code=party.code),
+                settlement(fixmedins_code=party.code, **STRANGER),
+            )
+            key = (party.home / "provider.key").read_text()
+            rested = party.machine.call(discharge, url=at, key=key, natives=[mine, nobodys])
+            assert rested == ["accepted", "nobodys"]
+            held = insurer.call(claims_of, url=ready["url"], token=party.token)
+            assert held == {mine["setlinfo"]["setl_id"]: "confirmed"}
+
+
+def _reach_it(tls: Path, ready: dict[str, Any], insurer: Machine, nodes: list[Party]) -> None:
+    """Each node gets to the partner port, as itself; nobody gets anywhere else."""
+    for party, other in (nodes, reversed(nodes)):
+
+        def asks(token: str, party: Party = party) -> dict[str, Any]:
+            answer: dict[str, Any] = party.machine.call(
+                ask,
+                url=f"{ready['partner_url']}/v1/match/epochs",
+                files=[str(file) for file in party.files],
+                engine_pin=ready["partner_tls_pin"],
+                token=token,
+            )
+            return answer
+
+        assert asks(party.token)["status"] == 200
+        assert asks(other.token)["code"] == "partner.certificate"
+        knocks = partial(party.machine.call, knock)
+        assert "refused" in knocks(url=f"{ready['partner_url']}/healthz", ca=str(tls / "ca.crt"))
         ordinary = f"http://{insurer.address}:{PORT}/healthz"
-        assert "refused" in node.call(knock, url=ordinary), "the engine's API is on its own loopback"
-        assert "refused" in node.call(knock, url=f"http://127.0.0.1:{PORT}/healthz"), "which is no node's"
+        assert "refused" in knocks(url=ordinary), "the engine's API is on its own loopback"
+        assert "refused" in knocks(url=f"http://127.0.0.1:{PORT}/healthz"), "which is no node's"

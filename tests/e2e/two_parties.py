@@ -1,61 +1,94 @@
 """What the parties do, each on its own machine: called there by `Machine.call`, with JSON in and out."""
 
-import ssl
-from contextlib import suppress
+import json
+import os
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import httpx
+from eth_account import Account
 
 from api.cli.demo.players import register_entry
 from api.client import Client, wait_until
-from api.tls import Identity, client_context
-from engine.chain.errors import ChainUnavailable
-from engine.chain.transport import HttpChain
+from api.http.examples import POLICY
+from api.provider.insurer import key_id
+from api.signing import load_key
+from engine.chain import eip712
+from engine.pipeline import consent
+from engine.pipeline.context import Context
+from engine.pipeline.settings import Settings
+from engine.provider.node import signing_key
+from engine.provider.states import ON_THE_WAY
 from engine.settlement import load_register
+from tests.support.process import REPOSITORY
+
+PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
+CLASSIFICATION = 4
+UNDER_WAY = ("matched", "decided", "recorded", "paid")
 
 
-def admit(url: str, operator_key: str, code: str, tls_pin: str) -> str:
-    """The engine's operator registers a hospital with its node's certificate; the API key issued to it."""
-    entry = {**register_entry(load_register().hospitals[code]), "tls_pin": tls_pin}
+def admit(url: str, operator_key: str, code: str, node_home: str, tls_pin: str) -> str:
+    """The engine's operator registers a hospital with its node's keys; the API key issued to it."""
+    public = load_key(signing_key(Path(node_home), os.urandom)).public_key().public_bytes_raw()
+    entry = register_entry(load_register().hospitals[code])
+    entry |= {"key_id": key_id(code), "public_key": b64encode(public).decode(), "tls_pin": tls_pin}
     with Client(url, operator_key) as operator:
         operator.register_hospital(entry)
         token: str = operator.issue_key("hospital", code)["token"]
     return token
 
 
-def has_code(chain_url: str, address: str | None = None) -> bool:
-    """By an endpoint of one's own: whether a contract stands there, once the endpoint answers."""
-    chain = HttpChain(chain_url)
+def enrol(url: str, operator_key: str) -> str:
+    """One insured person, who has consented, on a roll that is published; the roll's dataset."""
+    wallet = Account.create()
+    with Client(url, operator_key) as operator, Client(url) as person:
+        token = operator.issue_key("insurer", "the insurer")["token"]
+        with Client(url, token) as insurer:
+            insurer.load_product(PRODUCT.read_bytes())
+            insurer.load_policies(json.dumps(POLICY).encode())
+            prepared = insurer.prepare_authorization(POLICY["policy_no"], wallet.address)
+        signature = "0x" + eip712.sign(prepared["typed_data"], wallet).hex()
+        person.grant([(prepared["authorization_id"], signature)])
+        operator.publish_roll()
+        dataset: str = operator.match_epochs()["dataset"]
+    return dataset
 
-    def answers() -> bool:
-        with suppress(ChainUnavailable):
-            return bool(chain.request("eth_chainId", []))
-        return False
 
+def list_dataset(home: str, chain_url: str, dataset: str) -> None:
+    """A provider's settlements in the catalogue, for the one purpose that the insured consented to."""
+    ctx = Context.open(Settings(home=Path(home), chain_rpc_url=chain_url, chain_gas_price_wei=0))
     try:
-        wait_until(answers, timeout_s=30)
-        return address is not None and chain.request("eth_getCode", [address, "latest"]) != "0x"
+        scope = bytes.fromhex(consent.scope_id(ctx, POLICY["product"])[2:])
+        ctx.chain.catalog.register(bytes.fromhex(dataset), CLASSIFICATION, [scope])
     finally:
-        chain.close()
+        ctx.close()
 
 
-def ask(url: str, files: list[str], engine_pin: str, token: str) -> dict[str, Any]:
-    """A provider's node asks for something over mutual TLS; files: its certificate, its key, the CA."""
-    return _told(url, client_context(Identity(*map(Path, files)), lambda pin: pin == engine_pin), token)
+def discharge(url: str, key: str, natives: list[dict[str, Any]]) -> list[str]:
+    """A hospital's own system hands settlements to its node; where each comes to rest there."""
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as node:
+        for native in natives:
+            node.post("/v1/settlements", json=native).raise_for_status()
+
+        def at_rest(native: dict[str, Any]) -> str | None:
+            info = native["setlinfo"]
+            path = f"/v1/settlements/{info['fixmedins_code']}/{info['setl_id']}"
+            state: str = node.get(path).raise_for_status().json()["state"]
+            return None if state in ON_THE_WAY else state
+
+        return [wait_until(lambda native=native: at_rest(native), timeout_s=40) for native in natives]  # type: ignore[misc]
 
 
-def knock(url: str, ca: str | None = None) -> dict[str, Any]:
-    """Anyone, with no certificate of their own."""
-    return _told(url, ssl.create_default_context(cafile=ca), None)
+def claims_of(url: str, token: str) -> dict[str, str]:
+    """What the engine holds of a hospital once nothing of it is under way: settlement number -> state."""
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=url, headers=headers, trust_env=False) as engine:
 
+        def settled() -> dict[str, str] | None:
+            items = engine.get("/v1/settlements").raise_for_status().json()["items"]
+            held = {item["setl_id"]: item["state"] for item in items}
+            return None if set(held.values()) & set(UNDER_WAY) else held
 
-def _told(url: str, context: ssl.SSLContext, token: str | None) -> dict[str, Any]:
-    """{status, code of a problem}, or {refused: how} where no answer came about."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        with httpx.Client(verify=context, headers=headers, timeout=10, trust_env=False) as client:
-            answer = client.get(url)
-    except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError) as error:
-        return {"refused": f"{type(error).__name__}: {error}"}
-    return {"status": answer.status_code, "code": answer.json().get("code")}
+        return wait_until(settled, timeout_s=40)
