@@ -32,14 +32,12 @@ from engine.chain import eip712
 from engine.chain.artifacts import REGISTRY
 from engine.chain.contracts import abi_of
 from engine.errors import Unavailable
-from engine.pipeline import consent, parties, publishing
-from engine.pipeline.matching import roll_dataset
+from engine.pipeline import parties, publishing
 from engine.provider.node import signing_key
 from engine.provider.states import ON_THE_WAY, DischargeState
 from engine.settlement.hospitals import Hospital
 from engine.store.matching import MatchQuestion
 from tests.api.world import OURS, World, opened, settlement
-from tests.chain.world import word
 from tests.support.process import REPOSITORY, free_port, stop
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
