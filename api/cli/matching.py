@@ -64,16 +64,14 @@ def admit(
 ) -> None:
     """Let a hospital's provider node release: list its purposes on chain, and print its settings.
 
-    What is printed goes into the node's environment, with its chain endpoint added; a copy of this home's
+    What is printed goes into the node's environment (docs/provider.md has the rest); a copy of this home's
     deployment.json goes into the node's home. Exits 1 when the hospital is not registered, 2 when no engine
     runs.
     """
-    engine = RunningEngine.find(home)
-    with engine.client() as client:
+    with RunningEngine.find(home).client() as client:
         offered = _or_no(lambda: client.match_offer(hospital))
     settings = {
         "HOSPITALS": offered["hospital_code"],
-        "INSURER_URL": engine.url,
         "DATASET": offered["dataset"],
         "ROLL_DATASET": offered["roll_dataset"],
         "PURPOSES": json.dumps(offered["purposes"], ensure_ascii=False),
