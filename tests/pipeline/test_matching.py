@@ -217,15 +217,21 @@ def test_nothing_weaker_is_agreed_on(spoken: tuple[str, str, str]) -> None:
 def test_an_alias_said_before_it_was_kept_is_published_once_it_is_said_again(
     world: World, tmp_path: Path
 ) -> None:
-    load(world, policy(0, other_certificates=[PASSPORT]))
+    said = policy(0, other_certificates=[PASSPORT], other_names=["别名"])
+    load(world, said)
     with world.ctx.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE policy_alias SET sealed = NULL")
     provider = published(world, tmp_path)
-    native = world.native(0)
-    native["setlinfo"] |= {"patn_cert_type": "08", "certno": "E87654321"}
-    assert provider.ask(native) is None
-    line = json.dumps(policy(0, other_certificates=[PASSPORT])).encode()
-    assert enrolment.load_policies(world.ctx, [line], "ndjson").unchanged == 1
-    publishing.publish(world.ctx)
-    provider.take_in()
-    assert provider.ask(native) is not None
+    by_name, by_passport = world.native(0), world.native(0)
+    by_name["setlinfo"]["psn_name"] = "别名"
+    by_passport["setlinfo"] |= {"patn_cert_type": "08", "certno": "E87654321"}
+
+    def known() -> tuple[bool, bool]:
+        one = provider.ask(by_name)
+        assert one is not None
+        return one.is_name_known, provider.ask(by_passport) is not None
+
+    assert known() == (False, False)
+    assert enrolment.load_policies(world.ctx, [json.dumps(said).encode()], "ndjson").unchanged == 1
+    assert _publish(world, provider) == 2
+    assert known() == (True, True)

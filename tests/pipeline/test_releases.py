@@ -114,12 +114,14 @@ def test_each_policy_that_answers_has_its_own_release_of_one_settlement(world: W
         replace(release, handle=under.handle, authorization=under.authorization or "")
         for under in one.payload.policies
     )
-    kept = [releases.release(world.ctx, each).claim_id for each in (first, second, second)]
+    kept = [releases.release(world.ctx, first).claim_id]
+    world.batch(*kept)  # which may have run by the time that the next comes
+    kept += [releases.release(world.ctx, second).claim_id for _ in range(2)]
     assert len(set(kept)) == 2
     claim, beside = world.claim(kept[0]), world.claim(kept[1])
     assert claim.settlement_id == beside.settlement_id
     assert {claim.state, beside.state} == {"matched"}
-    assert {claim.batch_id, beside.batch_id} == {None}
+    assert (claim.batch_id is None, beside.batch_id) == (False, None)
 
 
 def test_two_policies_of_one_product_are_for_a_person_however_the_stay_comes(
