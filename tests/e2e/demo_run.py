@@ -15,6 +15,16 @@ AUTOCLAIM = [sys.executable, "-m", "api.cli.main"]
 SETTLEMENTS = 60
 _WITHIN_S = 280
 
+TOTALS = (
+    *("accepted", "matched", "paid", "nothing", "refused", "review", "uninsured", "no_consent"),
+    *("reversed", "quarantined", "payout_fen", "duplicate_payouts", "evidence_verified"),
+)
+
+
+def totals(outcome: dict[str, Any]) -> dict[str, Any]:
+    """What two runs over the same discharges have to agree in."""
+    return {name: outcome[name] for name in TOTALS}
+
 
 class DemoRun:
     """`autoclaim demo --json`, running. `kill_engine` is kill -9 on the engine's own process."""

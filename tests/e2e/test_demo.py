@@ -1,4 +1,4 @@
-"""From discharge to paid, on real parts: the demo's promises, killed or not, on SQLite and on Postgres."""
+"""From discharge to paid, on real parts: the demo's promises, on SQLite and on Postgres."""
 
 import json
 import sqlite3
@@ -8,26 +8,10 @@ from typing import Any
 import pytest
 
 from engine.sandbox.population import generate
-from tests.e2e.demo_run import SETTLEMENTS, DemoRun
+from tests.e2e.demo_run import SETTLEMENTS, DemoRun, totals
 from tests.support.anvil import fund, running_anvil
 
-TOTALS = (
-    *("accepted", "matched", "paid", "nothing", "refused", "review", "uninsured", "no_consent"),
-    *("reversed", "quarantined", "payout_fen", "duplicate_payouts", "evidence_verified"),
-)
-
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoRun, dict[str, Any]]:
-    """One undisturbed run on SQLite."""
-    run = DemoRun(tmp_path_factory.mktemp("demo"))
-    return run, run.outcome()
-
-
-def totals(outcome: dict[str, Any]) -> dict[str, Any]:
-    return {name: outcome[name] for name in TOTALS}
 
 
 def test_every_discharge_ends_as_its_scenario_says(finished: tuple[DemoRun, dict[str, Any]]) -> None:
@@ -90,32 +74,6 @@ def test_fsck_finds_database_chain_and_bank_in_agreement(finished: tuple[DemoRun
     answer = run.autoclaim("fsck", "--home", str(run.home / "engine"), "--settled", "--json")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert json.loads(answer.stdout)["differences"] == []
-
-
-@pytest.mark.parametrize(
-    "moment",
-    [
-        pytest.param(lambda run: '"/v1/settlements"' in run.engine_log(), id="while-settlements-arrive"),
-        pytest.param(lambda run: '"batch.done"' in run.engine_log(), id="after-the-first-batch"),
-        pytest.param(lambda run: "/v1/bank/callback" in run.engine_log(), id="while-the-bank-answers"),
-    ],
-)
-def test_an_engine_killed_at_work_ends_in_the_same_totals(
-    moment: Any, finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
-) -> None:
-    run = DemoRun(tmp_path)
-    run.kill_engine(moment)
-    outcome = run.outcome()
-    assert outcome["engine_restarts"] >= 1
-    assert totals(outcome) == totals(finished[1])
-
-
-def test_a_demo_killed_whole_goes_on_where_it_stopped(
-    finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
-) -> None:
-    first = DemoRun(tmp_path)
-    first.kill_demo(lambda run: '"batch.done"' in run.engine_log())
-    assert totals(DemoRun(tmp_path).outcome()) == totals(finished[1])
 
 
 def test_the_same_on_postgres_and_on_another_chain(
