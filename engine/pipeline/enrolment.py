@@ -105,8 +105,7 @@ def register_terms(ctx: Context, product: str, edition: str, terms_digest: bytes
     """Publish a wording's digest in the catalogue, once; a repeat after a crash finishes what is missing."""
     dataset = terms_dataset(product, edition)
     catalog = ctx.chain.catalog
-    if int(catalog.provider_of(dataset), 16) == 0:
-        catalog.register(dataset, TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
+    catalog.register_once(dataset, TERMS_CLASSIFICATION, [digest({"use": "adjudication"})])
     latest = catalog.latest_version(dataset)
     published = (catalog.version_of(dataset, version)[1] for version in range(latest, 0, -1))
     if terms_digest not in published:

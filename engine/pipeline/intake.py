@@ -13,6 +13,7 @@ from engine.pipeline.context import Context
 from engine.pipeline.keeping import Accepted, Arrival, arrival, keep
 from engine.pipeline.page import Page
 from engine.pipeline.quarantine import refused
+from engine.pipeline.reading import read_or_none
 from engine.settlement import (
     BodyRefused,
     SettlementInvalid,
@@ -37,13 +38,9 @@ def accept_settlement(ctx: Context, hospital_code: str, raw: bytes) -> Accepted:
 
 
 def arrived(ctx: Context, hospital_code: str, raw: bytes) -> Arrival | None:
-    """A settlement that may be handed to `keep`; None where `accept_settlement` would refuse it. Waits for
-    nothing."""
-    try:
-        submission = read_submission(raw, ctx.hospital_register())
-    except (BodyRefused, SettlementInvalid):
-        return None
-    if submission.hospital_code != hospital_code:
+    """A settlement that may be handed to `keep`; None where `accept_settlement` would refuse it."""
+    submission = read_or_none(raw, ctx.hospital_register())
+    if submission is None or submission.hospital_code != hospital_code:
         return None
     return arrival(ctx, raw, submission)
 

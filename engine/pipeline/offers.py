@@ -10,6 +10,7 @@ from engine.evidence.manifest import hex32
 from engine.pipeline import consent
 from engine.pipeline.context import Context
 from engine.pipeline.matching import roll_dataset
+from engine.pipeline.values import raw
 from engine.store import policies
 
 _SENSITIVE_PERSONAL = 4
@@ -23,7 +24,7 @@ def offer(ctx: Context, hospital_code: str) -> dict[str, Any]:
     with ctx.database.reading() as session:
         products = sorted({row.product for row in policies.products(session)})
     dataset = digest({"dataset": "discharges of a provider", "provider": hospital_code})
-    scopes = [bytes.fromhex(consent.scope_id(ctx, product)[2:]) for product in products]
+    scopes = [raw(consent.scope_id(ctx, product)) for product in products]
     _list(ctx.chain, dataset, scopes)
     recipient = ctx.settings.recipient
     return {
@@ -38,8 +39,7 @@ def offer(ctx: Context, hospital_code: str) -> dict[str, Any]:
 
 def _list(chain: ChainClient, dataset: bytes, scopes: list[bytes]) -> None:
     catalog = chain.catalog
-    if int(catalog.provider_of(dataset), 16) == 0:
-        catalog.register(dataset, _SENSITIVE_PERSONAL, scopes)
+    if catalog.register_once(dataset, _SENSITIVE_PERSONAL, scopes):
         return
     for scope in scopes:
         if not catalog.lists(dataset, scope):

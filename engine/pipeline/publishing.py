@@ -127,8 +127,7 @@ def _open(ctx: Context) -> int:
     with ctx.database.reading() as session:
         number = max((one.number for one in matching.epochs(session)), default=0) + 1
     key, dataset, catalog = epoch_key(ctx, number), roll_dataset(ctx.settings.recipient), ctx.chain.catalog
-    if int(catalog.provider_of(dataset), 16) == 0:
-        catalog.register(dataset, _CLASSIFICATION, [digest({"use": "matching"})])
+    catalog.register_once(dataset, _CLASSIFICATION, [digest({"use": "matching"})])
     if _key_on_chain(ctx, dataset, number) != key.public:
         catalog.publish_matching_key(dataset, number, key.public)
     row = matching.MatchEpoch(number=number, public_key=key.public.hex(), opened_at=ctx.clock())

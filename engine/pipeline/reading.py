@@ -88,10 +88,11 @@ class Readers:
 
 
 def _read(raws: Sequence[bytes], register: HospitalRegister) -> Read:
-    return [_read_one(raw, register) for raw in raws]
+    return [read_or_none(raw, register) for raw in raws]
 
 
-def _read_one(raw: bytes, register: HospitalRegister) -> Submission | None:
+def read_or_none(raw: bytes, register: HospitalRegister) -> Submission | None:
+    """None for what breaks a rule."""
     try:
         return read_submission(raw, register)
     except (BodyRefused, SettlementInvalid):

@@ -148,21 +148,7 @@ def _submission(ctx: Context, one: Release) -> Submission:
     document = document_of(settlement)
     if document != numbered:
         raise _refused(*_difference(numbered, document))
-    return Submission(
-        hospital_code=settlement.hospital_code,
-        setl_id=settlement.setl_id,
-        visit_type=settlement.visit_type,
-        main_diagnosis=settlement.main_diagnosis,
-        categories=frozenset(line.category for line in settlement.lines),
-        admitted_on=settlement.admitted_on,
-        discharged_on=settlement.discharged_on,
-        settled_at=settlement.settled_at,
-        document=document,
-        digest=content_digest(one.document),
-        identity=None,
-        identity_missing=None,
-        warnings=tuple(checked.warnings),
-    )
+    return Submission.of(settlement, document, content_digest(one.document), checked.warnings)
 
 
 def _difference(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -140,6 +140,5 @@ def _move(ctx: Context, task_id: bytes, to: TaskState, send: Callable[[], TxRef]
 
 def _ensure_dataset(ctx: Context, product: str) -> bytes:
     dataset = digest({"dataset": "discharge settlements", "product": product})
-    if int(ctx.chain.catalog.provider_of(dataset), 16) == 0:
-        ctx.chain.catalog.register(dataset, _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))])
+    ctx.chain.catalog.register_once(dataset, _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))])
     return dataset

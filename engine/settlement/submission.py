@@ -1,8 +1,9 @@
 """Intake in one pass: bytes in, everything that is kept of a settlement out, each value read once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 
 from engine.settlement.body import parse_body
 from engine.settlement.digest import content_digest
@@ -37,6 +38,32 @@ class Submission:
     identity_missing: str | None
     warnings: tuple[Violation, ...]
 
+    @classmethod
+    def of(
+        cls,
+        settlement: Settlement,
+        document: dict[str, Any],
+        digest: bytes,
+        warnings: Iterable[Violation],
+        identity: PersonIdentity | None = None,
+        identity_missing: str | None = None,
+    ) -> Self:
+        return cls(
+            hospital_code=settlement.hospital_code,
+            setl_id=settlement.setl_id,
+            visit_type=settlement.visit_type,
+            main_diagnosis=settlement.main_diagnosis,
+            categories=frozenset(line.category for line in settlement.lines),
+            admitted_on=settlement.admitted_on,
+            discharged_on=settlement.discharged_on,
+            settled_at=settlement.settled_at,
+            document=document,
+            digest=digest,
+            identity=identity,
+            identity_missing=identity_missing,
+            warnings=tuple(warnings),
+        )
+
 
 def read_submission(raw: bytes, register: HospitalRegister) -> Submission:
     """The same as parse_body, validate, Settlement.parse, minimise, content_digest and identity_of.
@@ -51,18 +78,5 @@ def read_submission(raw: bytes, register: HospitalRegister) -> Submission:
         identity = identity_of(native)
     except IdentityMissing as error:
         missing = error.reason
-    return Submission(
-        hospital_code=settlement.hospital_code,
-        setl_id=settlement.setl_id,
-        visit_type=settlement.visit_type,
-        main_diagnosis=settlement.main_diagnosis,
-        categories=frozenset(line.category for line in settlement.lines),
-        admitted_on=settlement.admitted_on,
-        discharged_on=settlement.discharged_on,
-        settled_at=settlement.settled_at,
-        document=document_of(settlement),
-        digest=content_digest(native),
-        identity=identity,
-        identity_missing=missing,
-        warnings=tuple(checked.warnings),
-    )
+    document, digest = document_of(settlement), content_digest(native)
+    return Submission.of(settlement, document, digest, checked.warnings, identity, missing)

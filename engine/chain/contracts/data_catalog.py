@@ -15,6 +15,13 @@ class DataCatalog(Contract):
         """classification: 1 public to 4 sensitive personal."""
         return self._send(PROVIDER, "register", word(dataset_id), classification, words(purposes))
 
+    def register_once(self, dataset_id: Bytes32, classification: int, purposes: Sequence[Bytes32]) -> bool:
+        """`register` unless somebody has; whether it was done now."""
+        is_new = int(self.provider_of(dataset_id), 16) == 0
+        if is_new:
+            self.register(dataset_id, classification, purposes)
+        return is_new
+
     def list_purpose(self, dataset_id: Bytes32, purpose: Bytes32) -> TxRef:
         return self._send(PROVIDER, "listPurpose", word(dataset_id), word(purpose))
 
