@@ -215,6 +215,24 @@ class Client:
         alarms: list[Json] = self._get("/v1/match/alarms")["items"]
         return alarms
 
+    def open_match_task(self, order: Mapping[str, Any]) -> Json:
+        """order: provider, hospitals, product, from, until, most, engine. The same again is the same task."""
+        opened: Json = self._post_json("/v1/matching/tasks", dict(order))
+        return opened
+
+    def match_tasks(self) -> list[Json]:
+        """The newest first."""
+        tasks: list[Json] = self._get("/v1/matching/tasks")["items"]
+        return tasks
+
+    def match_task(self, task_id: str) -> Json:
+        return self._get(f"/v1/matching/tasks/{task_id}")
+
+    def resolve_match_task(self, task_id: str, digest: str | None) -> Json:
+        """The arbiter's word on a disputed one: which committed digest is right; None: neither."""
+        resolved: Json = self._post_json(f"/v1/matching/tasks/{task_id}:resolve", {"digest": digest})
+        return resolved
+
     def retention(self) -> Json:
         return self._get("/v1/retention")
 

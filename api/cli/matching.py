@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from api.cli import matching_tasks
 from api.cli.running import RunningEngine
 from api.client import ApiError, Client
 
@@ -18,6 +19,7 @@ _TELL_EVERY_S = 5
 app = typer.Typer(
     no_args_is_help=True, help="Private matching: publish the roll, rotate and withdraw its key."
 )
+app.add_typer(matching_tasks.app, name="task")
 _Home = Annotated[Path | None, typer.Option(help="The running engine's home [AUTOCLAIM_HOME].")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 

@@ -19,6 +19,7 @@ from api.http import (
     hospitals,
     insured,
     insurers,
+    match_tasks,
     matching,
     operators,
     partners,
@@ -51,9 +52,10 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 """
 _ROUTERS = (
     # In this order a request is compared with the routes: what is asked most often comes first.
-    *(hospitals, matching, remittance, deliveries, fhir, quality, insurers, insured, auditors, operators),
-    *(quarantine, bank_callbacks, chain_rpc, health),
+    *(hospitals, matching, match_tasks, remittance, deliveries, fhir, quality, insurers, insured, auditors),
+    *(operators, quarantine, bank_callbacks, chain_rpc, health),
 )
+_OF_THE_PARTNER_PORT = (matching, match_tasks)
 
 
 def create_app(ctx: Context) -> FastAPI:
@@ -74,8 +76,9 @@ def create_app(ctx: Context) -> FastAPI:
     app.state.rpc = ReadOnlyRpc(ctx.chain)
     problems.install(app)
     for room in _ROUTERS:
-        elsewhere = room is matching and ctx.settings.partner_port is not None
+        elsewhere = room in _OF_THE_PARTNER_PORT and ctx.settings.partner_port is not None
         app.include_router(room.router, dependencies=[partners.HOSPITALS_ELSEWHERE] if elsewhere else [])
+    app.include_router(match_tasks.orders)
     app.add_middleware(Edge, ctx=ctx, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -119,21 +119,23 @@ def post_release(request: Request, ctx: Ctx, signed: SignedBody, released: schem
     """Release one settlement of a matched person, in its evidence form, under one policy. Answered after it
     is kept; the same again answers the same."""
     matching.check_protocol(released.protocol, SUITE, matching.MODE)
-    kept = releases.release(
-        ctx,
-        releases.Release(
-            provider=signed.hospital_code,
-            epoch=released.epoch,
-            discharge=released.discharge,
-            handle=released.handle,
-            authorization=released.authorization,
-            document=released.document,
-            setl_id=released.setl_id,
-            salt=bytes.fromhex(released.salt),
-        ),
-    )
+    kept = releases.release(ctx, released_of(signed.hospital_code, released))
     request.state.subject = kept.claim_id
     return rendered(schemas.ReleasedSettlement, kept, 202)
+
+
+def released_of(hospital_code: str, said: schemas.MatchRelease, task: str | None = None) -> releases.Release:
+    return releases.Release(
+        provider=hospital_code,
+        epoch=said.epoch,
+        discharge=said.discharge,
+        handle=said.handle,
+        authorization=said.authorization,
+        document=said.document,
+        setl_id=said.setl_id,
+        salt=bytes.fromhex(said.salt),
+        task=task,
+    )
 
 
 @router.get(

@@ -136,7 +136,11 @@ class Records:
             Product(row.product, row.edition, row.version, row.digest, _json(row.document))
             for row in _rows(connection, Product, "product", "product, edition, version")
         ]
-        self.tasks = {row.task_id: row for row in _rows(connection, Task, "processing_task", "1")}
+        self.tasks = {
+            row.task_id: row
+            for table in ("processing_task", "match_task")
+            for row in _rows(connection, Task, table, "1")
+        }
         self.reversed_settlements = frozenset(
             settlement_id
             for (settlement_id,) in connection.execute(text("SELECT settlement_id FROM reversal"))

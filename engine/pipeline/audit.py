@@ -19,7 +19,7 @@ from engine.pipeline.sealed import claim_salts
 from engine.pipeline.states import ClaimState
 from engine.pipeline.values import not_erased, raw, stored
 from engine.store import access_log as access
-from engine.store import claims, set_offs, tables
+from engine.store import claims, match_tasks, set_offs, tables
 
 _BLOCKS_A_PAGE = 2_000
 
@@ -41,7 +41,8 @@ def evidence_bundle(ctx: Context, claim_id: str) -> bytes:
             )
         settlement = session.get_one(tables.Settlement, claim.settlement_id)
         authorization = session.get_one(tables.Authorization, claim.authorization_id)
-        task = session.get_one(tables.ProcessingTask, claim.task_id)
+        by_match = match_tasks.task(session, str(claim.task_id))
+        task = by_match or session.get_one(tables.ProcessingTask, claim.task_id)
         on_chain = ClaimOnChain(
             claim_key=raw(claim.claim_key),
             version=claim.version,

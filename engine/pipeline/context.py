@@ -19,6 +19,7 @@ from engine.chain.sender import SendPolicy
 from engine.errors import Unavailable
 from engine.invoices.http_verifier import HttpVerifier, load_api_key
 from engine.invoices.port import InvoicePort
+from engine.matching.batches import Evaluators
 from engine.matching.pseudonym import Pseudonymiser
 from engine.payout.callbacks import CallbackVerifier
 from engine.payout.http_bank import HttpBank
@@ -79,6 +80,8 @@ class Context:
     pseudonymiser: Pseudonymiser
     dictionaries: Dictionaries
     readers: Readers
+    evaluators: Evaluators
+    """For the batches of matching tasks."""
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
     _terms: dict[str, Terms]
@@ -127,12 +130,14 @@ class Context:
             pseudonymiser=Pseudonymiser(vault.derive("pseudonym")),
             dictionaries=dictionaries,
             readers=Readers(settings.readers),
+            evaluators=Evaluators(settings.evaluators),
             engine_id=rng(4).hex(),
             _terms={},
         )
 
     def close(self) -> None:
         self.readers.close()
+        self.evaluators.close()
         self.writer.close()
         self.chain.close()
         self.bank.close()

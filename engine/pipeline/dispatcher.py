@@ -20,6 +20,7 @@ from engine.pipeline import (
     feed,
     invoices,
     match,
+    match_tasks,
     pay,
     reopen,
     reversal,
@@ -39,6 +40,7 @@ _MOST_RESTS = 4
 """Ticks: who comes to an engine that has nothing to do waits 0.1 s on average, for a third of the processor
 time that it took to look at every tick."""
 _LOOK_FOR_UNDONE = timedelta(seconds=5)
+_LOOK_AT_MATCH_TASKS = timedelta(seconds=1)
 _LOOK_AT_INVOICES_S = 3600
 _MOST_AT_ONCE = 1000
 """Claims of people in no roll that one transaction puts aside: some 50 ms."""
@@ -60,6 +62,7 @@ class Dispatcher:
         self._ownership: Ownership | None = None
         self._closed_before: date | None = None
         self._looked_for_undone: datetime | None = None
+        self._looked_at_match_tasks: datetime | None = None
         self._left: deque[str] = deque()
         """Batches to run before new claims are taken: interrupted ones, and the parts of failed ones."""
         self._unsure = True
@@ -194,6 +197,7 @@ class Dispatcher:
             self._confirm,
             self._reverse,
             self._close_past_tasks,
+            self._match_tasks,
             self._checkpoint,
         )
         self._go_round(lambda: sum(self._attempt(part) for part in parts) > 0)
@@ -231,6 +235,14 @@ class Dispatcher:
         if day != self._closed_before:
             tasks.close_past_tasks(self._ctx)
             self._closed_before = day
+
+    def _match_tasks(self) -> int:
+        """Not at every tick: each that is under way is looked up on chain."""
+        now, last = self._ctx.clock(), self._looked_at_match_tasks
+        if last is not None and now - last < _LOOK_AT_MATCH_TASKS:
+            return 0
+        self._looked_at_match_tasks = now
+        return match_tasks.advance(self._ctx)
 
     def _send_due(self) -> int:
         batch_id = self._ctx.rng(8).hex()

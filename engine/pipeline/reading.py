@@ -2,17 +2,16 @@
 one core for it. What comes one by one is read where it arrives: to hand it over would cost as much.
 """
 
-import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 
 import structlog
 
+from engine.processes import end_with_parent
 from engine.settlement import BodyRefused, HospitalRegister, SettlementInvalid, Submission, read_submission
 
 Read = Sequence[Submission | None]
@@ -58,7 +57,7 @@ class Readers:
         that its pool was to read: that is read here."""
         with self._starting:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"), _end_with_the_engine)
+                self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"), end_with_parent)
             pool = self._pool
 
         def read_here() -> Read:
@@ -97,15 +96,3 @@ def read_or_none(raw: bytes, register: HospitalRegister) -> Submission | None:
         return read_submission(raw, register)
     except (BodyRefused, SettlementInvalid):
         return None
-
-
-def _end_with_the_engine() -> None:
-    """Ctrl-C goes to the whole group: the engine ends its readers itself. One that is killed cannot."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_outlive_no_engine, daemon=True).start()
-
-
-def _outlive_no_engine() -> None:
-    if engine := parent_process():
-        engine.join()
-    os._exit(1)

@@ -4,7 +4,8 @@ Sent, then killed before our commit? The contract takes nothing twice, and its e
 refuses is named by its own preview, and goes its own way without holding up the others.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,10 +16,10 @@ from engine.chain.contracts import Refusal, Result
 from engine.chain.sender import TxRef
 from engine.pipeline.context import Context
 from engine.pipeline.states import ClaimState, move_claim
-from engine.pipeline.tasks import ensure_task
+from engine.pipeline.tasks import ensure_task, takes_results
 from engine.pipeline.touched import touch_others
 from engine.pipeline.values import raw, stored
-from engine.store import claims, set_offs, tables
+from engine.store import claims, match_tasks, set_offs, tables
 
 ACTOR = "engine: record"
 _CONSENT_REFUSALS = frozenset(
@@ -55,12 +56,14 @@ class _Item:
     product: str
     version: int
     result: Result
+    came_by: str | None
+    """The matching task, if it came by one."""
 
 
 def record_batch(ctx: Context, batch_id: str) -> int:
     """Put every decided claim of the batch on chain; returns how many this call recorded."""
     with ctx.database.reading() as session:
-        items = [_item(session, claim) for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED)]
+        items = _items(session, [claim for claim, _ in claims.batch(session, batch_id, ClaimState.DECIDED)])
     return _record(ctx, items)
 
 
@@ -70,7 +73,7 @@ def record_again(ctx: Context, limit: int) -> int:
     That they stand there is for their event to say: until it is confirmed, nothing more is paid on them.
     """
     with ctx.database.reading() as session:
-        items = [_item(session, claim) for claim in claims.off_record(session, _CONFIRMED, limit)]
+        items = _items(session, claims.off_record(session, _CONFIRMED, limit))
     missing = []
     for item in items:
         standing = ctx.chain.results.version_of(item.result.claim_key)
@@ -83,20 +86,33 @@ def record_again(ctx: Context, limit: int) -> int:
 
 def _record(ctx: Context, items: Sequence[_Item]) -> int:
     recorded = 0
-    for product in sorted({item.product for item in items}):
-        task = ensure_task(ctx, product)
-        mine = [item for item in items if item.product == product]
+    results = ctx.chain.results
+    for task_id, mine in _by_task(ctx, items):
         first = [item for item in mine if item.version == 1]
         later = [item for item in mine if item.version > 1 and not _is_recorded(ctx, item)]
-        results = ctx.chain.results
-        recorded += _record_as(ctx, task.task_id, first, results.record_batch, results.preview)
-        recorded += _record_as(
-            ctx, task.task_id, later, results.supersede_batch, results.preview_supersession
-        )
+        recorded += _record_as(ctx, task_id, first, results.record_batch, results.preview)
+        recorded += _record_as(ctx, task_id, later, results.supersede_batch, results.preview_supersession)
     return recorded
 
 
-def _item(session: Session, claim: tables.Claim) -> _Item:
+def _by_task(ctx: Context, items: Sequence[_Item]) -> Iterator[tuple[str, list[_Item]]]:
+    """First versions that came by a matching task under it, as long as it takes them; all others under their
+    product's standing task."""
+    taken = {task: takes_results(ctx, task) for task in {item.came_by for item in items} if task is not None}
+    groups: defaultdict[tuple[str, str], list[_Item]] = defaultdict(list)
+    for item in items:
+        came_by = item.came_by or ""
+        groups[item.product, came_by if item.version == 1 and taken.get(came_by) else ""].append(item)
+    for (product, one_off), mine in sorted(groups.items()):
+        yield one_off or ensure_task(ctx, product).task_id, mine
+
+
+def _items(session: Session, found: Sequence[tables.Claim]) -> list[_Item]:
+    came_by = match_tasks.tasks_of(session, [claim.claim_id for claim in found])
+    return [_item(session, claim, came_by.get(claim.claim_id)) for claim in found]
+
+
+def _item(session: Session, claim: tables.Claim, came_by: str | None) -> _Item:
     authorization = session.get_one(tables.Authorization, claim.authorization_id)
     result = Result(
         claim_key=raw(claim.claim_key),
@@ -104,7 +120,7 @@ def _item(session: Session, claim: tables.Claim) -> _Item:
         authorization_id=raw(claim.authorization_id),
         subject=raw(authorization.subject),
     )
-    return _Item(claim.claim_id, authorization.product, claim.version, result)
+    return _Item(claim.claim_id, authorization.product, claim.version, result, came_by)
 
 
 def _is_recorded(ctx: Context, item: _Item) -> bool:

@@ -6,8 +6,8 @@ goes the way of any other. Consent is looked up on chain before anything is kept
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 from sqlmodel import Session
 
@@ -26,7 +26,7 @@ from engine.pipeline.states import ClaimState
 from engine.pipeline.values import stored
 from engine.settlement import Settlement, SettlementInvalid, Submission, check, content_digest
 from engine.settlement.minimise import document_of
-from engine.store import claims, matching, policies, settlements, tables
+from engine.store import claims, match_tasks, matching, policies, settlements, tables
 
 MODE = "settlement"
 _MATCHED_TO_NOTHING = (ClaimState.UNINSURED, ClaimState.NO_CONSENT)
@@ -36,7 +36,8 @@ _MATCHED_TO_NOTHING = (ClaimState.UNINSURED, ClaimState.NO_CONSENT)
 class Release:
     """discharge, handle: 64 hexadecimal digits. authorization: 0x and 64.
 
-    document: a settlement in its evidence form. setl_id and salt, of 32 bytes, open its reference.
+    document: a settlement in its evidence form. setl_id and salt, of 32 bytes, open its reference. task: the
+    matching task that it is released under, if under one.
     """
 
     provider: str
@@ -47,6 +48,16 @@ class Release:
     document: Mapping[str, Any]
     setl_id: str
     salt: bytes
+    task: str | None = None
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {**asdict(self), "salt": self.salt.hex()}
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> Self:
+        return cls(**{**stated, "salt": bytes.fromhex(stated["salt"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +72,28 @@ class Kept:
 def release(ctx: Context, one: Release) -> Kept:
     """Keep it and match it; returns after the commit. The same again answers the same.
 
-    Raises NotFound `match.epoch_unknown`, `release.discharge_unknown`, `release.handle_unknown`; Conflict
-    `match.epoch_withdrawn`, `release.discharge_used`, `release.consent`, `release.not_covered`,
-    `settlement.conflict`; NotAllowed `settlement.other_hospital`; Refused `release.document`.
+    Raises what `checked` does; Conflict `release.discharge_used`, `release.not_covered`,
+    `settlement.conflict`.
     """
-    with ctx.database.reading() as session:
-        policy, authorization = _named(ctx, session, one)
-    _live(ctx, authorization)
-    arrived = _arrived(ctx, one, policy)
+    arrived = checked(ctx, one)
 
     def work(session: Session) -> Kept:
         return _keep(ctx, session, one, arrived)
 
     return ctx.writer.run(work)
+
+
+def checked(ctx: Context, one: Release) -> Arrival:
+    """What would be kept of it now; nothing is.
+
+    Raises NotFound `match.epoch_unknown`, `release.discharge_unknown`, `release.handle_unknown`; Conflict
+    `match.epoch_withdrawn`, `release.consent`, `release.task`; NotAllowed `settlement.other_hospital`;
+    Refused `release.document`.
+    """
+    with ctx.database.reading() as session:
+        policy, authorization = _named(ctx, session, one)
+    _live(ctx, authorization)
+    return _arrived(ctx, one, policy)
 
 
 def _named(ctx: Context, session: Session, one: Release) -> tuple[tables.Policy, tables.Authorization]:
@@ -88,12 +108,27 @@ def _named(ctx: Context, session: Session, one: Release) -> tuple[tables.Policy,
     policy = session.get_one(tables.Policy, handle.policy_id) if handle else None
     if policy is None or not policy.salts_sealed:
         raise NotFound("/handle: names no policy in this epoch", code="release.handle_unknown")
+    _in_its_task(session, question.task_id, one.task, policy)
     authorization = policies.authorization_for(
         session, policy.pseudonym, scope_id(ctx, policy.product), (GRANTED,)
     )
     if authorization is None or authorization.authorization_id != one.authorization:
         raise _no_consent()
     return policy, authorization
+
+
+def _in_its_task(session: Session, asked_in: str | None, task: str | None, policy: tables.Policy) -> None:
+    """What was asked in a task is released under it; what else was found of it, once that has completed."""
+    row = match_tasks.task(session, asked_in) if asked_in is not None else None
+    if task is None:
+        if row is not None and row.ended != match_tasks.COMPLETED:
+            raise Conflict("/discharge: asked about in a task that has not completed", code="release.task")
+    elif row is None or asked_in != task:
+        raise NotFound(
+            "/discharge: this provider has not asked about it in this task", code="release.discharge_unknown"
+        )
+    elif row.document["product"] != policy.product:
+        raise Conflict("/handle: the task is for another product", code="release.task")
 
 
 def _live(ctx: Context, row: tables.Authorization) -> None:
@@ -198,6 +233,8 @@ def _keep(ctx: Context, session: Session, one: Release, arrived: Arrival) -> Kep
     if claim.state in _MATCHED_TO_NOTHING:
         raise _no_consent() if claim.state == ClaimState.NO_CONSENT else _not_covered()
     _count(session, question, settlement_id)
+    if one.task is not None:
+        match_tasks.settle(session, one.task, one.provider, one.discharge, one.handle, claim.claim_id)
     return Kept(claim.claim_id, claim.state, created=True)
 
 
@@ -218,4 +255,5 @@ def _count(session: Session, question: matching.MatchQuestion, settlement_id: in
     if question.settlement_id is None:
         question.settlement_id = settlement_id
         session.add(question)
-        matching.add_use(session, question.provider, question.day, released=1)
+        if question.task_id is None:
+            matching.add_use(session, question.provider, question.day, released=1)

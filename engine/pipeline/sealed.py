@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.settlement import PersonIdentity, identity_of, parse_body
+from engine.store.match_tasks import StagedRelease
 from engine.store.tables import Authorization, Claim, Policy, PolicyAlias, Settlement
 from engine.store.vault import Vault
 
@@ -95,3 +96,19 @@ def history(vault: Vault, claim: Claim) -> dict[str, Any]:
         raise ValueError(f"claim {claim.claim_id} has no history yet")
     document: dict[str, Any] = vault.unseal_json(claim.history_sealed, f"claim.history/{claim.claim_id}")
     return document
+
+
+def seal_staged(vault: Vault, row: StagedRelease, release: dict[str, Any]) -> bytes:
+    return vault.seal_json(release, _staged_place(row))
+
+
+def staged(vault: Vault, row: StagedRelease) -> dict[str, Any]:
+    """Of a release that waits."""
+    if row.release_sealed is None:
+        raise ValueError("nothing of this release is kept any more")
+    release: dict[str, Any] = vault.unseal_json(row.release_sealed, _staged_place(row))
+    return release
+
+
+def _staged_place(row: StagedRelease) -> str:
+    return f"match_staged_release/{row.task_id}/{row.provider}/{row.discharge}/{row.handle}"

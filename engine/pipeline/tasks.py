@@ -18,7 +18,7 @@ from engine.evidence.manifest import hex32, terms_register, terms_root
 from engine.pipeline.consent import scope_id
 from engine.pipeline.context import SHANGHAI, Context
 from engine.pipeline.values import raw
-from engine.store import claims, policies, tables
+from engine.store import claims, match_tasks, policies, tables
 
 _LASTS = timedelta(days=14)
 _NODES_BEHIND = timedelta(hours=1)
@@ -36,6 +36,20 @@ def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
     row.running = True
     ctx.writer.run(partial(_merge, row))
     return row
+
+
+def takes_results(ctx: Context, task_id: str) -> bool:
+    """Whether first versions may be recorded under a matching task now: it has completed, its time is not
+    over, and it is of the terms that are loaded."""
+    with ctx.database.reading() as session:
+        row = match_tasks.task(session, task_id)
+        if row is None or terms_of(session, row.document["product"])[1] != row.terms_root:
+            return False
+    try:
+        ctx.chain.scheduler.require_recordable(task_id)
+    except ContractRefused:
+        return False
+    return True
 
 
 def close_past_tasks(ctx: Context) -> int:
@@ -97,10 +111,15 @@ def _merge(row: tables.ProcessingTask, session: Session) -> None:
     session.merge(row)
 
 
+def terms_of(session: Session, product: str) -> tuple[list[str], str]:
+    """The digests of all its terms that are loaded now, and their root (0x and 64 digits)."""
+    register = terms_register(p.digest for p in policies.products(session) if p.product == product)
+    return register, hex32(terms_root(register))
+
+
 def _row(session: Session, product: str, now: datetime) -> tables.ProcessingTask:
     day = now.astimezone(SHANGHAI).date()
-    register = terms_register(p.digest for p in policies.products(session) if p.product == product)
-    root = hex32(terms_root(register))
+    register, root = terms_of(session, product)
     held = claims.task(session, product, day, root)
     if held is not None:
         return held

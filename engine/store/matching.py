@@ -73,7 +73,8 @@ class MatchEntry(SQLModel, table=True):
 class MatchQuestion(SQLModel, table=True):
     """One evaluation: which provider asked for which of its discharges (a commitment), and how much.
 
-    settlement_id: what it released of that discharge, if it did.
+    settlement_id: what it released of that discharge, if it did. task_id: of the task that it was asked in,
+    whose batches count its elements.
     """
 
     __tablename__ = "match_question"
@@ -84,6 +85,7 @@ class MatchQuestion(SQLModel, table=True):
     elements: int
     asked_at: datetime = Field(sa_type=UtcTime)
     settlement_id: int | None = Field(default=None, foreign_key="settlement.id", sa_type=BigInteger)
+    task_id: str | None = Field(default=None, index=True)
 
 
 class MatchUse(SQLModel, table=True):
@@ -136,6 +138,16 @@ class Consent(NamedTuple):
 
 def epochs(session: Session) -> Sequence[MatchEpoch]:
     return session.exec(select(MatchEpoch).order_by(col(MatchEpoch.number))).all()
+
+
+def newest_standing(session: Session) -> int | None:
+    """The newest epoch with a roll that has not been withdrawn."""
+    query = (
+        select(MatchEpoch.number)
+        .join(MatchUpdate, col(MatchUpdate.epoch) == col(MatchEpoch.number))
+        .where(col(MatchEpoch.withdrawn_at).is_(None), MatchUpdate.number == 0)
+    )
+    return session.exec(query.order_by(col(MatchEpoch.number).desc()).limit(1)).first()
 
 
 def updates(session: Session, epoch: int) -> Sequence[MatchUpdate]:

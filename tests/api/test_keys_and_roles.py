@@ -77,6 +77,16 @@ MATRIX: dict[str, frozenset[str]] = {
     "POST /v1/match/evaluations": frozenset({_H}),
     "POST /v1/match/releases": frozenset({_H}),
     "GET /v1/match/alarms": frozenset({_O}),
+    "POST /v1/matching/tasks": frozenset({_I, _O}),
+    "GET /v1/matching/tasks": frozenset({_I, _O}),
+    "GET /v1/matching/tasks/{task_id}": frozenset({_I, _O}),
+    "POST /v1/matching/tasks/{task_id}:resolve": frozenset({_O}),
+    "GET /v1/match/tasks/{task_id}": frozenset({_H}),
+    "POST /v1/match/tasks/{task_id}/evaluations": frozenset({_H}),
+    "POST /v1/match/tasks/{task_id}/releases": frozenset({_H}),
+    "GET /v1/match/tasks/{task_id}/releases": frozenset({_H}),
+    "POST /v1/match/tasks/{task_id}/counts": frozenset({_H}),
+    "POST /v1/match/tasks/{task_id}/scale": frozenset({_H}),
     "POST /v1/bank/callback": _EVERYBODY,
     "POST /chain/rpc": _EVERYBODY,
     "GET /healthz": _EVERYBODY,
@@ -95,6 +105,7 @@ _FILLED = {
     "log_index": "0",
     "epoch": "99",
     "update": "0",
+    "task_id": "0x" + "00" * 32,
 }
 
 

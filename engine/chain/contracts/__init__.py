@@ -14,7 +14,7 @@ from engine.chain.contracts.match_result_store import (
     Result,
     recorded_version,
 )
-from engine.chain.contracts.task_scheduler import TaskKind, TaskScheduler, TaskState
+from engine.chain.contracts.task_scheduler import TaskKind, TaskOnChain, TaskScheduler, TaskState
 
 __all__ = [
     "DEFAULT_ADMIN_ROLE",
@@ -33,6 +33,7 @@ __all__ = [
     "Refusal",
     "Result",
     "TaskKind",
+    "TaskOnChain",
     "TaskScheduler",
     "TaskState",
     "abi_of",

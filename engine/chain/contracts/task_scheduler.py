@@ -1,5 +1,6 @@
 """任务与调度 in Python: who asks whom to match what, for which purpose, until when."""
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 from engine.chain.artifacts import SCHEDULER
@@ -25,6 +26,23 @@ class TaskKind(IntEnum):
     """Results are recorded once both sides agree on the outcome."""
     STANDING = 1
     """Results are recorded while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOnChain:
+    """As the contract has it. Ids and digests: 0x and 64 digits; results are None until committed."""
+
+    state: TaskState
+    kind: TaskKind
+    requester: str
+    deadline: int
+    provider: str
+    lease_ends: int
+    dataset: str
+    purpose: str
+    terms: str
+    requester_result: str | None
+    provider_result: str | None
 
 
 class TaskScheduler(Contract):
@@ -74,6 +92,26 @@ class TaskScheduler(Contract):
     def resolve(self, task_id: Bytes32, result_digest: Bytes32) -> TxRef:
         """By the arbiter: the committed digest that was found right, or 32 zero bytes for neither."""
         return self._send(ARBITER, "resolve", word(task_id), word(result_digest))
+
+    def task_of(self, task_id: Bytes32) -> TaskOnChain:
+        """Of an unknown task, the state is NONE."""
+        requester, deadline, state, kind, _, provider, lease_ends, _, *words = self._call(
+            "taskOf", word(task_id)
+        )
+        dataset, purpose, terms, ours, theirs = ("0x" + bytes(value).hex() for value in words)
+        return TaskOnChain(
+            state=TaskState(state),
+            kind=TaskKind(kind),
+            requester=requester,
+            deadline=deadline,
+            provider=provider,
+            lease_ends=lease_ends,
+            dataset=dataset,
+            purpose=purpose,
+            terms=terms,
+            requester_result=None if int(ours, 16) == 0 else ours,
+            provider_result=None if int(theirs, 16) == 0 else theirs,
+        )
 
     def state_of(self, task_id: Bytes32) -> TaskState:
         return TaskState(self._call("stateOf", word(task_id)))

@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 from engine.store import (  # noqa: F401  registers the tables
     checkpoints,
     deliveries,
+    match_tasks,
     matching,
     quality,
     set_offs,

@@ -1,0 +1,97 @@
+"""Questions of many elements, each worked on in a process of its own: the library holds Python's lock while
+it works, and blinds never leave the process that drew them."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import TypeVar
+
+from engine.errors import Unavailable
+from engine.matching.voprf import EpochKey, Evaluated, Output, Question
+from engine.processes import end_with_parent
+
+T = TypeVar("T")
+_ENDED = "a process that worked on a batch was ended from outside"
+
+
+def _executor(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent)
+
+
+class Evaluators:
+    """The insurer's side. Started by the first batch. Thread-safe."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+        self._starting = threading.Lock()
+
+    def evaluate(self, seed: bytes, epoch: int, elements: Sequence[bytes]) -> Evaluated:
+        """`EpochKey.evaluate` under the key derived from the seed. Raises what both raise; Unavailable where
+        the process was ended: the next batch starts others."""
+        with self._starting:
+            if self._pool is None:
+                self._pool = _executor(self._processes)
+            pool = self._pool
+        try:
+            return pool.submit(_evaluate, seed, epoch, tuple(elements)).result()
+        except BrokenProcessPool as error:
+            self._forget(pool)
+            raise Unavailable(_ENDED, code="match.process_ended") from error
+
+    def close(self) -> None:
+        self._forget(self._pool)
+
+    def _forget(self, pool: ProcessPoolExecutor | None) -> None:
+        with self._starting:
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+            if self._pool is pool:
+                self._pool = None
+
+
+_derived = lru_cache(maxsize=8)(EpochKey.derive)
+
+
+def _evaluate(seed: bytes, epoch: int, elements: tuple[bytes, ...]) -> Evaluated:
+    return _derived(seed, epoch).evaluate(elements)
+
+
+class Lane:
+    """The provider's side: one process, and one question at a time in it. Close it, also after an error."""
+
+    def __init__(self) -> None:
+        self._process = _executor(1)
+
+    def blind(self, messages: Sequence[bytes]) -> tuple[bytes, ...]:
+        """`Question.of`: what is sent. The question before it is forgotten."""
+        return self._do(_blind, tuple(messages))
+
+    def outputs(self, answer: Evaluated, public_key: bytes) -> tuple[Output, ...]:
+        """`Question.outputs` of the question that was blinded last. Raises ProofInvalid, Unavailable."""
+        return self._do(_outputs, answer, public_key)
+
+    def close(self) -> None:
+        self._process.shutdown(cancel_futures=True)
+
+    def _do(self, work: Callable[..., T], *arguments: object) -> T:
+        try:
+            return self._process.submit(work, *arguments).result()
+        except BrokenProcessPool as error:
+            raise Unavailable(_ENDED, code="match.process_ended") from error
+
+
+_asked: list[Question] = []
+"""In a lane's process: the question that is under way."""
+
+
+def _blind(messages: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    _asked[:] = [Question.of(messages)]
+    return _asked[0].elements
+
+
+def _outputs(answer: Evaluated, public_key: bytes) -> tuple[Output, ...]:
+    return _asked[0].outputs(answer, public_key)
