@@ -1,11 +1,11 @@
 """The insurer over HTTPS: what a provider node asks it and sends it, each message signed for its hospital."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from ssl import SSLContext
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,6 +22,7 @@ from engine.errors import (
     Unauthenticated,
     Unavailable,
 )
+from engine.evidence.match_task import MatchCounts
 from engine.matching.voprf import PROTOCOL, SUITE, Evaluated
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -31,6 +32,8 @@ _BY_STATUS: dict[int, type[AutoclaimError]] = {
 _TOO_MANY = 429
 _MODE = "VOPRF"
 _PIECE = 256 * 1024
+_TASKS = "/v1/match/tasks"
+_M = TypeVar("_M", bound=BaseModel)
 
 
 def key_id(hospital_code: str) -> str:
@@ -48,6 +51,29 @@ class _Answer(BaseModel):
 class _Taken(BaseModel):
     model_config = ConfigDict(extra="ignore")
     claim_id: str
+
+
+class _TaskDocument(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    document: dict[str, Any]
+
+
+class _BatchAnswer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    evaluated: list[str]
+    proof: str
+
+
+class _Outcome(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    discharge: str
+    handle: str
+    outcome: str | None
+
+
+class _Outcomes(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    items: list[_Outcome]
 
 
 class HttpInsurer:
@@ -97,7 +123,7 @@ class HttpInsurer:
             read = _Answer.model_validate(answer)
             evaluated = Evaluated(tuple(map(bytes.fromhex, read.evaluated)), bytes.fromhex(read.proof))
         except (ValidationError, ValueError) as error:
-            raise Refused("match.protocol", "the insurer's answer is none of this protocol's") from error
+            raise _not_spoken() from error
         if read.epoch != epoch:
             raise Refused("match.protocol", f"asked under epoch {epoch}, answered under {read.epoch}")
         return evaluated
@@ -109,13 +135,52 @@ class HttpInsurer:
         except ValidationError as error:
             raise Unavailable("the insurer names no claim", code="match.protocol") from error
 
+    def task(self, hospital_code: str, task_id: str) -> Mapping[str, Any]:
+        return _read(_TaskDocument, self._get(hospital_code, f"{_TASKS}/{task_id}")).document
+
+    def evaluate_batch(
+        self,
+        hospital_code: str,
+        task_id: str,
+        number: int,
+        commitments: Sequence[str],
+        elements: tuple[bytes, ...],
+    ) -> Evaluated:
+        batch = {
+            "number": number,
+            "discharges": list(commitments),
+            "elements": [element.hex() for element in elements],
+        }
+        path = f"{_TASKS}/{task_id}/evaluations"
+        answer = _read(_BatchAnswer, self._post(hospital_code, path, batch))
+        try:
+            return Evaluated(tuple(map(bytes.fromhex, answer.evaluated)), bytes.fromhex(answer.proof))
+        except ValueError as error:
+            raise _not_spoken() from error
+
+    def stage(self, hospital_code: str, task_id: str, release: Mapping[str, Any]) -> None:
+        self._post(hospital_code, f"{_TASKS}/{task_id}/releases", release)
+
+    def outcomes(self, hospital_code: str, task_id: str) -> dict[tuple[str, str], str | None]:
+        read = _read(_Outcomes, self._get(hospital_code, f"{_TASKS}/{task_id}/releases"))
+        return {(one.discharge, one.handle): one.outcome for one in read.items}
+
+    def tell_counts(self, hospital_code: str, task_id: str, counts: MatchCounts) -> None:
+        self._post(hospital_code, f"{_TASKS}/{task_id}/counts", counts.document)
+
     def close(self) -> None:
         self._http.close()
 
+    def _get(self, hospital_code: str, path: str) -> Any:
+        with _named_errors():
+            return checked(self._http.get(path, headers=self._as(hospital_code))).json()
+
     def _post(self, hospital_code: str, path: str, body: Mapping[str, Any]) -> Any:
+        """None where there is nothing to say but that it is done."""
         with _named_errors():
             headers, signer = self._as(hospital_code), self._signers[hospital_code]
-            return checked(self._http.post(path, json=body, headers=headers, auth=signer)).json()
+            response = checked(self._http.post(path, json=body, headers=headers, auth=signer))
+            return response.json() if response.content else None
 
     def _as(self, hospital_code: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._api_keys[hospital_code]}"}
@@ -134,6 +199,17 @@ class _Pieces(io.RawIOBase):
         piece = next(self._pieces, b"")
         buffer[: len(piece)] = piece
         return len(piece)
+
+
+def _read(model: type[_M], answer: Any) -> _M:
+    try:
+        return model.model_validate(answer)
+    except ValidationError as error:
+        raise _not_spoken() from error
+
+
+def _not_spoken() -> Refused:
+    return Refused("match.protocol", "the insurer's answer is none of this protocol's")
 
 
 @contextmanager

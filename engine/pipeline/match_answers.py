@@ -13,7 +13,7 @@ from typing import Any
 from sqlmodel import Session
 
 from engine.chain.contracts import TaskState
-from engine.errors import AutoclaimError, Conflict, NotFound, Refused
+from engine.errors import AutoclaimError, Conflict, NotFound, Refused, Unavailable
 from engine.evidence.errors import NotCanonical
 from engine.evidence.match_task import MatchCounts, release_digest
 from engine.matching.errors import ElementInvalid
@@ -26,6 +26,8 @@ from engine.pipeline.sealed import seal_staged
 from engine.pipeline.values import raw
 from engine.store import match_tasks, matching
 from engine.store.match_tasks import MatchTaskBatch, MatchTaskRow, StagedRelease
+
+_MAY_YET_RUN = (TaskState.NONE, TaskState.OPEN, TaskState.ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +207,13 @@ def _open(session: Session, provider: str, task_id: str) -> MatchTaskRow:
 
 
 def _require_running(ctx: Context, task_id: str) -> None:
+    """Raises Unavailable where it may yet run: the provider's endpoint may be ahead of ours."""
     state = ctx.chain.scheduler.state_of(raw(task_id))
+    message = f"on chain the task is {state.name.lower()}"
+    if state in _MAY_YET_RUN:
+        raise Unavailable(message, code="task.not_running")
     if state is not TaskState.RUNNING:
-        raise Conflict(f"on chain the task is {state.name.lower()}", code="task.not_running")
+        raise Conflict(message, code="task.not_running")
 
 
 def _alarm(ctx: Context, provider: str, error: AutoclaimError) -> None:

@@ -4,10 +4,11 @@ Nothing it says is believed where the node can look for itself. A call raises Un
 by itself, and another AutoclaimError, with the insurer's code, for a no.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
+from engine.evidence.match_task import MatchCounts
 from engine.matching.voprf import Evaluated
 
 
@@ -22,5 +23,30 @@ class Insurer(Protocol):
 
     def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
         """Hand over a release; the claim that the insurer has for it. The same again is no change."""
+
+    # In a matching task
+
+    def task(self, hospital_code: str, task_id: str) -> Mapping[str, Any]:
+        """The document of a task that asks this hospital. Raises NotFound."""
+
+    def evaluate_batch(
+        self,
+        hospital_code: str,
+        task_id: str,
+        number: int,
+        commitments: Sequence[str],
+        elements: tuple[bytes, ...],
+    ) -> Evaluated:
+        """Ask about a batch of discharges; the same number again is the same batch, blinded anew."""
+
+    def stage(self, hospital_code: str, task_id: str, release: Mapping[str, Any]) -> None:
+        """Hand over a release under the task. The same again is no change."""
+
+    def outcomes(self, hospital_code: str, task_id: str) -> dict[tuple[str, str], str | None]:
+        """Of each release of this hospital that the insurer has under the task, by question and handle: what
+        became of it; None: nothing yet."""
+
+    def tell_counts(self, hospital_code: str, task_id: str, counts: MatchCounts) -> None:
+        """What the task came to in our books, to be shown beside the insurer's."""
 
     def close(self) -> None: ...

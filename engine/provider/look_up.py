@@ -117,6 +117,7 @@ def look_up_again(node: Node) -> int:
                 table.received_at >= since,
                 table.epoch == epoch,
                 table.reason != RULED,
+                col(table.task_id).is_(None),
             )
         ).all()
         for row in rows:

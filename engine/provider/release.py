@@ -21,7 +21,7 @@ CLAIM = "clm_"
 """What the insurer's names of claims begin with."""
 _NO_CONSENT = ("consent.", "purpose.", "release.consent")
 """What the chain or the catalogue says, and the insurer of an authorization that it knows better."""
-_FINAL = ("release.", "settlement.", "match.epoch_")
+FINAL = ("release.", "settlement.", "match.epoch_")
 """Codes with which the insurer answers a release; any other may be answered otherwise another time."""
 _WITHDRAWN = "match.epoch_withdrawn"
 _S = DischargeState
@@ -34,15 +34,15 @@ def release(node: Node, row: tables.Discharge) -> None:
     whatever was answered by then is kept.
     """
     for one in _open(node, row):
-        refusal = _refusal(node, one)
-        if refusal is None:
+        why = refusal(node, one)
+        if why is None:
             _send(node, row, one)
         else:
-            node.writer.run(partial(_answered, one=one, outcome=refusal))
-    _finish(node, row)
+            node.writer.run(partial(_answered, one=one, outcome=why))
+    finish(node, row)
 
 
-def _refusal(node: Node, one: tables.Release) -> str | None:
+def refusal(node: Node, one: tables.Release) -> str | None:
     """Why nothing leaves for this policy, whatever its entry says."""
     if one.scope not in node.settings.scopes:
         return "purpose.not_ours"
@@ -50,17 +50,18 @@ def _refusal(node: Node, one: tables.Release) -> str | None:
 
 
 def _send(node: Node, row: tables.Discharge, one: tables.Release) -> None:
-    node.writer.run(partial(_about_to_leave, node=node, row=row, one=one))
+    node.writer.run(partial(about_to_leave, node=node, row=row, one=one))
     try:
-        outcome = node.insurer.release(row.hospital_code, _message(node, row, one))
+        outcome = node.insurer.release(row.hospital_code, message(node, row, one))
     except (Refused, Conflict, NotFound, NotAllowed) as error:
-        if not error.code.startswith(_FINAL):
+        if not error.code.startswith(FINAL):
             raise  # of how it was said, not of what
         outcome = error.code
     node.writer.run(partial(_answered, one=one, outcome=outcome))
 
 
-def _message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str, Any]:
+def message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str, Any]:
+    """What leaves: the same each time."""
     return {
         "protocol": PROTOCOL,
         "epoch": row.epoch,
@@ -80,7 +81,8 @@ def _open(node: Node, row: tables.Discharge) -> list[tables.Release]:
     return [one for one in rows if one.outcome is None]
 
 
-def _about_to_leave(session: Session, node: Node, row: tables.Discharge, one: tables.Release) -> None:
+def about_to_leave(session: Session, node: Node, row: tables.Discharge, one: tables.Release) -> None:
+    """Kept before it does."""
     held = session.get_one(tables.Discharge, row.id)
     if held.state == _S.MATCHED:
         move(session, held, _S.RELEASED, actor=ACTOR, reason="consent.live", now=node.clock())
@@ -95,7 +97,9 @@ def _answered(session: Session, one: tables.Release, outcome: str) -> None:
     session.add(held)
 
 
-def _finish(node: Node, row: tables.Discharge) -> None:
+def finish(node: Node, row: tables.Discharge) -> None:
+    """Once something became of every policy's release."""
+
     def keep(session: Session) -> None:
         of_row = tables.Release.discharge_id == row.id
         under_key = tables.Question.epoch == row.epoch

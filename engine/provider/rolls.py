@@ -64,6 +64,17 @@ class Rolls:
                 raise Unavailable("no roll of the insurer's is at hand yet", code="provider.no_roll")
             return self._newest
 
+    def of(self, epoch: int) -> Roll:
+        """That epoch's. Raises NotFound as `find` does, Unavailable where nothing of it is at hand yet."""
+        with self._lock:
+            roll = self._open.get(epoch)
+        roll = roll or self._in_use(epoch)
+        if roll is None:
+            raise NotFound(f"the key of epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
+        if roll.published.last is None:
+            raise Unavailable(f"no roll of epoch {epoch} is at hand yet", code="provider.no_roll")
+        return roll
+
     def find(self, epoch: int, tag: bytes) -> bytes | None:
         """The newest entry under the tag. Raises NotFound where the epoch's key was withdrawn, as far as was
         known when the roll was followed last."""

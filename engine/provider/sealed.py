@@ -1,10 +1,11 @@
 """What is sealed in which column of a node's database, and under which place: the one list of both."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.evidence.salts import ClaimSalts
 from engine.matching.voprf import Output
-from engine.provider.tables import Discharge
+from engine.provider.tables import Discharge, TaskBatch
 from engine.settlement import parse_body
 from engine.store.vault import Vault
 
@@ -37,6 +38,19 @@ def document(vault: Vault, row: Discharge) -> dict[str, Any]:
 def salts(vault: Vault, row: Discharge) -> ClaimSalts:
     unsealed = vault.unseal_json(row.salts_sealed, place("salts", row.hospital_code, row.setl_id))
     return ClaimSalts.from_hex(unsealed)
+
+
+def seal_messages(vault: Vault, task_id: str, number: int, messages: Sequence[Sequence[str]]) -> bytes:
+    """What is asked of each person of a batch."""
+    return vault.seal_json(messages, f"task_batch.messages/{task_id}/{number}")
+
+
+def messages(vault: Vault, batch: TaskBatch) -> list[tuple[str, str]]:
+    """Of a batch that is not answered yet."""
+    if batch.messages_sealed is None:
+        raise ValueError(f"batch {batch.number} has been answered")
+    place = f"task_batch.messages/{batch.task_id}/{batch.number}"
+    return [tuple(of_person) for of_person in vault.unseal_json(batch.messages_sealed, place)]
 
 
 def seal_tags(vault: Vault, row: Discharge, epoch: int, tags: Tags) -> bytes:

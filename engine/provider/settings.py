@@ -1,5 +1,6 @@
 """Settings of a provider node: environment variables `AUTOCLAIM_PROVIDER_…`."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -72,6 +73,14 @@ class ProviderSettings(ProviderHome):
     """The insurer's roll in the catalogue, whose matching keys are believed, and no other's."""
     purposes: list[Purpose]
     """JSON. Each has to be listed in the catalogue for `dataset`, too, when something is released for it."""
+    online: bool = True
+    """Whether a discharge is asked about when it arrives; else it waits for a matching task."""
+    engines: str = Field(default="voprf", pattern="^(voprf|rr22)(,(voprf|rr22))*$")
+    """`voprf,rr22`: how it may be matched in a task; rr22 needs the extra psi-scale."""
+    task_days: int = Field(default=366, gt=0)
+    """Days of discharge that one task may ask about."""
+    task_processes: int = Field(default=os.cpu_count() or 1, gt=0)
+    """That blind and check the batches of a task, while one runs."""
     workers: int = Field(default=8, gt=0)
     """Discharges that are on the way at once."""
     tick_s: float = Field(default=0.5, gt=0)

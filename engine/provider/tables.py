@@ -44,6 +44,8 @@ class Discharge(ProviderTable, table=True):
     attempts: int = 0
     not_before: datetime = Field(sa_type=UtcTime)
     """When it is next tried; attempts: failures since its last move."""
+    task_id: str | None = Field(default=None, index=True)
+    """Of the matching task that has it: until that lets it go, nothing else is done about it."""
 
     @property
     def row_id(self) -> int:
@@ -57,6 +59,7 @@ class Question(ProviderTable, table=True):
     """A question to the insurer, kept before it is asked (engine.provider.ask)."""
 
     __tablename__ = "question"
+    __table_args__ = (Index("question_of_batch", "task_id", "batch"),)
     commitment: str = Field(primary_key=True)
     discharge_id: int | None = Field(
         default=None, foreign_key="discharge.id", index=True, sa_type=BIG_ID, nullable=False
@@ -65,6 +68,11 @@ class Question(ProviderTable, table=True):
     epoch: int | None = None
     answered_at: datetime | None = Field(default=None, sa_type=UtcTime)
     """When an answer was kept whose proof holds under the key of `epoch`."""
+    task_id: str | None = None
+    batch: int | None = None
+    """Of the matching task that it is asked in."""
+    person: int | None = None
+    """Of its batch, which of the people it is about."""
 
 
 class Release(ProviderTable, table=True):
@@ -83,6 +91,36 @@ class Release(ProviderTable, table=True):
     """When the insurer may first have got it."""
     outcome: str | None = None
     """A claim of the insurer's (`clm_…`), or the code with which somebody said no."""
+    staged_digest: str | None = None
+    """Of the message by which it was handed over under a matching task."""
+
+
+class Task(ProviderTable, table=True):
+    """A matching task over this provider's discharges, as found on chain; `state` moves only along the table
+    of engine.provider.task_states."""
+
+    __tablename__ = "task"
+    task_id: str = Field(primary_key=True)
+    document: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    """Once the insurer has given it, and it has been found to be the one on chain."""
+    state: str
+    reason: str | None = None
+    attempts: int = 0
+    not_before: datetime = Field(sa_type=UtcTime)
+
+
+class TaskBatch(ProviderTable, table=True):
+    """Discharges of one hospital that are asked about together, set aside before the first is asked."""
+
+    __tablename__ = "task_batch"
+    task_id: str = Field(primary_key=True, foreign_key="task.task_id")
+    number: int = Field(primary_key=True)
+    hospital_code: str
+    elements: int
+    discharges: int
+    messages_sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What is asked of each person, until it is answered."""
+    answered_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class Move(ProviderTable, table=True):

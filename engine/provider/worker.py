@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from engine.chain.errors import ChainError, ChainUnavailable
 from engine.errors import AutoclaimError, Unavailable
-from engine.provider import tables
+from engine.provider import tables, tasks
 from engine.provider.alarms import raise_alarm
 from engine.provider.ask import ask
 from engine.provider.look_up import look_up, look_up_again
@@ -29,6 +29,8 @@ _STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
     DischargeState.RELEASED: release,
 }
 _LONGEST_WAIT_S = 300
+_REORGANISED = 64
+"""Blocks that a chain may yet exchange: they are looked through again."""
 
 
 class Worker:
@@ -45,7 +47,7 @@ class Worker:
         self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
 
     def start(self) -> None:
-        for loop in (self._discharges, self._follow):
+        for loop in (self._discharges, self._follow, self._tasks):
             thread = threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -95,6 +97,18 @@ class Worker:
             self._has_followed.set()
             self._stopping.wait(self._node.settings.follow_s)
 
+    def _tasks(self) -> None:
+        self._has_followed.wait()
+        since_block = 0
+        while not self._stopping.is_set():
+            try:
+                since_block = max(0, tasks.find_tasks(self._node, since_block) - _REORGANISED)
+                for row in tasks.due(self._node):
+                    tasks.advance(self._node, row, lambda: not self._stopping.is_set())
+            except Exception as error:  # noqa: BLE001  the chain is away: it is looked at again
+                _say_failed("provider.tasks_failed", error)
+            self._stopping.wait(self._node.settings.follow_s)
+
 
 def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:
     """Those on the way whose time has come, the longest due first, but for those."""
@@ -102,11 +116,16 @@ def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Dis
     with node.database.reading() as session:
         return session.exec(
             select(table)
-            .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
-            .where(col(table.id).not_in(but))
+            .where(col(table.state).in_(_moved_on(node)), table.not_before <= node.clock())
+            .where(col(table.task_id).is_(None), col(table.id).not_in(but))
             .order_by(col(table.not_before))
             .limit(max(most, 0))
         ).all()
+
+
+def _moved_on(node: Node) -> list[DischargeState]:
+    """A discharge that is not asked about when it arrives waits for a matching task."""
+    return [state for state in ON_THE_WAY if node.settings.online or state != DischargeState.KEPT]
 
 
 def advance(node: Node, row: tables.Discharge) -> None:

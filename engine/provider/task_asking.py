@@ -1,0 +1,238 @@
+"""Asking in a matching task: its discharges are set aside in batches, each person once a hospital, and every
+batch is blinded and checked in a process of its own.
+
+What a batch asks is kept before it is asked, and what it was answered is kept whole: after a crash, batches
+without an answer are asked again, under the same number and blinded anew, and no other.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
+
+from sqlmodel import Session, col, insert, select
+
+from engine.errors import Unavailable
+from engine.evidence.canonical import SALT_BYTES, commitment
+from engine.evidence.match_task import MatchTask
+from engine.matching.batches import Lane
+from engine.matching.voprf import name_message, person_message
+from engine.provider import sealed, tables
+from engine.provider.look_up import find, rest_on
+from engine.provider.node import Node
+from engine.provider.rolls import Roll
+from engine.provider.states import DischargeState, move
+from engine.provider.task_chain import hold_lease
+from engine.settlement import IdentityMissing, identity_of
+
+ACTOR = "node: task"
+PEOPLE_A_BATCH = 1024
+"""Each is two elements: fewer than a batch may have, so that every process has one to work on."""
+_AT_ONCE = 1000
+_Messages = tuple[str, str]
+_S = DischargeState
+
+
+@dataclass(slots=True)
+class _Batch:
+    hospital_code: str
+    messages: list[_Messages] = field(default_factory=list)
+    """Of each person."""
+    questions: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a task will ask; nothing of it is kept yet."""
+
+    batches: list[_Batch] = field(default_factory=list)
+    nobodys: list[tuple[int, str]] = field(default_factory=list)
+    """Discharges that name nobody, and why."""
+
+    @property
+    def elements(self) -> int:
+        return sum(2 * len(batch.messages) for batch in self.batches)
+
+
+def plan(node: Node, task: MatchTask) -> Plan:
+    """Every discharge of its days and hospitals that nobody has asked about; a person is asked about once a
+    hospital, however many discharges they have. Raises Unavailable for an engine that is not installed."""
+    made = Plan()
+    of_person: dict[tuple[str, _Messages], tuple[_Batch, int]] = {}
+    filling: dict[str, _Batch] = {}
+    for row in candidates(node, task):
+        try:
+            who = identity_of(sealed.body(node.vault, row))
+        except IdentityMissing as error:
+            made.nobodys.append((row.row_id, f"identity.{error.reason}"))
+            continue
+        certificate = who.cert_type, who.cert_no
+        asks = person_message(*certificate).decode(), name_message(*certificate, who.name).decode()
+        key = row.hospital_code, asks
+        if key not in of_person:
+            batch = filling.get(row.hospital_code)
+            if batch is None or len(batch.messages) == PEOPLE_A_BATCH:
+                batch = filling[row.hospital_code] = _Batch(row.hospital_code)
+                made.batches.append(batch)
+            batch.messages.append(asks)
+            of_person[key] = batch, len(batch.messages) - 1
+        batch, person = of_person[key]
+        batch.questions.append(_question(node, row, person))
+    return made
+
+
+def candidates(node: Node, task: MatchTask) -> Sequence[tables.Discharge]:
+    """The discharges that the task is about, in the order in which they came; for the engine rr22, those of
+    people whom both lists have."""
+    if task.engine == "rr22":
+        raise Unavailable(
+            "the engine rr22 needs the extra psi-scale, which is not installed here: run `make psi-scale`",
+            code="match.engine_missing",
+        )
+    table = tables.Discharge
+    with node.database.reading() as session:
+        return session.exec(
+            select(table)
+            .where(table.state == _S.KEPT, col(table.task_id).is_(None))
+            .where(col(table.hospital_code).in_(task.hospitals))
+            .where(table.discharged_on >= task.since, table.discharged_on <= task.until)
+            .order_by(col(table.id))
+        ).all()
+
+
+def _question(node: Node, row: tables.Discharge, person: int) -> dict[str, Any]:
+    """Its name commits to the discharge, as that of a question asked online does."""
+    salt = node.rng(SALT_BYTES)
+    name = commitment(salt, {"fixmedins_code": row.hospital_code, "setl_id": row.setl_id}).hex()
+    return {
+        "commitment": name,
+        "discharge_id": row.row_id,
+        "salt_sealed": node.vault.seal(salt, f"question.salt/{name}"),
+        "person": person,
+    }
+
+
+def set_aside(node: Node, session: Session, task_id: str, made: Plan) -> None:
+    """Keep the plan: from now on nothing else is done about its discharges."""
+    for row_id, reason in made.nobodys:
+        row = session.get_one(tables.Discharge, row_id)
+        if row.state == _S.KEPT:
+            move(session, row, _S.DOUBTFUL, actor=ACTOR, reason=reason, now=node.clock())
+    for number, batch in enumerate(made.batches):
+        session.add(
+            tables.TaskBatch(
+                task_id=task_id,
+                number=number,
+                hospital_code=batch.hospital_code,
+                elements=2 * len(batch.messages),
+                discharges=len(batch.questions),
+                messages_sealed=sealed.seal_messages(node.vault, task_id, number, batch.messages),
+            )
+        )
+        rows = [{**question, "task_id": task_id, "batch": number} for question in batch.questions]
+        session.connection().execute(insert(tables.Question), rows)
+        _mark(session, task_id, [question["discharge_id"] for question in batch.questions])
+
+
+def _mark(session: Session, task_id: str, row_ids: Sequence[int]) -> None:
+    for first in range(0, len(row_ids), _AT_ONCE):
+        these = col(tables.Discharge.id).in_(row_ids[first : first + _AT_ONCE])
+        for row in session.exec(select(tables.Discharge).where(these)):
+            row.task_id = task_id
+            session.add(row)
+
+
+def ask_all(node: Node, task: MatchTask, goes_on: Callable[[], bool]) -> None:
+    """Ask every batch that is not answered yet, as many at once as there are processes for it.
+
+    Raises ProofInvalid, Unavailable, ChainUnavailable and what the insurer refuses with, once the batches
+    under way have come to their end; Unavailable too where goes_on says no.
+    """
+    numbers = _unanswered(node, task.task_id)
+    if not numbers:
+        return
+    roll = node.rolls.of(task.epoch)
+    lanes: SimpleQueue[Lane] = SimpleQueue()
+    with ExitStack() as closing:
+        for _ in range(min(node.settings.task_processes, len(numbers))):
+            lane = Lane()
+            closing.callback(lane.close)
+            lanes.put(lane)
+
+        def ask(number: int) -> None:
+            if not goes_on():
+                raise Unavailable("the node is being ended", code="provider.ending")
+            lane = lanes.get()
+            try:
+                _ask(node, task, roll, number, lane)
+            finally:
+                lanes.put(lane)
+
+        with ThreadPoolExecutor(lanes.qsize(), "batches") as threads:
+            try:
+                for _ in threads.map(ask, numbers):
+                    pass
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _unanswered(node: Node, task_id: str) -> Sequence[int]:
+    table = tables.TaskBatch
+    with node.database.reading() as session:
+        query = select(table.number).where(table.task_id == task_id, col(table.answered_at).is_(None))
+        return session.exec(query.order_by(col(table.number))).all()
+
+
+def _ask(node: Node, task: MatchTask, roll: Roll, number: int, lane: Lane) -> None:
+    with node.database.reading() as session:
+        batch = session.get_one(tables.TaskBatch, (task.task_id, number))
+        questions = session.exec(
+            select(tables.Question)
+            .where(tables.Question.task_id == task.task_id, tables.Question.batch == number)
+            .order_by(col(tables.Question.commitment))
+        ).all()
+    people = sealed.messages(node.vault, batch)
+    elements = lane.blind([message.encode() for asks in people for message in asks])
+    hold_lease(node, task.task_id)
+    names = [question.commitment for question in questions]
+    answer = node.insurer.evaluate_batch(batch.hospital_code, task.task_id, number, names, elements)
+    outputs = lane.outputs(answer, roll.public_key)
+    tags = [
+        sealed.Tags(of_person, of_name.tag)
+        for of_person, of_name in zip(outputs[::2], outputs[1::2], strict=True)
+    ]
+    node.writer.run(lambda session: _answered(node, session, task, number, tags))
+
+
+def _answered(
+    node: Node, session: Session, task: MatchTask, number: int, tags: Sequence[sealed.Tags]
+) -> None:
+    """Keep a batch's answer, and what the roll says of each of its discharges."""
+    now = node.clock()
+    batch = session.get_one(tables.TaskBatch, (task.task_id, number))
+    batch.answered_at, batch.messages_sealed = now, None
+    session.add(batch)
+    asked = session.exec(
+        select(tables.Question, tables.Discharge)
+        .join(tables.Discharge, col(tables.Question.discharge_id) == col(tables.Discharge.id))
+        .where(tables.Question.task_id == task.task_id, tables.Question.batch == number)
+    ).all()
+    held = []
+    for question, row in asked:
+        question.epoch, question.answered_at = task.epoch, now
+        session.add(question)
+        if row.state != _S.KEPT:  # it was on its way alone when it was set aside
+            row.task_id = None
+            session.add(row)
+            continue
+        move(session, row, _S.ASKED, actor=ACTOR, reason="match.answered", now=now)
+        row.epoch = task.epoch
+        found = tags[question.person or 0]
+        row.tags_sealed = sealed.seal_tags(node.vault, row, task.epoch, found)
+        held.append((row, found))
+    session.flush()
+    for row, found in held:
+        rest_on(node, session, row, find(node, row, task.epoch, found))
