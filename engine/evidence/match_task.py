@@ -129,11 +129,6 @@ class MatchCounts:
         }
 
 
-def discharges_dataset(provider: str) -> str:
-    """Under which a provider (0x and 40 lower-case digits) has its discharges in the catalogue: 0x and 64."""
-    return hex32(digest({"dataset": "discharges of a provider", "provider": provider}))
-
-
 def release_digest(release: Mapping[str, Any]) -> str:
     """Of one release exactly as it is sent: 64 hexadecimal digits. It holds salts of its own."""
     return digest(release).hex()

@@ -16,8 +16,8 @@ from engine.chain.contracts import TaskKind, TaskState
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotAllowed, NotFound, Refused, Unavailable
 from engine.evidence.canonical import digest
-from engine.evidence.manifest import hex32
-from engine.evidence.match_task import MatchCounts, MatchTask, discharges_dataset, releases_root
+from engine.evidence.manifest import hex32, provider_dataset
+from engine.evidence.match_task import MatchCounts, MatchTask, releases_root
 from engine.pipeline import releases
 from engine.pipeline.consent import scope_id
 from engine.pipeline.context import Context
@@ -98,7 +98,7 @@ def _row(ctx: Context, order: Order) -> MatchTaskRow:
         raise Conflict("no roll is published: run `autoclaim matching publish`", code="match.no_epoch")
     task = MatchTask(
         provider=order.provider,
-        dataset=discharges_dataset(order.provider),
+        dataset=hex32(provider_dataset(order.provider)),
         hospitals=tuple(sorted(set(order.hospitals))),
         product=order.product,
         scope=scope_id(ctx, order.product),

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.chain.contracts import TaskState
+from engine.evidence.manifest import provider_dataset
 from engine.evidence.match_task import (
     MatchCounts,
     MatchTask,
-    discharges_dataset,
     release_digest,
     releases_root,
 )
@@ -110,5 +110,5 @@ def address(world: World) -> str:
 
 def register(world: World) -> None:
     """The provider's discharges in the catalogue, for every product that is loaded."""
-    dataset = raw(discharges_dataset(address(world)))
+    dataset = provider_dataset(address(world))
     world.ctx.chain.catalog.register_once(dataset, 4, [raw(scope_id(world.ctx, PRODUCT))])
