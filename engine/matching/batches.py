@@ -14,6 +14,8 @@ from engine.matching.voprf import EpochKey, Evaluated, Output, Question
 from engine.processes import end_with_parent
 
 T = TypeVar("T")
+WORTH_A_PROCESS = 256
+"""Elements: fewer are worked on where they are, in less time than a process takes to start."""
 _ENDED = "a process that worked on a batch was ended from outside"
 
 
@@ -32,6 +34,8 @@ class Evaluators:
     def evaluate(self, seed: bytes, epoch: int, elements: Sequence[bytes]) -> Evaluated:
         """`EpochKey.evaluate` under the key derived from the seed. Raises what both raise; Unavailable where
         the process was ended: the next batch starts others."""
+        if len(elements) < WORTH_A_PROCESS:
+            return _evaluate(seed, epoch, tuple(elements))
         with self._starting:
             if self._pool is None:
                 self._pool = _executor(self._processes)
@@ -64,20 +68,27 @@ class Lane:
     """The provider's side: one process, and one question at a time in it. Close it, also after an error."""
 
     def __init__(self) -> None:
-        self._process = _executor(1)
+        self._process: ProcessPoolExecutor | None = None
+        self._here: Question | None = None
+        """The question that is under way, where it is not in the process."""
 
     def blind(self, messages: Sequence[bytes]) -> tuple[bytes, ...]:
         """`Question.of`: what is sent. The question before it is forgotten."""
-        return self._do(_blind, tuple(messages))
+        self._here = Question.of(messages) if len(messages) < WORTH_A_PROCESS else None
+        return self._here.elements if self._here else self._do(_blind, tuple(messages))
 
     def outputs(self, answer: Evaluated, public_key: bytes) -> tuple[Output, ...]:
         """`Question.outputs` of the question that was blinded last. Raises ProofInvalid, Unavailable."""
-        return self._do(_outputs, answer, public_key)
+        return (
+            self._here.outputs(answer, public_key) if self._here else self._do(_outputs, answer, public_key)
+        )
 
     def close(self) -> None:
-        self._process.shutdown(cancel_futures=True)
+        if self._process is not None:
+            self._process.shutdown(cancel_futures=True)
 
     def _do(self, work: Callable[..., T], *arguments: object) -> T:
+        self._process = self._process or _executor(1)
         try:
             return self._process.submit(work, *arguments).result()
         except BrokenProcessPool as error:

@@ -51,7 +51,7 @@ def ask(node: Node, row: tables.Discharge) -> None:
         question.epoch, question.answered_at = roll.epoch, node.clock()
         held = _move(node, session, row, DischargeState.ASKED, "match.answered")
         held.epoch = roll.epoch
-        held.tags_sealed = sealed.seal_tags(node.vault, held, roll.epoch, tags)
+        held.tags_sealed = sealed.seal_tags(node.vault, held.hospital_code, held.setl_id, roll.epoch, tags)
         session.flush()
         rest_on(node, session, held, finding)
 

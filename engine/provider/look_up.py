@@ -1,8 +1,8 @@
 """Look up: the proven tag in the published roll, here, so that nobody learns what was found."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import NamedTuple
+from datetime import date, timedelta
+from typing import NamedTuple, Protocol
 
 from sqlmodel import Session, col, select
 
@@ -37,7 +37,18 @@ def look_up(node: Node, row: tables.Discharge) -> None:
     node.writer.run(keep)
 
 
-def find(node: Node, row: tables.Discharge, epoch: int, tags: sealed.Tags) -> Finding:
+class Stay(Protocol):
+    """As much of a discharge as a look-up reads."""
+
+    @property
+    def admitted_on(self) -> date: ...
+    @property
+    def discharged_on(self) -> date: ...
+    @property
+    def ruled_by(self) -> str | None: ...
+
+
+def find(node: Node, row: Stay, epoch: int, tags: sealed.Tags) -> Finding:
     """What the roll says of a discharge. Raises ChainUnavailable."""
     try:
         entry = node.rolls.find(epoch, tags.person.tag)
@@ -66,7 +77,7 @@ def rest_on(node: Node, session: Session, held: tables.Discharge, finding: Findi
     move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=node.clock(), rest=rest)
 
 
-def _doubt(row: tables.Discharge, answering: Sequence[InsuredUnder], name_agrees: bool) -> str | None:
+def _doubt(row: Stay, answering: Sequence[InsuredUnder], name_agrees: bool) -> str | None:
     """Why a person here has to look before anything leaves; the codes are those of the insurer's match."""
     if any(ends_during(policy, row.discharged_on) for policy in answering):
         return "match.cancelled_during_stay"

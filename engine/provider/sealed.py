@@ -1,12 +1,13 @@
 """What is sealed in which column of a node's database, and under which place: the one list of both."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.evidence.salts import ClaimSalts
 from engine.matching.voprf import Output
 from engine.provider.tables import Discharge, TaskBatch
-from engine.settlement import parse_body
+from engine.settlement import PersonIdentity, identity_of, parse_body
 from engine.store.vault import Vault
 
 _TAG = 16
@@ -26,6 +27,11 @@ def place(what: str, hospital_code: str, setl_id: str) -> str:
 def body(vault: Vault, row: Discharge) -> dict[str, Any]:
     """The settlement as its hospital sent it."""
     return parse_body(vault.unseal(row.body_sealed, place("body", row.hospital_code, row.setl_id)))
+
+
+def identity(vault: Vault, body_sealed: bytes, hospital_code: str, setl_id: str) -> PersonIdentity:
+    """Whom a kept body is about; it was held to every rule when it came. Raises IdentityMissing."""
+    return identity_of(json.loads(vault.unseal(body_sealed, place("body", hospital_code, setl_id))))
 
 
 def document(vault: Vault, row: Discharge) -> dict[str, Any]:
@@ -53,9 +59,9 @@ def messages(vault: Vault, batch: TaskBatch) -> list[tuple[str, str]]:
     return [tuple(of_person) for of_person in vault.unseal_json(batch.messages_sealed, place)]
 
 
-def seal_tags(vault: Vault, row: Discharge, epoch: int, tags: Tags) -> bytes:
+def seal_tags(vault: Vault, hospital_code: str, setl_id: str, epoch: int, tags: Tags) -> bytes:
     plain = b"".join((tags.person.tag, tags.name_tag, tags.person.key))
-    return vault.seal(plain, place(f"tags/{epoch}", row.hospital_code, row.setl_id))
+    return vault.seal(plain, place(f"tags/{epoch}", hospital_code, setl_id))
 
 
 def tags(vault: Vault, row: Discharge) -> Tags:

@@ -3,9 +3,11 @@
 Nothing else in the room writes a state. A move that is not in the table is a defect and raises.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session
 
 from engine.errors import Conflict
@@ -73,3 +75,27 @@ def move(
     discharge.state, discharge.reason = to, reason
     discharge.attempts, discharge.not_before = 0, now + rest
     session.add(discharge)
+
+
+def move_all(
+    session: Session,
+    ids: Sequence[int],
+    to: DischargeState,
+    *,
+    of: DischargeState,
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """`move` of many that all are in state `of`, in two statements: object by object it takes a hundred times
+    as long. Rows that the session holds are not brought up to date."""
+    if to not in MOVES[of]:
+        raise Conflict(f"a discharge that is {of} cannot become {to}", code="discharge.move")
+    if not ids:
+        return
+    moved = {"from_state": of, "to_state": to, "actor": actor, "reason": reason, "at": now}
+    session.connection().execute(insert(Move), [{"discharge_id": row_id, **moved} for row_id in ids])
+    table = Discharge.__table__  # type: ignore[attr-defined]
+    become = {"state": to, "reason": reason, "attempts": 0, "not_before": now}
+    statement = update(table).where(table.c.id == bindparam("row_id")).values(**become)
+    session.connection().execute(statement, [{"row_id": row_id} for row_id in ids])

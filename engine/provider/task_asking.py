@@ -5,14 +5,19 @@ What a batch asks is kept before it is asked, and what it was answered is kept w
 without an answer are asked again, under the same number and blinded anew, and no other.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from queue import SimpleQueue
-from typing import Any
+from threading import Event
+from typing import Any, NamedTuple
 
-from sqlmodel import Session, col, insert, select
+from sqlalchemy import bindparam, insert, update
+from sqlalchemy import select as columns
+from sqlmodel import Session, col, select
 
 from engine.errors import Unavailable
 from engine.evidence.canonical import SALT_BYTES, commitment
@@ -23,16 +28,24 @@ from engine.provider import sealed, tables
 from engine.provider.look_up import find, rest_on
 from engine.provider.node import Node
 from engine.provider.rolls import Roll
-from engine.provider.states import DischargeState, move
+from engine.provider.states import DischargeState, move_all
 from engine.provider.task_chain import hold_lease
-from engine.settlement import IdentityMissing, identity_of
+from engine.settlement import IdentityMissing
 
 ACTOR = "node: task"
 PEOPLE_A_BATCH = 1024
 """Each is two elements: fewer than a batch may have, so that every process has one to work on."""
-_AT_ONCE = 1000
 _Messages = tuple[str, str]
 _S = DischargeState
+
+
+class Candidate(NamedTuple):
+    """As much of a discharge as a plan reads."""
+
+    id: int
+    hospital_code: str
+    setl_id: str
+    body_sealed: bytes
 
 
 @dataclass(slots=True)
@@ -48,8 +61,8 @@ class Plan:
     """What a task will ask; nothing of it is kept yet."""
 
     batches: list[_Batch] = field(default_factory=list)
-    nobodys: list[tuple[int, str]] = field(default_factory=list)
-    """Discharges that name nobody, and why."""
+    nobodys: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Discharges that name nobody, by why."""
 
     @property
     def elements(self) -> int:
@@ -64,9 +77,9 @@ def plan(node: Node, task: MatchTask) -> Plan:
     filling: dict[str, _Batch] = {}
     for row in candidates(node, task):
         try:
-            who = identity_of(sealed.body(node.vault, row))
+            who = sealed.identity(node.vault, row.body_sealed, row.hospital_code, row.setl_id)
         except IdentityMissing as error:
-            made.nobodys.append((row.row_id, f"identity.{error.reason}"))
+            made.nobodys[f"identity.{error.reason}"].append(row.id)
             continue
         certificate = who.cert_type, who.cert_no
         asks = person_message(*certificate).decode(), name_message(*certificate, who.name).decode()
@@ -83,7 +96,7 @@ def plan(node: Node, task: MatchTask) -> Plan:
     return made
 
 
-def candidates(node: Node, task: MatchTask) -> Sequence[tables.Discharge]:
+def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
     """The discharges that the task is about, in the order in which they came; for the engine rr22, those of
     people whom both lists have."""
     if task.engine == "rr22":
@@ -92,23 +105,26 @@ def candidates(node: Node, task: MatchTask) -> Sequence[tables.Discharge]:
             code="match.engine_missing",
         )
     table = tables.Discharge
+    wanted = (table.id, table.hospital_code, table.setl_id, table.body_sealed)
+    query = (
+        columns(*map(col, wanted))
+        .where(col(table.state) == _S.KEPT, col(table.task_id).is_(None))
+        .where(col(table.hospital_code).in_(task.hospitals))
+        .where(col(table.discharged_on) >= task.since, col(table.discharged_on) <= task.until)
+        .order_by(col(table.id))
+    )
     with node.database.reading() as session:
-        return session.exec(
-            select(table)
-            .where(table.state == _S.KEPT, col(table.task_id).is_(None))
-            .where(col(table.hospital_code).in_(task.hospitals))
-            .where(table.discharged_on >= task.since, table.discharged_on <= task.until)
-            .order_by(col(table.id))
-        ).all()
+        rows: Any = session.connection().execute(query)
+        return [Candidate(*row) for row in rows]
 
 
-def _question(node: Node, row: tables.Discharge, person: int) -> dict[str, Any]:
+def _question(node: Node, row: Candidate, person: int) -> dict[str, Any]:
     """Its name commits to the discharge, as that of a question asked online does."""
     salt = node.rng(SALT_BYTES)
     name = commitment(salt, {"fixmedins_code": row.hospital_code, "setl_id": row.setl_id}).hex()
     return {
         "commitment": name,
-        "discharge_id": row.row_id,
+        "discharge_id": row.id,
         "salt_sealed": node.vault.seal(salt, f"question.salt/{name}"),
         "person": person,
     }
@@ -116,10 +132,8 @@ def _question(node: Node, row: tables.Discharge, person: int) -> dict[str, Any]:
 
 def set_aside(node: Node, session: Session, task_id: str, made: Plan) -> None:
     """Keep the plan: from now on nothing else is done about its discharges."""
-    for row_id, reason in made.nobodys:
-        row = session.get_one(tables.Discharge, row_id)
-        if row.state == _S.KEPT:
-            move(session, row, _S.DOUBTFUL, actor=ACTOR, reason=reason, now=node.clock())
+    for reason, ids in made.nobodys.items():
+        move_all(session, ids, _S.DOUBTFUL, of=_S.KEPT, actor=ACTOR, reason=reason, now=node.clock())
     for number, batch in enumerate(made.batches):
         session.add(
             tables.TaskBatch(
@@ -136,12 +150,11 @@ def set_aside(node: Node, session: Session, task_id: str, made: Plan) -> None:
         _mark(session, task_id, [question["discharge_id"] for question in batch.questions])
 
 
-def _mark(session: Session, task_id: str, row_ids: Sequence[int]) -> None:
-    for first in range(0, len(row_ids), _AT_ONCE):
-        these = col(tables.Discharge.id).in_(row_ids[first : first + _AT_ONCE])
-        for row in session.exec(select(tables.Discharge).where(these)):
-            row.task_id = task_id
-            session.add(row)
+def _mark(session: Session, task_id: str | None, row_ids: Sequence[int]) -> None:
+    table = tables.Discharge.__table__  # type: ignore[attr-defined]
+    statement = update(table).where(table.c.id == bindparam("row_id")).values(task_id=task_id)
+    if row_ids:
+        session.connection().execute(statement, [{"row_id": row_id} for row_id in row_ids])
 
 
 def ask_all(node: Node, task: MatchTask, goes_on: Callable[[], bool]) -> None:
@@ -161,22 +174,23 @@ def ask_all(node: Node, task: MatchTask, goes_on: Callable[[], bool]) -> None:
             closing.callback(lane.close)
             lanes.put(lane)
 
+        failed = Event()
+
         def ask(number: int) -> None:
-            if not goes_on():
+            if failed.is_set() or not goes_on():
                 raise Unavailable("the node is being ended", code="provider.ending")
             lane = lanes.get()
             try:
                 _ask(node, task, roll, number, lane)
+            except BaseException:
+                failed.set()
+                raise
             finally:
                 lanes.put(lane)
 
         with ThreadPoolExecutor(lanes.qsize(), "batches") as threads:
-            try:
-                for _ in threads.map(ask, numbers):
-                    pass
-            except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
+            for _ in threads.map(ask, numbers):
+                pass
 
 
 def _unanswered(node: Node, task_id: str) -> Sequence[int]:
@@ -207,32 +221,76 @@ def _ask(node: Node, task: MatchTask, roll: Roll, number: int, lane: Lane) -> No
     node.writer.run(lambda session: _answered(node, session, task, number, tags))
 
 
+class _Asked(NamedTuple):
+    """As much of a discharge that was asked about as its look-up reads; person: which of its batch."""
+
+    id: int
+    state: str
+    hospital_code: str
+    setl_id: str
+    admitted_on: date
+    discharged_on: date
+    ruled_by: str | None
+    person: int
+
+
 def _answered(
     node: Node, session: Session, task: MatchTask, number: int, tags: Sequence[sealed.Tags]
 ) -> None:
-    """Keep a batch's answer, and what the roll says of each of its discharges."""
+    """Keep a batch's answer, and what the roll says of each of its discharges. Most are nobody's: those are
+    moved together."""
     now = node.clock()
+    asked = _asked(session, task.task_id, number)
+    _keep_answered(session, task, number, now)
+    _mark(session, None, [row.id for row in asked if row.state != _S.KEPT])  # it was on its way alone
+    kept = [row for row in asked if row.state == _S.KEPT]
+    how: dict[str, Any] = {"actor": ACTOR, "now": now}
+    move_all(session, [row.id for row in kept], _S.ASKED, of=_S.KEPT, reason="match.answered", **how)
+    _keep_tags(node, session, task.epoch, [(row, tags[row.person]) for row in kept])
+    nobodys: defaultdict[str, list[int]] = defaultdict(list)
+    for row in kept:
+        finding = find(node, row, task.epoch, tags[row.person])
+        if finding.to == _S.NOBODYS:
+            nobodys[finding.reason].append(row.id)
+        else:
+            rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
+    for reason, ids in nobodys.items():
+        move_all(session, ids, _S.NOBODYS, of=_S.ASKED, reason=reason, **how)
+
+
+def _asked(session: Session, task_id: str, number: int) -> list[_Asked]:
+    question, table = tables.Question, tables.Discharge
+    wanted = (
+        *(table.id, table.state, table.hospital_code, table.setl_id),
+        *(table.admitted_on, table.discharged_on, table.ruled_by, question.person),
+    )
+    query = (
+        columns(*map(col, wanted))
+        .join(table, col(question.discharge_id) == col(table.id))
+        .where(col(question.task_id) == task_id, col(question.batch) == number)
+    )
+    rows: Any = session.connection().execute(query)
+    return [_Asked(*row) for row in rows]
+
+
+def _keep_answered(session: Session, task: MatchTask, number: int, now: datetime) -> None:
     batch = session.get_one(tables.TaskBatch, (task.task_id, number))
     batch.answered_at, batch.messages_sealed = now, None
     session.add(batch)
-    asked = session.exec(
-        select(tables.Question, tables.Discharge)
-        .join(tables.Discharge, col(tables.Question.discharge_id) == col(tables.Discharge.id))
-        .where(tables.Question.task_id == task.task_id, tables.Question.batch == number)
-    ).all()
-    held = []
-    for question, row in asked:
-        question.epoch, question.answered_at = task.epoch, now
-        session.add(question)
-        if row.state != _S.KEPT:  # it was on its way alone when it was set aside
-            row.task_id = None
-            session.add(row)
-            continue
-        move(session, row, _S.ASKED, actor=ACTOR, reason="match.answered", now=now)
-        row.epoch = task.epoch
-        found = tags[question.person or 0]
-        row.tags_sealed = sealed.seal_tags(node.vault, row, task.epoch, found)
-        held.append((row, found))
-    session.flush()
-    for row, found in held:
-        rest_on(node, session, row, find(node, row, task.epoch, found))
+    question = tables.Question
+    of_batch = update(question).where(col(question.task_id) == task.task_id, col(question.batch) == number)
+    session.connection().execute(of_batch.values(epoch=task.epoch, answered_at=now))
+
+
+def _keep_tags(node: Node, session: Session, epoch: int, found: Sequence[tuple[_Asked, sealed.Tags]]) -> None:
+    rows = [
+        {
+            "row_id": row.id,
+            "sealed": sealed.seal_tags(node.vault, row.hospital_code, row.setl_id, epoch, tags),
+        }
+        for row, tags in found
+    ]
+    if rows:
+        table = tables.Discharge.__table__  # type: ignore[attr-defined]
+        statement = update(table).where(table.c.id == bindparam("row_id"))
+        session.connection().execute(statement.values(epoch=epoch, tags_sealed=bindparam("sealed")), rows)

@@ -43,12 +43,8 @@ def hand_over(node: Node, task: MatchTask, goes_on: Callable[[], bool]) -> None:
         _hand_over(node, task.task_id, row, release, there[row.hospital_code])
 
     with ThreadPoolExecutor(node.settings.workers, "handing-over") as threads:
-        try:
-            for _ in threads.map(one, range(len(open_ones))):
-                pass
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+        for _ in threads.map(one, range(len(open_ones))):
+            pass
 
 
 def _open(node: Node, task: MatchTask) -> Sequence[tuple[tables.Discharge, tables.Release]]:

@@ -1,4 +1,4 @@
-"""Private matching: an epoch published, a question asked and answered, a person looked up.
+"""Private matching: an epoch published, a question asked and answered, a person looked up, a list matched.
 
 Rates of one process are of processor time: what others run on the machine does not count. What waits for a
 disk, or for two processes, is wall time. ROLL=10000000 makes it ten million entries: some 30 GB on the disk.
@@ -16,7 +16,7 @@ from pathlib import Path
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.published import NO_DIGEST, PublishedRoll, write_update
 from engine.matching.voprf import EpochKey, Question, person_message
-from tests.bench import Row
+from tests.bench import Row, matching_task
 from tests.bench.sampling import OwnMemory, rate_of_a_core
 from tests.bench.stage import folder
 
@@ -32,7 +32,8 @@ _MIB = 2**20
 
 def run() -> list[Row]:
     with folder("matching") as home:
-        return [*_of_the_roll(), *_of_questions(), *_of_updates(home)]
+        online = [*_of_the_roll(), *_of_questions(), *_of_updates(home)]
+        return [*online, *matching_task.rows(home / "task", _ROLL)]
 
 
 def _of_the_roll() -> list[Row]:
