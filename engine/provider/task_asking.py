@@ -147,14 +147,17 @@ def set_aside(node: Node, session: Session, task_id: str, made: Plan) -> None:
         )
         rows = [{**question, "task_id": task_id, "batch": number} for question in batch.questions]
         session.connection().execute(insert(tables.Question), rows)
-        _mark(session, task_id, [question["discharge_id"] for question in batch.questions])
+        ids = [question["discharge_id"] for question in batch.questions]
+        _mark(session, task_id, ids)
+        for one in ids:
+            node.fresh.pop(one, None)
 
 
-def _mark(session: Session, task_id: str | None, row_ids: Sequence[int]) -> None:
+def _mark(session: Session, task_id: str, row_ids: Sequence[int]) -> None:
+    """Those that are still kept: one may have been on its way alone."""
     table = tables.Discharge.__table__  # type: ignore[attr-defined]
-    statement = update(table).where(table.c.id == bindparam("row_id")).values(task_id=task_id)
-    if row_ids:
-        session.connection().execute(statement, [{"row_id": row_id} for row_id in row_ids])
+    statement = update(table).where(table.c.id == bindparam("row_id"), table.c.state == _S.KEPT)
+    session.connection().execute(statement.values(task_id=task_id), [{"row_id": one} for one in row_ids])
 
 
 def ask_all(node: Node, task: MatchTask, goes_on: Callable[[], bool]) -> None:
@@ -225,7 +228,6 @@ class _Asked(NamedTuple):
     """As much of a discharge that was asked about as its look-up reads; person: which of its batch."""
 
     id: int
-    state: str
     hospital_code: str
     setl_id: str
     admitted_on: date
@@ -240,10 +242,8 @@ def _answered(
     """Keep a batch's answer, and what the roll says of each of its discharges. Most are nobody's: those are
     moved together."""
     now = node.clock()
-    asked = _asked(session, task.task_id, number)
     _keep_answered(session, task, number, now)
-    _mark(session, None, [row.id for row in asked if row.state != _S.KEPT])  # it was on its way alone
-    kept = [row for row in asked if row.state == _S.KEPT]
+    kept = _asked(session, task.task_id, number)
     how: dict[str, Any] = {"actor": ACTOR, "now": now}
     move_all(session, [row.id for row in kept], _S.ASKED, of=_S.KEPT, reason="match.answered", **how)
     _keep_tags(node, session, task.epoch, [(row, tags[row.person]) for row in kept])
@@ -261,13 +261,14 @@ def _answered(
 def _asked(session: Session, task_id: str, number: int) -> list[_Asked]:
     question, table = tables.Question, tables.Discharge
     wanted = (
-        *(table.id, table.state, table.hospital_code, table.setl_id),
+        *(table.id, table.hospital_code, table.setl_id),
         *(table.admitted_on, table.discharged_on, table.ruled_by, question.person),
     )
     query = (
         columns(*map(col, wanted))
         .join(table, col(question.discharge_id) == col(table.id))
         .where(col(question.task_id) == task_id, col(question.batch) == number)
+        .where(col(table.task_id) == task_id)
     )
     rows: Any = session.connection().execute(query)
     return [_Asked(*row) for row in rows]
