@@ -10,6 +10,7 @@ LOCKS  := $(wildcard contracts/package-lock.json tests/*/*/package-lock.json)
 # What only a measurement compares with is no part of a test.
 PEERS  := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(filter tests/bench/%,$(LOCKS)))
 NODE   := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(filter-out tests/bench/%,$(LOCKS)))
+BESIDE := build/env/rules/.installed build/env/ecdh/.installed
 APT    := DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120
 
 # Handed on as they are: make demo ARGS="--settlements 60", make test PYTEST_ARGS="tests/terms -x".
@@ -21,7 +22,7 @@ UPGRADE     ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo serve test lint style types floors bench lock clean postgres
-.PHONY: contracts-deep forge halmos slither mutants lives bft netns
+.PHONY: contracts-deep forge halmos slither mutants lives bft netns psi psi-scale
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,11 @@ bft: $(VENV)/.bft ## the chain's promises on four validators, of which some are 
 netns: $(VENV)/.dev $(NODE) ## two parties in network namespaces of their own; needs root and iproute2
 	@$(BIN)/python -m pytest -m netns $(PYTEST_ARGS) tests/e2e tests/support
 
+psi: $(VENV)/.dev build/env/psi/.installed ## lists against each other by RR22, in two processes
+	@$(BIN)/python -m pytest -m psi $(PYTEST_ARGS) tests/matching/scale
+
+psi-scale: build/env/psi/.installed ## install the extra psi-scale, for lists of tens of millions
+
 lint: style types floors ## the three below
 
 style: $(VENV)/.dev ## ruff: likely bugs and one format
@@ -61,7 +67,7 @@ types: $(VENV)/.dev ## mypy: strict
 floors: $(VENV)/.dev ## import-linter: arrows run one way
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) build/env/rules/.installed ## measure; ONLY=name for one
+bench: $(VENV)/.dev $(VENV)/.bft $(NODE) $(PEERS) $(BESIDE) build/env/psi/.installed ## measure; ONLY=name for one
 	@$(BIN)/python -m tests.bench $(if $(ONLY),ONLY=$(ONLY))
 
 # --------------------------------------------------------------------- the contracts, proven by machine
@@ -96,9 +102,17 @@ build/env/%/.installed: tests/contracts/deep/%.lock $(VENV)/.dev
 	@build/env/$*/bin/python -m pip --disable-pip-version-check --no-input install --quiet $(LOCKED) $<
 	@touch $@
 
-# Rules engines that the bench runs beside ours in one process, so no environment but a folder; off the
-# import path of everything else, for OpenFisca is AGPL.
-build/env/rules/.installed: tests/bench/peers/rules.lock $(VENV)/.dev
+# Not the product's environment, for it wants other versions; a Python that it has no wheel for is told so.
+build/env/psi/.installed: requirements-psi.lock $(VENV)/.python
+	@echo "make: installing what $< names (a gigabyte)" >&2
+	@$(BIN)/python -m venv --clear build/env/psi
+	@build/env/psi/bin/python -m pip --disable-pip-version-check --no-input install --quiet $(LOCKED) $<
+	@build/env/psi/bin/python -c 'import spu.psi' || { echo "make: psi-scale needs Python 3.11 on Linux or macOS" >&2; exit 1; }
+	@touch $@
+
+# What the benches run beside ours (rules engines, a private set intersection by ECDH), in our own interpreter:
+# so no environment but a folder; off the import path of everything else, for OpenFisca is AGPL.
+$(BESIDE): build/env/%/.installed: tests/bench/peers/%.lock $(VENV)/.dev
 	@echo "make: installing what $< names" >&2
 	@rm -rf $(@D) && $(PIP) --target $(@D) $(LOCKED) $<
 	@touch $@
@@ -112,6 +126,13 @@ lock: $(VENV)/.dev ## write the locks for pyproject.toml and the proofs' tools; 
 	$(call compile,tests/contracts/deep/halmos.lock,tests/contracts/deep/halmos.in)
 	$(call compile,tests/contracts/deep/slither.lock,tests/contracts/deep/slither.in)
 	$(call compile,tests/bench/peers/rules.lock,tests/bench/peers/rules.in)
+	$(call compile,tests/bench/peers/ecdh.lock,tests/bench/peers/ecdh.in)
+	@mkdir -p build && $(BIN)/python -c '$(EXTRA)' psi-scale > build/psi-scale.in
+	$(call compile,requirements-psi.lock,build/psi-scale.in)
+
+# An extra by itself: compiled with the project it would have to fit what the engine runs on.
+EXTRA = import sys, tomllib; \
+  print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")
 
 # No index, no header, no annotation: a lock names packages and hashes, not where anybody fetched them.
 define compile

@@ -3,11 +3,16 @@
 Refused            ElementInvalid    a question holds what is no blinded element
                    UpdateInvalid     a file is no update of the published roll, or not the next one
 TooLarge           PayloadTooLarge   a person's policies do not fit an entry
+Unavailable        ScaleMissing      the environment of the extra psi-scale is not there
+                   ScaleBroken       a run of lists against each other did not come to its end
+Conflict           ScaleRefused      the two sides of such a run do not want the same
 AutoclaimError     ProofInvalid      an answer was not computed with the key that is on chain
                    EntryInvalid      an entry does not open, or holds no payload
 """
 
-from engine.errors import AutoclaimError, Refused, TooLarge
+from pathlib import Path
+
+from engine.errors import AutoclaimError, Conflict, Refused, TooLarge, Unavailable
 
 
 class ElementInvalid(Refused):
@@ -52,3 +57,26 @@ class UpdateInvalid(Refused):
         super().__init__("match.update", f"{field}: {rule}", [violation])
         self.field = field
         self.rule = rule
+
+
+class ScaleMissing(Unavailable):
+    """The interpreter named by the setting PSI_PYTHON is not there."""
+
+    def __init__(self, python: Path) -> None:
+        message = f"{python} is missing: `make psi-scale` installs it, PSI_PYTHON says where it is"
+        super().__init__(message, code="match.scale_missing")
+
+
+class ScaleBroken(Unavailable):
+    """The other side is gone or silent, or the library gave up. A second call goes on where it ended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the lists were not matched to the end: {reason}", code="match.scale_broken")
+
+
+class ScaleRefused(Conflict):
+    """`field` is one of what the two sides tell each other first, or "list"."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}", code="match.scale_refused")
+        self.field = field

