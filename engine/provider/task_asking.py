@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from queue import SimpleQueue
 from threading import Event
 from typing import Any, NamedTuple
@@ -25,12 +26,12 @@ from engine.evidence.match_task import MatchTask
 from engine.matching.batches import Lane
 from engine.matching.voprf import name_message, person_message
 from engine.provider import sealed, tables
-from engine.provider.look_up import find, rest_on
+from engine.provider.look_up import find, patient_of, rest_on
 from engine.provider.node import Node
 from engine.provider.rolls import Roll
 from engine.provider.states import DischargeState, move_all
 from engine.provider.task_chain import hold_lease
-from engine.settlement import IdentityMissing
+from engine.settlement import IdentityMissing, PersonIdentity
 
 ACTOR = "node: task"
 PEOPLE_A_BATCH = 1024
@@ -249,13 +250,18 @@ def _answered(
     _keep_tags(node, session, task.epoch, [(row, tags[row.person]) for row in kept])
     nobodys: defaultdict[str, list[int]] = defaultdict(list)
     for row in kept:
-        finding = find(node, row, task.epoch, tags[row.person])
+        patient = partial(_patient, node, session, row.id)
+        finding = find(node, row, task.epoch, tags[row.person], patient)
         if finding.to == _S.NOBODYS:
             nobodys[finding.reason].append(row.id)
         else:
             rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
     for reason, ids in nobodys.items():
         move_all(session, ids, _S.NOBODYS, of=_S.ASKED, reason=reason, **how)
+
+
+def _patient(node: Node, session: Session, row_id: int) -> PersonIdentity:
+    return patient_of(node, session.get_one(tables.Discharge, row_id))
 
 
 def _asked(session: Session, task_id: str, number: int) -> list[_Asked]:

@@ -63,8 +63,8 @@ def test_a_task_is_done_and_paid_to_the_fen_as_what_is_asked_online(
     insurer: Insurer, provider: Provider
 ) -> None:
     ctx, before = insurer.ctx, insurer.payouts_fen()
-    online = provider.accept(**OTHER)
     provider.node.settings.online = True
+    online = provider.accept(**OTHER)
     provider.work_online()
     provider.node.settings.online = False
     mine, again, nobodys = provider.accept(), provider.accept(), provider.accept(**STRANGER)
