@@ -16,6 +16,7 @@ from engine.provider.chain import ProviderChain
 from engine.provider.insurer import Insurer
 from engine.provider.rolls import Rolls
 from engine.provider.settings import ProviderSettings
+from engine.provider.tables import Discharge
 from engine.settlement.hospitals import HospitalRegister, load_register
 from engine.store.database import Database
 from engine.store.ownership import Ownership
@@ -50,6 +51,8 @@ class Node:
     """What the hospital's own systems send to this node."""
     arrived: Event = field(default_factory=Event)
     """Set when there is something new to do."""
+    fresh: dict[int, Discharge] = field(default_factory=dict)
+    """Those that this process took in and has not begun with: what a read would find again."""
     unasked: dict[int, str] = field(default_factory=dict)
     """Discharges that this process took in and has not asked about -> the question kept with each."""
     _closing: ExitStack = field(default_factory=ExitStack)
