@@ -66,6 +66,8 @@ def status(home: Home = None, as_json: AsJson = False) -> None:
     else:
         for state, count in counted["discharges"].items():
             print(f"{count:>9}  {state}")
+        for state, count in counted["tasks"].items():
+            print(f"{count:>9}  matching tasks {state.replace('_', ' ')}")
         for name in ("waiting_again", "refused", "questions", "answered"):
             print(f"{counted[name]:>9}  {name.replace('_', ' ')}")
         for alarm in counted["alarms"]:

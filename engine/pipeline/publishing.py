@@ -1,20 +1,18 @@
 """The roll, published for private matching: an epoch's key on chain, then files of sealed entries.
 
 What has changed since the last update is found by comparing, people by people, so that nothing which changes
-a policy or a consent has to remember to say so. An update that was interrupted is simply made anew: what it
-wrote down counts only once the update itself is kept.
+a policy or a consent has to remember to say so. An update of which there is no whole file yet is simply made
+anew when it was interrupted: what it wrote down counts only once the update itself is kept.
 """
 
 import hashlib
 import json
-import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -23,15 +21,17 @@ from sqlmodel import Session
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound
 from engine.evidence.canonical import digest
+from engine.evidence.manifest import hex32, subject_of
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.errors import PayloadTooLarge
 from engine.matching.published import MOST_UPDATES, NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Output, name_message, person_message
+from engine.pipeline import updates
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.erasure import ERASED
 from engine.pipeline.matching import epoch_key, roll_dataset
-from engine.pipeline.sealed import alias, coverage
+from engine.pipeline.sealed import alias, authorization_salts, coverage
 from engine.settlement import normalise_certificate, normalise_name
 from engine.store import matching, tables
 
@@ -39,6 +39,8 @@ _CLASSIFICATION = 4
 """Sensitive personal, in the catalogue's classification."""
 _AT_ONCE = 500
 _EMPTIED = ""
+_ENTRY_FORM = 2
+"""Of what entries say: an entry of an earlier form is published anew. 2: with what opens the subject."""
 Scope = Callable[[str], str]
 """Product -> its scope, 0x and 64 digits."""
 log = structlog.get_logger()
@@ -61,13 +63,13 @@ def made() -> int | None:
 
 
 def publish(ctx: Context) -> list[Update]:
-    """An update of every epoch that stands; the first epoch, where there is none.
+    """An update of every epoch that stands, after one that was interrupted; the first epoch, if none stands.
 
-    Raises Conflict `match.publishing`, `match.epoch_full`."""
+    Raises Conflict `match.publishing`, `match.epoch_full`, `match.update_lost`."""
     with _alone():
         with ctx.database.reading() as session:
             standing = [one.number for one in matching.epochs(session) if one.withdrawn_at is None]
-        return [_update(ctx, number) for number in standing or [_open(ctx)]]
+        return [update for number in standing or [_open(ctx)] for update in _updates(ctx, number)]
 
 
 def rotate(ctx: Context) -> Update:
@@ -94,19 +96,7 @@ def withdraw(ctx: Context, number: int) -> None:
         ctx.chain.catalog.withdraw_matching_key(dataset, number)
     with _alone():
         ctx.writer.run(lambda session: matching.forget_epoch(session, number))
-        shutil.rmtree(_folder(ctx, number), ignore_errors=True)
-
-
-def update_file(ctx: Context, epoch: int, number: int) -> Path:
-    """A published file. Raises NotFound, Conflict `match.epoch_withdrawn`."""
-    with ctx.database.reading() as session:
-        held = session.get(matching.MatchEpoch, epoch)
-        update = session.get(matching.MatchUpdate, (epoch, number))
-    if held is None or update is None:
-        raise NotFound(f"epoch {epoch} has no update {number}", code="match.update_unknown")
-    if held.withdrawn_at is not None:
-        raise Conflict(f"epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
-    return _file(ctx, epoch, number)
+        updates.forget_files(ctx, number)
 
 
 @contextmanager
@@ -142,32 +132,28 @@ def _key_on_chain(ctx: Context, dataset: bytes, number: int) -> bytes | None:
         return None
 
 
+def _updates(ctx: Context, epoch: int) -> list[Update]:
+    """What was interrupted, and what has changed since then."""
+    interrupted = updates.offer_interrupted(ctx, epoch)
+    update = _update(ctx, epoch)
+    return [update] if interrupted is None else [interrupted, update]
+
+
 def _update(ctx: Context, epoch: int) -> Update:
     with ctx.database.reading() as session:
         last = matching.last_update(session, epoch)
-    number = 0 if last is None else last.number + 1
+    number = updates.next_after(last)
     if number == MOST_UPDATES:
         raise Conflict(f"epoch {epoch} is full after {number} updates: rotate", code="match.epoch_full")
     ctx.writer.run(lambda session: matching.forget_emptied(session, epoch, number - 1))
     key, made_at = epoch_key(ctx, epoch), ctx.clock()
-    path = _file(ctx, epoch, number)
+    path = updates.file_of(ctx, epoch, number)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     changed = _Changed(ctx, key, epoch, number)
     previous = NO_DIGEST if last is None else last.digest
     entries = _counted(changed.entries())
     update = write_update(path, epoch, number, entries, previous, key.public, made_at, ctx.rng)
-    ctx.writer.run(
-        lambda session: session.add(
-            matching.MatchUpdate(
-                epoch=epoch,
-                number=number,
-                digest=update.digest,
-                previous_digest=previous,
-                entries=update.entries,
-                made_at=made_at,
-            )
-        )
-    )
+    updates.offer(ctx, update)
     log.info("matching.published", epoch=epoch, update=number, entries=update.entries, **changed.left_out)
     return update
 
@@ -176,14 +162,6 @@ def _counted(entries: Iterator[bytes]) -> Iterator[bytes]:
     for number, entry in enumerate(entries, start=1):
         _publication.made = number
         yield entry
-
-
-def _folder(ctx: Context, epoch: int) -> Path:
-    return ctx.settings.in_home("matching") / f"epoch-{epoch}"
-
-
-def _file(ctx: Context, epoch: int, number: int) -> Path:
-    return _folder(ctx, epoch) / f"{number}.roll"
 
 
 class _Changed:
@@ -262,7 +240,7 @@ class _Changed:
             return None
         output = self._key.output(person_message(*certificate))
         names = {self._key.output(name_message(*certificate, name)).tag for name in chunk.names(who)}
-        under = [chunk.insured_under(one, handles[one.policy_id]) for one in chunk.known[who]]
+        under = [chunk.insured_under(one, handles[one.policy_id], certificate) for one in chunk.known[who]]
         while True:
             payload = Payload(tuple(sorted(names)), tuple(under))
             try:
@@ -295,13 +273,14 @@ class _Chunk:
 
     def stamp(self, who: str) -> str:
         """Changes with whatever the person's entry says."""
-        said = [
+        said: list[Any] = [_ENTRY_FORM]
+        said += [
             [
                 one.policy_id,
                 one.effective.isoformat(),
                 one.expires.isoformat(),
                 one.cancelled_on and one.cancelled_on.isoformat(),
-                list(self._consent(one) or ()),
+                self._authorization(one),
                 [[row.pseudonym, row.sealed is not None] for row in self._aliases[one.policy_id]],
             ]
             for one in self.known[who]
@@ -342,7 +321,7 @@ class _Chunk:
             found.update(names[0] for names in said if names is not None and len(names) == 1)
         return found
 
-    def insured_under(self, one: matching.Known, handle: str) -> InsuredUnder:
+    def insured_under(self, one: matching.Known, handle: str, certificate: tuple[str, str]) -> InsuredUnder:
         consent = self._consent(one)
         return InsuredUnder(
             handle=handle,
@@ -350,10 +329,20 @@ class _Chunk:
             effective=one.effective,
             expires=one.expires,
             cancelled_on=one.cancelled_on,
-            authorization=consent and consent.authorization_id,
+            authorization=self._authorization(one),
             subject=consent and consent.subject,
             scope=self._scope(one.product),
+            subject_salt=consent and self._subject_salt(consent, certificate),
         )
+
+    def _subject_salt(self, consent: matching.Consent, certificate: tuple[str, str]) -> str | None:
+        """What opens the subject to this certificate; None: it was given under another one."""
+        salt = authorization_salts(self._ctx.vault, consent).subject
+        return salt.hex() if hex32(subject_of(*certificate, salt)) == consent.subject else None
+
+    def _authorization(self, one: matching.Known) -> str | None:
+        consent = self._consent(one)
+        return consent and consent.authorization_id
 
     def _consent(self, one: matching.Known) -> matching.Consent | None:
         return self._consents.get((one.holder, self._scope(one.product)))

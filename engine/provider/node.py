@@ -11,7 +11,7 @@ from threading import Event
 from eth_account.signers.local import LocalAccount
 
 from engine.chain.keys import load_or_create_key
-from engine.provider.alarms import raise_alarm
+from engine.provider.alarms import raise_alarm, settle_alarm
 from engine.provider.chain import ProviderChain
 from engine.provider.insurer import Insurer
 from engine.provider.rolls import Rolls
@@ -83,6 +83,9 @@ class Node:
             def alarm(code: str, detail: str) -> None:
                 writer.run(partial(raise_alarm, code=code, detail=detail, now=clock()))
 
+            def settle(code: str, detail: str) -> None:
+                writer.run(partial(settle_alarm, code=code, detail=detail))
+
             return cls(
                 settings=settings,
                 database=database,
@@ -91,7 +94,7 @@ class Node:
                 register=register,
                 chain=chain,
                 insurer=insurer,
-                rolls=Rolls(home / "rolls", chain, insurer, alarm),
+                rolls=Rolls(home / "rolls", chain, insurer, alarm, settle),
                 clock=clock,
                 rng=rng,
                 api_key=api_key,

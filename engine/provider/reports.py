@@ -10,17 +10,21 @@ from engine.provider import tables
 from engine.provider.intake import by_setl_id
 from engine.provider.node import Node
 from engine.provider.states import RULED, DischargeState, move
+from engine.provider.task_states import TaskState
 from engine.store.database import Database
 
 
 def status(database: Database) -> dict[str, Any]:
-    """{"discharges": count by state, "waiting_again", "refused", "questions", "answered", "alarms": [...]}.
+    """{"discharges", "tasks": count by state, "waiting_again", "refused", "questions", "answered", "alarms"}.
 
     waiting_again: of those on the way, what failed at least once and is tried again.
     """
     with database.reading() as session:
         by_state = dict(
             session.exec(select(tables.Discharge.state, func.count()).group_by(tables.Discharge.state)).all()
+        )
+        of_tasks = dict(
+            session.exec(select(tables.Task.state, func.count()).group_by(tables.Task.state)).all()
         )
         failed = session.exec(select(func.count()).where(tables.Discharge.attempts > 0)).one()
         refused = session.exec(select(func.count()).select_from(tables.Refused)).one()
@@ -30,6 +34,7 @@ def status(database: Database) -> dict[str, Any]:
         alarms = session.exec(select(tables.Alarm).order_by(col(tables.Alarm.first_at))).all()
     return {
         "discharges": {state.value: by_state.get(state.value, 0) for state in DischargeState},
+        "tasks": {state.value: of_tasks.get(state.value, 0) for state in TaskState},
         "waiting_again": failed,
         "refused": refused,
         "questions": asked,

@@ -1,163 +1,36 @@
-"""Asking in a matching task: its discharges are set aside in batches, each person once a hospital, and every
-batch is blinded and checked in a process of its own.
+"""Asking in a matching task: every batch of its plan is blinded and checked in a process of its own.
 
-What a batch asks is kept before it is asked, and what it was answered is kept whole: after a crash, batches
-without an answer are asked again, under the same number and blinded anew, and no other.
+What a batch is answered is kept whole: after a crash, batches without an answer are asked again, under the
+same number and blinded anew, and no other.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from queue import SimpleQueue
 from threading import Event
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, update
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from engine.errors import Unavailable
-from engine.evidence.canonical import SALT_BYTES, commitment
 from engine.evidence.match_task import MatchTask
 from engine.matching.batches import Lane
-from engine.matching.voprf import name_message, person_message
 from engine.provider import sealed, tables
-from engine.provider.look_up import find, rest_on
+from engine.provider.look_up import find, patient_of, rest_on
 from engine.provider.node import Node
 from engine.provider.rolls import Roll
 from engine.provider.states import DischargeState, move_all
 from engine.provider.task_chain import hold_lease
-from engine.settlement import IdentityMissing
+from engine.settlement import PersonIdentity
 
 ACTOR = "node: task"
-PEOPLE_A_BATCH = 1024
-"""Each is two elements: fewer than a batch may have, so that every process has one to work on."""
-_Messages = tuple[str, str]
 _S = DischargeState
-
-
-class Candidate(NamedTuple):
-    """As much of a discharge as a plan reads."""
-
-    id: int
-    hospital_code: str
-    setl_id: str
-    body_sealed: bytes
-
-
-@dataclass(slots=True)
-class _Batch:
-    hospital_code: str
-    messages: list[_Messages] = field(default_factory=list)
-    """Of each person."""
-    questions: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a task will ask; nothing of it is kept yet."""
-
-    batches: list[_Batch] = field(default_factory=list)
-    nobodys: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """Discharges that name nobody, by why."""
-
-    @property
-    def elements(self) -> int:
-        return sum(2 * len(batch.messages) for batch in self.batches)
-
-
-def plan(node: Node, task: MatchTask) -> Plan:
-    """Every discharge of its days and hospitals that nobody has asked about; a person is asked about once a
-    hospital, however many discharges they have. Raises Unavailable for an engine that is not installed."""
-    made = Plan()
-    of_person: dict[tuple[str, _Messages], tuple[_Batch, int]] = {}
-    filling: dict[str, _Batch] = {}
-    for row in candidates(node, task):
-        try:
-            who = sealed.identity(node.vault, row.body_sealed, row.hospital_code, row.setl_id)
-        except IdentityMissing as error:
-            made.nobodys[f"identity.{error.reason}"].append(row.id)
-            continue
-        certificate = who.cert_type, who.cert_no
-        asks = person_message(*certificate).decode(), name_message(*certificate, who.name).decode()
-        key = row.hospital_code, asks
-        if key not in of_person:
-            batch = filling.get(row.hospital_code)
-            if batch is None or len(batch.messages) == PEOPLE_A_BATCH:
-                batch = filling[row.hospital_code] = _Batch(row.hospital_code)
-                made.batches.append(batch)
-            batch.messages.append(asks)
-            of_person[key] = batch, len(batch.messages) - 1
-        batch, person = of_person[key]
-        batch.questions.append(_question(node, row, person))
-    return made
-
-
-def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
-    """The discharges that the task is about, in the order in which they came; for the engine rr22, those of
-    people whom both lists have."""
-    if task.engine == "rr22":
-        raise Unavailable(
-            "the engine rr22 needs the extra psi-scale, which is not installed here: run `make psi-scale`",
-            code="match.engine_missing",
-        )
-    table = tables.Discharge
-    wanted = (table.id, table.hospital_code, table.setl_id, table.body_sealed)
-    query = (
-        columns(*map(col, wanted))
-        .where(col(table.state) == _S.KEPT, col(table.task_id).is_(None))
-        .where(col(table.hospital_code).in_(task.hospitals))
-        .where(col(table.discharged_on) >= task.since, col(table.discharged_on) <= task.until)
-        .order_by(col(table.id))
-    )
-    with node.database.reading() as session:
-        rows: Any = session.connection().execute(query)
-        return [Candidate(*row) for row in rows]
-
-
-def _question(node: Node, row: Candidate, person: int) -> dict[str, Any]:
-    """Its name commits to the discharge, as that of a question asked online does."""
-    salt = node.rng(SALT_BYTES)
-    name = commitment(salt, {"fixmedins_code": row.hospital_code, "setl_id": row.setl_id}).hex()
-    return {
-        "commitment": name,
-        "discharge_id": row.id,
-        "salt_sealed": node.vault.seal(salt, f"question.salt/{name}"),
-        "person": person,
-    }
-
-
-def set_aside(node: Node, session: Session, task_id: str, made: Plan) -> None:
-    """Keep the plan: from now on nothing else is done about its discharges."""
-    for reason, ids in made.nobodys.items():
-        move_all(session, ids, _S.DOUBTFUL, of=_S.KEPT, actor=ACTOR, reason=reason, now=node.clock())
-    for number, batch in enumerate(made.batches):
-        session.add(
-            tables.TaskBatch(
-                task_id=task_id,
-                number=number,
-                hospital_code=batch.hospital_code,
-                elements=2 * len(batch.messages),
-                discharges=len(batch.questions),
-                messages_sealed=sealed.seal_messages(node.vault, task_id, number, batch.messages),
-            )
-        )
-        rows = [{**question, "task_id": task_id, "batch": number} for question in batch.questions]
-        session.connection().execute(insert(tables.Question), rows)
-        ids = [question["discharge_id"] for question in batch.questions]
-        _mark(session, task_id, ids)
-        for one in ids:
-            node.fresh.pop(one, None)
-
-
-def _mark(session: Session, task_id: str, row_ids: Sequence[int]) -> None:
-    """Those that are still kept: one may have been on its way alone."""
-    table = tables.Discharge.__table__  # type: ignore[attr-defined]
-    statement = update(table).where(table.c.id == bindparam("row_id"), table.c.state == _S.KEPT)
-    session.connection().execute(statement.values(task_id=task_id), [{"row_id": one} for one in row_ids])
 
 
 def ask_all(node: Node, task: MatchTask, goes_on: Callable[[], bool]) -> None:
@@ -249,13 +122,18 @@ def _answered(
     _keep_tags(node, session, task.epoch, [(row, tags[row.person]) for row in kept])
     nobodys: defaultdict[str, list[int]] = defaultdict(list)
     for row in kept:
-        finding = find(node, row, task.epoch, tags[row.person])
+        patient = partial(_patient, node, session, row.id)
+        finding = find(node, row, task.epoch, tags[row.person], patient)
         if finding.to == _S.NOBODYS:
             nobodys[finding.reason].append(row.id)
         else:
             rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
     for reason, ids in nobodys.items():
         move_all(session, ids, _S.NOBODYS, of=_S.ASKED, reason=reason, **how)
+
+
+def _patient(node: Node, session: Session, row_id: int) -> PersonIdentity:
+    return patient_of(node, session.get_one(tables.Discharge, row_id))
 
 
 def _asked(session: Session, task_id: str, number: int) -> list[_Asked]:

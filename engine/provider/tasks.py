@@ -21,8 +21,9 @@ from engine.matching.errors import ProofInvalid
 from engine.provider import tables
 from engine.provider.alarms import raise_alarm
 from engine.provider.node import Node
-from engine.provider.task_asking import ask_all, plan, set_aside
+from engine.provider.task_asking import ask_all
 from engine.provider.task_chain import TaskOver, give_back, hold_lease
+from engine.provider.task_plan import plan, set_aside
 from engine.provider.task_releases import counts, hand_over, let_go, take_in_outcomes
 from engine.provider.task_states import UNDER_WAY, TaskState, move
 

@@ -102,7 +102,6 @@ class Provider:
 
     def __init__(self, insurer: Insurer, home: Path, **settings: Any) -> None:
         self.insurer = insurer
-        self.ahead = timedelta()
         self.wire: Any = None
         self._settings = ProviderSettings.read(
             home=home,
@@ -150,6 +149,8 @@ class Provider:
         return self.task(task_id).state
 
     def work_online(self) -> None:
+        """A round over its discharges, once what was just taken in is anybody's to begin with."""
+        self.insurer.world.clock.ahead += timedelta(seconds=10)
         for row in worker.due(self.node, most=100):
             worker.advance(self.node, row)
 

@@ -15,7 +15,7 @@ from engine.errors import Unavailable
 from engine.evidence.match_task import MatchTask
 from engine.matching.voprf import EpochKey
 from engine.pipeline import decide, feed, match_answers, record
-from engine.provider import reports, tables, task_asking, tasks
+from engine.provider import reports, tables, task_plan, tasks
 from engine.provider.task_states import MOVES
 from engine.provider.task_states import TaskState as S
 from tests.api.match_parties import OTHER, STRANGER, Insurer, Provider, insured
@@ -63,8 +63,8 @@ def test_a_task_is_done_and_paid_to_the_fen_as_what_is_asked_online(
     insurer: Insurer, provider: Provider
 ) -> None:
     ctx, before = insurer.ctx, insurer.payouts_fen()
-    online = provider.accept(**OTHER)
     provider.node.settings.online = True
+    online = provider.accept(**OTHER)
     provider.work_online()
     provider.node.settings.online = False
     mine, again, nobodys = provider.accept(), provider.accept(), provider.accept(**STRANGER)
@@ -108,7 +108,7 @@ def test_lists_of_nobody_and_of_one_complete(insurer: Insurer, provider: Provide
 def test_a_node_that_is_killed_goes_on_with_what_is_not_answered_and_asks_nothing_twice(
     insurer: Insurer, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_asking, "PEOPLE_A_BATCH", 1)
+    monkeypatch.setattr(task_plan, "PEOPLE_A_BATCH", 1)
     mine, other, nobodys = provider.accept(), provider.accept(**OTHER), provider.accept(**STRANGER)
     task_id = insurer.order(most=6)
 
@@ -230,7 +230,7 @@ def test_the_engine_that_is_not_installed_is_named(insurer: Insurer, provider: P
     document = match_answers.document(insurer.ctx, OURS, task_id)
     task = MatchTask.of({**document, "engine": "rr22"})
     with pytest.raises(Unavailable, match="make psi-scale"):
-        task_asking.plan(provider.node, task)
+        task_plan.plan(provider.node, task)
 
 
 def test_a_task_is_ordered_and_watched_from_the_command_line(
