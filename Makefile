@@ -52,7 +52,7 @@ netns: $(VENV)/.dev $(NODE) ## two parties in network namespaces of their own; n
 	@$(BIN)/python -m pytest -m netns $(PYTEST_ARGS) tests/e2e tests/support
 
 psi: $(VENV)/.dev build/env/psi/.installed ## lists against each other by RR22, in two processes
-	@$(BIN)/python -m pytest -m psi $(PYTEST_ARGS) tests/matching/scale
+	@$(BIN)/python -m pytest -m psi $(PYTEST_ARGS) tests/matching/scale tests/api/test_match_tasks.py
 
 psi-scale: build/env/psi/.installed ## install the extra psi-scale, for lists of tens of millions
 

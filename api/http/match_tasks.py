@@ -14,6 +14,7 @@ from api.http.schemas import match_tasks as schemas
 from api.http.schemas.matching import MatchRelease
 from api.http.signatures import SignedBody
 from engine.evidence.match_task import MatchCounts
+from engine.matching.scale.link import Joining
 from engine.matching.voprf import SUITE
 from engine.pipeline import match_answers, match_tasks, matching
 from engine.store.api_keys import Role
@@ -117,8 +118,11 @@ def tell_counts(ctx: Ctx, task_id: Bytes32, signed: SignedBody, counts: schemas.
     return Response(status_code=204)
 
 
-@router.post("/{task_id}/scale", status_code=202, responses=_SIGNED)
-def start_scale(ctx: Ctx, task_id: Bytes32, signed: SignedBody) -> Response:
-    """Have the insurer begin its side of finding what both lists have (engine rr22)."""
-    match_answers.start_scale(ctx, signed.hospital_code, task_id)
-    return Response(status_code=202)
+@router.post(
+    "/{task_id}/scale", response_model=schemas.ScaleJoining, responses=_SIGNED, dependencies=[JSON_ONLY]
+)
+def begin_scale(ctx: Ctx, task_id: Bytes32, signed: SignedBody, theirs: schemas.ScaleJoining) -> Response:
+    """Have the insurer begin its side of finding whom both lists have (engine rr22): where each side listens,
+    and the certificate that it is known by in this run alone."""
+    joined = match_answers.begin_scale(ctx, signed.hospital_code, task_id, Joining(**theirs.model_dump()))
+    return rendered(schemas.ScaleJoining, joined)

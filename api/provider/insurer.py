@@ -23,6 +23,7 @@ from engine.errors import (
     Unavailable,
 )
 from engine.evidence.match_task import MatchCounts
+from engine.matching.scale.link import Joining
 from engine.matching.voprf import PROTOCOL, SUITE, Evaluated
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -46,6 +47,12 @@ class _Answer(BaseModel):
     epoch: int
     evaluated: list[str]
     proof: str
+
+
+class _Joining(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    place: str
+    certificate: str
 
 
 class _Taken(BaseModel):
@@ -157,6 +164,10 @@ class HttpInsurer:
             return Evaluated(tuple(map(bytes.fromhex, answer.evaluated)), bytes.fromhex(answer.proof))
         except ValueError as error:
             raise _not_spoken() from error
+
+    def join(self, hospital_code: str, task_id: str, ours: Joining) -> Joining:
+        answer = self._post(hospital_code, f"{_TASKS}/{task_id}/scale", ours._asdict())
+        return Joining(**_read(_Joining, answer).model_dump())
 
     def stage(self, hospital_code: str, task_id: str, release: Mapping[str, Any]) -> None:
         self._post(hospital_code, f"{_TASKS}/{task_id}/releases", release)

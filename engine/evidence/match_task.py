@@ -16,7 +16,7 @@ from engine.evidence.errors import DocumentInvalid
 from engine.evidence.manifest import hex32
 
 FORMAT = "autoclaim.matching.task/1"
-ENGINES = ("voprf", "rr22")
+VOPRF, RR22 = ENGINES = ("voprf", "rr22")
 """voprf: every person of the window is asked about. rr22: those that both lists have, found beforehand."""
 
 _ADDRESS = re.compile("0x[0-9a-f]{40}")

@@ -23,6 +23,7 @@ from engine.invoices.http_verifier import HttpVerifier, load_api_key
 from engine.invoices.port import InvoicePort
 from engine.matching.batches import Evaluators
 from engine.matching.pseudonym import Pseudonymiser
+from engine.matching.scale.running import Runs
 from engine.payout.callbacks import CallbackVerifier
 from engine.payout.http_bank import HttpBank
 from engine.payout.signing import BankCredentials
@@ -84,6 +85,8 @@ class Context:
     readers: Readers
     evaluators: Evaluators
     """For the batches of matching tasks."""
+    scale_runs: Runs
+    """Of matching tasks whose engine is rr22."""
     engine_id: str
     """Names this opening, beside others that work on the same database at the same time."""
     _terms: dict[str, Terms]
@@ -133,6 +136,7 @@ class Context:
             dictionaries=dictionaries,
             readers=Readers(settings.readers),
             evaluators=Evaluators(settings.evaluators),
+            scale_runs=Runs(),
             engine_id=rng(4).hex(),
             _terms={},
         )

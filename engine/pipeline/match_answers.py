@@ -15,12 +15,12 @@ from sqlmodel import Session
 from engine.chain.contracts import TaskState
 from engine.errors import AutoclaimError, Conflict, NotFound, Refused, Unavailable
 from engine.evidence.errors import NotCanonical
-from engine.evidence.match_task import MatchCounts, release_digest
+from engine.evidence.match_task import RR22, MatchCounts, MatchTask, release_digest
 from engine.matching.errors import ElementInvalid
+from engine.matching.scale.link import Joining
 from engine.matching.voprf import MOST_ELEMENTS, Evaluated
-from engine.pipeline import releases
+from engine.pipeline import match_scale, releases
 from engine.pipeline.context import Context
-from engine.pipeline.match_tasks import require_engine
 from engine.pipeline.matching import check_epoch
 from engine.pipeline.sealed import seal_staged
 from engine.pipeline.values import raw
@@ -179,16 +179,20 @@ def outcomes(ctx: Context, provider: str, task_id: str) -> list[dict[str, Any]]:
         ]
 
 
-def start_scale(ctx: Context, provider: str, task_id: str) -> None:
-    """Begin our side of finding what both lists have, before anything is asked. Raises NotFound, Conflict
-    `task.engine`, `task.not_running`, Unavailable `match.engine_missing`."""
+def begin_scale(ctx: Context, provider: str, task_id: str, theirs: Joining) -> Joining:
+    """Begin our side of finding whom both lists have, before anything is asked; how the provider's side gets
+    to it. Raises NotFound, Conflict `task.engine`, `task.not_running`, Refused `match.scale`, and what
+    match_scale.begin does."""
     with ctx.database.reading() as session:
-        row = _of(session, provider, task_id)
-    engine = row.document["engine"]
-    if engine != "rr22":
-        raise Conflict(f"the task's engine is {engine}", code="task.engine")
+        task = MatchTask.of(_of(session, provider, task_id).document)
+    if task.engine != RR22:
+        raise Conflict(f"the task's engine is {task.engine}", code="task.engine")
     _require_running(ctx, task_id)
-    require_engine(engine)
+    try:
+        return match_scale.begin(ctx, task, theirs)
+    except ValueError as error:
+        wrong = {"field": "/place", "rule": "match.scale", "message": str(error)}
+        raise Refused("match.scale", f"the node's side cannot be reached so: {error}", [wrong]) from error
 
 
 def _of(session: Session, provider: str, task_id: str, *, lock: bool = False) -> MatchTaskRow:

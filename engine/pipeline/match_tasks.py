@@ -14,11 +14,11 @@ from sqlmodel import Session
 
 from engine.chain.contracts import TaskKind, TaskState
 from engine.chain.errors import ContractRefused
-from engine.errors import Conflict, NotAllowed, NotFound, Refused, Unavailable
+from engine.errors import Conflict, NotAllowed, NotFound, Refused
 from engine.evidence.canonical import digest
 from engine.evidence.manifest import hex32, provider_dataset
-from engine.evidence.match_task import MatchCounts, MatchTask, releases_root
-from engine.pipeline import releases
+from engine.evidence.match_task import RR22, MatchCounts, MatchTask, releases_root
+from engine.pipeline import match_scale, releases
 from engine.pipeline.consent import scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import staged
@@ -67,7 +67,7 @@ def open_task(ctx: Context, order: Order) -> Opened:
     what was interrupted.
 
     Raises Refused `task.order`; NotFound `hospital.unknown`, `product.unknown`; Conflict `task.dataset`,
-    `match.no_epoch`; Unavailable `match.engine_missing`.
+    `match.no_epoch`; ScaleMissing.
     """
     with ctx.database.reading() as session:
         row = match_tasks.unended_of(session, order.digest)
@@ -136,16 +136,8 @@ def _check(ctx: Context, order: Order) -> None:
     for code in order.hospitals:
         if ctx.hospital_register().get(code) is None:
             raise NotFound(f"/hospitals: no hospital {code} is registered", code="hospital.unknown")
-    require_engine(order.engine)
-
-
-def require_engine(engine: str) -> None:
-    """Raises Unavailable where this side cannot do its part in finding beforehand what both lists have."""
-    if engine == "rr22":
-        raise Unavailable(
-            "/engine: rr22 needs the extra psi-scale, which is not installed here: run `make psi-scale`",
-            code="match.engine_missing",
-        )
+    if order.engine == RR22:
+        match_scale.require_installed(ctx)
 
 
 def _put_on_chain(ctx: Context, row: MatchTaskRow) -> None:
@@ -319,4 +311,5 @@ def _end(ctx: Context, task_id: str, state: TaskState) -> None:
             match_tasks.forget_staged(session, task_id)
 
     ctx.writer.run(keep)
+    match_scale.forget(ctx, task_id)
     log.info("match_task.ended", task_id=task_id, state=state.name.lower())

@@ -5,14 +5,9 @@ a policy or a consent has to remember to say so. An update of which there is no 
 anew when it was interrupted: what it wrote down counts only once the update itself is kept.
 """
 
-import hashlib
-import json
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -21,28 +16,19 @@ from sqlmodel import Session
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound
 from engine.evidence.canonical import digest
-from engine.evidence.manifest import hex32, subject_of
-from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
+from engine.matching.entries import Payload, empty_entry, seal_entry
 from engine.matching.errors import PayloadTooLarge
 from engine.matching.published import MOST_UPDATES, NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Output, name_message, person_message
 from engine.pipeline import updates
-from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
-from engine.pipeline.erasure import ERASED
 from engine.pipeline.matching import epoch_key, roll_dataset
-from engine.pipeline.sealed import alias, authorization_salts, coverage
-from engine.settlement import normalise_certificate, normalise_name
-from engine.store import matching, tables
+from engine.pipeline.roll_people import People, pages, scopes
+from engine.store import matching
 
 _CLASSIFICATION = 4
 """Sensitive personal, in the catalogue's classification."""
-_AT_ONCE = 500
 _EMPTIED = ""
-_ENTRY_FORM = 2
-"""Of what entries say: an entry of an earlier form is published anew. 2: with what opens the subject."""
-Scope = Callable[[str], str]
-"""Product -> its scope, 0x and 64 digits."""
 log = structlog.get_logger()
 
 
@@ -172,25 +158,21 @@ class _Changed:
         self._key = key
         self._epoch = epoch
         self._number = number
-        self._scope: Scope = cache(partial(scope_id, ctx))
+        self._scope = scopes(ctx)
         self.left_out = {"policies_left_out": 0, "aliases_left_out": 0}
         """Policies beyond what an entry holds; aliases of which only the pseudonym is kept."""
 
     def entries(self) -> Iterator[bytes]:
         after = ""
-        while people := self._people(after):
+        for people in pages(self._ctx):
             yield from self._of(people, after, people[-1])
             after = people[-1]
         yield from self._of([], after, None)
 
-    def _people(self, after: str) -> list[str]:
-        with self._ctx.database.reading() as session:
-            return matching.people_after(session, after, ERASED, _AT_ONCE)
-
     def _of(self, people: Sequence[str], after: str, until: str | None) -> list[bytes]:
         with self._ctx.database.reading() as session:
             before = matching.entries_between(session, self._epoch, after, until)
-            chunk = _Chunk(self._ctx, session, people, self._scope)
+            chunk = People(self._ctx, session, people, self._scope)
             stamps = {person: chunk.stamp(person) for person in people if chunk.known[person]}
             same = {row.person for row in before if self._stands(row) and row.stamp == stamps.get(row.person)}
             changed = [person for person in stamps if person not in same]
@@ -232,7 +214,7 @@ class _Changed:
         ]
         return held | {row["policy_id"]: row["handle"] for row in new}, new
 
-    def _entry(self, chunk: "_Chunk", who: str, handles: dict[int, str]) -> tuple[Output, bytes] | None:
+    def _entry(self, chunk: People, who: str, handles: dict[int, str]) -> tuple[Output, bytes] | None:
         """None: it is no certificate's pseudonym, or nobody knows any more of what."""
         certificate = chunk.certificate(who)
         if certificate is None:
@@ -250,99 +232,3 @@ class _Changed:
                     raise
                 under.pop()  # the one that ended first
                 self.left_out["policies_left_out"] += 1
-
-
-class _Chunk:
-    """Some people, and what is published of them."""
-
-    def __init__(self, ctx: Context, session: Session, people: Sequence[str], scope: Scope) -> None:
-        self._ctx = ctx
-        self._scope = scope
-        since = ctx.today() - timedelta(days=ctx.settings.retention_policy_days)
-        self.known: defaultdict[str, list[matching.Known]] = defaultdict(list)
-        for one in matching.known_as(session, people):
-            if (one.cancelled_on or one.expires) >= since and one.holder != ERASED:
-                self.known[one.person].append(one)
-        holders = {one.holder for known in self.known.values() for one in known}
-        at_s = int(ctx.clock().timestamp())
-        self._consents = matching.consents(session, holders, GRANTED, at_s)
-        self._aliases: defaultdict[int, list[tables.PolicyAlias]] = defaultdict(list)
-        for row in matching.aliases(session, {one.policy_id for who in people for one in self.known[who]}):
-            self._aliases[row.policy_id].append(row)
-        self._policies: dict[int, tables.Policy] = {}
-
-    def stamp(self, who: str) -> str:
-        """Changes with whatever the person's entry says."""
-        said: list[Any] = [_ENTRY_FORM]
-        said += [
-            [
-                one.policy_id,
-                one.effective.isoformat(),
-                one.expires.isoformat(),
-                one.cancelled_on and one.cancelled_on.isoformat(),
-                self._authorization(one),
-                [[row.pseudonym, row.sealed is not None] for row in self._aliases[one.policy_id]],
-            ]
-            for one in self.known[who]
-        ]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-    def open(self, session: Session, people: Sequence[str]) -> None:
-        """Before asking what is sealed about them."""
-        wanted = {one.policy_id for who in people for one in self.known[who]}
-        self._policies = matching.policies(session, wanted)
-
-    def certificate(self, who: str) -> tuple[str, str] | None:
-        for one in self.known[who]:
-            policy = self._policies[one.policy_id]
-            if policy.pseudonym == who:
-                person = coverage(self._ctx.vault, policy)["person"]
-                return normalise_certificate(person["cert_type"], person["cert_no"])
-            for row in self._aliases[one.policy_id]:
-                said = alias(self._ctx.vault, policy, row) if row.pseudonym == who else None
-                if said is not None and len(said) == 2:
-                    return said[0], said[1]
-        return None
-
-    def is_unknown(self, who: str) -> bool:
-        """Whether it is an alias of which nothing but the pseudonym was kept."""
-        return any(
-            row.pseudonym == who and row.sealed is None
-            for one in self.known[who]
-            for row in self._aliases[one.policy_id]
-        )
-
-    def names(self, who: str) -> set[str]:
-        found = set()
-        for one in self.known[who]:
-            policy = self._policies[one.policy_id]
-            found.add(normalise_name(coverage(self._ctx.vault, policy)["person"]["name"]))
-            said = (alias(self._ctx.vault, policy, row) for row in self._aliases[one.policy_id])
-            found.update(names[0] for names in said if names is not None and len(names) == 1)
-        return found
-
-    def insured_under(self, one: matching.Known, handle: str, certificate: tuple[str, str]) -> InsuredUnder:
-        consent = self._consent(one)
-        return InsuredUnder(
-            handle=handle,
-            product=one.product,
-            effective=one.effective,
-            expires=one.expires,
-            cancelled_on=one.cancelled_on,
-            authorization=self._authorization(one),
-            subject=consent and consent.subject,
-            scope=self._scope(one.product),
-            subject_salt=consent and self._subject_salt(consent, certificate),
-        )
-
-    def _subject_salt(self, consent: matching.Consent, certificate: tuple[str, str]) -> str | None:
-        """What opens the subject to this certificate; None: it was given under another one."""
-        salt = authorization_salts(self._ctx.vault, consent).subject
-        return salt.hex() if hex32(subject_of(*certificate, salt)) == consent.subject else None
-
-    def _authorization(self, one: matching.Known) -> str | None:
-        consent = self._consent(one)
-        return consent and consent.authorization_id
-
-    def _consent(self, one: matching.Known) -> matching.Consent | None:
-        return self._consents.get((one.holder, self._scope(one.product)))

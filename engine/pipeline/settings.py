@@ -9,6 +9,7 @@ from eth_utils.address import is_address, to_checksum_address
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.matching.scale.child import INSTALLED
 from engine.store.secret_file import read_or_make
 
 WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
@@ -65,6 +66,10 @@ class Settings(BaseSettings):
     """Blinded elements that one provider may have evaluated in a day of Shanghai."""
     evaluators: int = Field(default=os.cpu_count() or 1, gt=0)
     """Processes that evaluate the batches of matching tasks; they start with the first batch."""
+    psi_python: Path = INSTALLED
+    """The interpreter of the extra psi-scale, which `make psi-scale` installs."""
+    psi_host: str = "127.0.0.1"
+    """Where our side of a run of rr22 listens, at a free port; the provider has to reach it."""
     host: str = "127.0.0.1"
     port: int = 8800
     partner_port: int | None = None

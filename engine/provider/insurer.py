@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
 from engine.evidence.match_task import MatchCounts
+from engine.matching.scale.link import Joining
 from engine.matching.voprf import Evaluated
 
 
@@ -38,6 +39,9 @@ class Insurer(Protocol):
         elements: tuple[bytes, ...],
     ) -> Evaluated:
         """Ask about a batch of discharges; the same number again is the same batch, blinded anew."""
+
+    def join(self, hospital_code: str, task_id: str, ours: Joining) -> Joining:
+        """Have the insurer begin its side of a run of rr22, and learn how to get to it."""
 
     def stage(self, hospital_code: str, task_id: str, release: Mapping[str, Any]) -> None:
         """Hand over a release under the task. The same again is no change."""

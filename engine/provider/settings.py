@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.evidence.manifest import scope_of
+from engine.evidence.match_task import RR22
+from engine.matching.scale.child import INSTALLED
 from engine.settlement.hospitals import DEFAULT_REGISTER
 
 _HOSPITAL = re.compile(r"[HP][0-9]{11}")
@@ -80,6 +82,10 @@ class ProviderSettings(ProviderHome):
     """Whether a discharge is asked about when it arrives; else it waits for a matching task."""
     engines: str = Field(default="voprf", pattern="^(voprf|rr22)(,(voprf|rr22))*$")
     """`voprf,rr22`: how it may be matched in a task; rr22 needs the extra psi-scale."""
+    psi_python: Path = INSTALLED
+    """The interpreter of the extra psi-scale, which `make psi-scale` installs."""
+    psi_host: str = "127.0.0.1"
+    """Where this side of a run of rr22 listens, at a free port; the insurer has to reach it."""
     task_days: int = Field(default=366, gt=0)
     """Days of discharge that one task may ask about."""
     task_processes: int = Field(default=os.cpu_count() or 1, gt=0)
@@ -115,6 +121,12 @@ class ProviderSettings(ProviderHome):
     def read(cls, **given: Any) -> Self:
         """The environment's, but for what is given otherwise. Raises ValueError naming what is missing."""
         return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def engines_here(self) -> list[str]:
+        """Of `engines`, those that are installed."""
+        has_scale = self.psi_python.is_file()
+        return [one for one in self.engines.split(",") if one != RR22 or has_scale]
 
     @property
     def hospital_codes(self) -> list[str]:

@@ -1,7 +1,8 @@
 """The plan of a matching task: whom it asks about, and in which batches, kept before the first is asked."""
 
+from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,18 +10,19 @@ from sqlalchemy import bindparam, insert, update
 from sqlalchemy import select as columns
 from sqlmodel import Session, col
 
-from engine.errors import Unavailable
 from engine.evidence.canonical import SALT_BYTES, commitment
-from engine.evidence.match_task import MatchTask
+from engine.evidence.match_task import RR22, MatchTask
 from engine.matching.voprf import name_message, person_message
 from engine.provider import sealed, tables
 from engine.provider.node import Node
 from engine.provider.states import DischargeState, move_all
+from engine.provider.task_scale import in_both
 from engine.settlement import IdentityMissing
 
 ACTOR = "node: task"
 PEOPLE_A_BATCH = 1024
 """Each is two elements: fewer than a batch may have, so that every process has one to work on."""
+_AT_ONCE = 500
 _Messages = tuple[str, str]
 _S = DischargeState
 
@@ -57,8 +59,10 @@ class Plan:
 
 def plan(node: Node, task: MatchTask) -> Plan:
     """Every discharge of its days and hospitals that nobody has asked about; a person is asked about once a
-    hospital, however many discharges they have. Raises Unavailable for an engine that is not installed."""
+    hospital, however many discharges they have. With the engine rr22 only of people whom both lists have: the
+    others stay kept. Raises what in_both does."""
     made = Plan()
+    both = _whom_both_have(node, task) if task.engine == RR22 else None
     of_person: dict[tuple[str, _Messages], tuple[_Batch, int]] = {}
     filling: dict[str, _Batch] = {}
     for row in candidates(node, task):
@@ -66,6 +70,8 @@ def plan(node: Node, task: MatchTask) -> Plan:
             who = sealed.identity(node.vault, row.body_sealed, row.hospital_code, row.setl_id)
         except IdentityMissing as error:
             made.nobodys[f"identity.{error.reason}"].append(row.id)
+            continue
+        if both is not None and row.id not in both:
             continue
         certificate = who.cert_type, who.cert_no
         asks = person_message(*certificate).decode(), name_message(*certificate, who.name).decode()
@@ -82,14 +88,8 @@ def plan(node: Node, task: MatchTask) -> Plan:
     return made
 
 
-def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
-    """The discharges that the task is about, in the order in which they came; for the engine rr22, those of
-    people whom both lists have."""
-    if task.engine == "rr22":
-        raise Unavailable(
-            "the engine rr22 needs the extra psi-scale, which is not installed here: run `make psi-scale`",
-            code="match.engine_missing",
-        )
+def candidates(node: Node, task: MatchTask) -> Iterator[Candidate]:
+    """The discharges that the task is about, in the order in which they came, one read after another."""
     table = tables.Discharge
     wanted = (table.id, table.hospital_code, table.setl_id, table.body_sealed)
     query = (
@@ -100,8 +100,24 @@ def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
         .order_by(col(table.id))
     )
     with node.database.reading() as session:
-        rows: Any = session.connection().execute(query)
-        return [Candidate(*row) for row in rows]
+        rows: Any = session.connection().execute(query.execution_options(yield_per=_AT_ONCE))
+        yield from (Candidate(*row) for row in rows)
+
+
+def _whom_both_have(node: Node, task: MatchTask) -> set[int]:
+    """The discharges of people whom the insurer has too, found without asking about anybody."""
+    ids = array("q")
+
+    def people() -> Iterator[bytes]:
+        for row in candidates(node, task):
+            try:
+                who = sealed.identity(node.vault, row.body_sealed, row.hospital_code, row.setl_id)
+            except IdentityMissing:
+                continue
+            ids.append(row.id)
+            yield person_message(who.cert_type, who.cert_no)
+
+    return {ids[place] for place in in_both(node, task, people())}
 
 
 def _question(node: Node, row: Candidate, person: int) -> dict[str, Any]:

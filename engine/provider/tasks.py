@@ -16,7 +16,7 @@ from engine.chain.contracts import TaskState as OnChain
 from engine.chain.errors import ChainError, ChainUnavailable
 from engine.errors import AutoclaimError, Conflict, NotFound, Refused, Unavailable
 from engine.evidence.errors import DocumentInvalid
-from engine.evidence.match_task import MatchTask
+from engine.evidence.match_task import RR22, MatchTask
 from engine.matching.errors import ProofInvalid
 from engine.provider import tables
 from engine.provider.alarms import raise_alarm
@@ -25,6 +25,7 @@ from engine.provider.task_asking import ask_all
 from engine.provider.task_chain import TaskOver, give_back, hold_lease
 from engine.provider.task_plan import plan, set_aside
 from engine.provider.task_releases import counts, hand_over, let_go, take_in_outcomes
+from engine.provider.task_scale import forget
 from engine.provider.task_states import UNDER_WAY, TaskState, move
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ _LONGEST_WAIT_S = 300
 _GIVES_UP = (ProofInvalid, Conflict, Refused)
 """What the insurer answers in a task that no other attempt would change."""
 _OVER = (OnChain.FAILED, OnChain.EXPIRED, OnChain.CANCELLED)
+_LEASED = (OnChain.ACCEPTED, OnChain.RUNNING)
 _S = TaskState
 
 
@@ -89,17 +91,21 @@ def _later(session: Session, node: Node, task_id: str, error: Exception) -> None
 def _take(node: Node, row: tables.Task, _: GoesOn) -> None:
     """From found to taken, if it is one that we may do; else nothing is promised on chain."""
     on_chain = node.chain.task(row.task_id)
-    if on_chain.state is not OnChain.OPEN:
+    ours = on_chain.provider.lower() == node.chain.address.lower()
+    if on_chain.state is not OnChain.OPEN and not (ours and on_chain.state in _LEASED):
         _end(node, row.task_id, f"task.{on_chain.state.name.lower()}")
         return
     try:
         task = _document(node, row.task_id)
         _require_ours(node, task, on_chain)
         node.rolls.of(task.epoch)
+        if task.engine == RR22:  # the insurer does its part of the plan only in a task that runs
+            hold_lease(node, row.task_id)
         made = plan(node, task)
         if made.elements > task.most:
             raise Conflict(f"{made.elements} elements would have to be asked", code="task.most")
     except (NotFound, Conflict) as why:
+        give_back(node, row.task_id, why.code)
         _refuse(node, row.task_id, why.code)
         return
 
@@ -110,6 +116,7 @@ def _take(node: Node, row: tables.Task, _: GoesOn) -> None:
         move(session, held, _S.TAKEN, reason="task.may_be_done", now=node.clock())
 
     node.writer.run(keep)
+    forget(node, row.task_id)
 
 
 def _document(node: Node, task_id: str) -> MatchTask:
@@ -139,7 +146,7 @@ def _require_ours(node: Node, task: MatchTask, on_chain: TaskOnChain) -> None:
         "task.hospitals": set(task.hospitals) <= set(settings.hospital_codes),
         "task.purpose": task.scope == on_chain.purpose and (task.scope, task.product) in offered,
         "task.window": (task.until - task.since).days < settings.task_days,
-        "task.engine": task.engine in settings.engines.split(","),
+        "task.engine": task.engine in settings.engines_here,
         "task.epoch": node.chain.matching_key(task.epoch) is not None,
     }
     for code, holds in rules.items():

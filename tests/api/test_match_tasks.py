@@ -225,12 +225,53 @@ def test_an_insurer_that_commits_other_counts_gets_a_dispute_and_no_claim(
     assert provider.states(native) == ["accepted"], "asked anew, in another task"
 
 
-def test_the_engine_that_is_not_installed_is_named(insurer: Insurer, provider: Provider) -> None:
+def test_the_engine_that_is_not_installed_is_named(
+    insurer: Insurer, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task_id = insurer.order(most=95)
     document = match_answers.document(insurer.ctx, OURS, task_id)
     task = MatchTask.of({**document, "engine": "rr22"})
+    monkeypatch.setattr(provider.node.settings, "psi_python", Path("none"))
     with pytest.raises(Unavailable, match="make psi-scale"):
         task_plan.plan(provider.node, task)
+
+
+@pytest.mark.psi
+def test_with_rr22_nobody_is_asked_about_whom_the_insurer_has_not(
+    insurer: Insurer, provider: Provider
+) -> None:
+    provider.node.settings.engines = "voprf,rr22"
+    mine, again, nobodys = provider.accept(), provider.accept(), provider.accept(**STRANGER)
+    task_id = insurer.order(most=96, engine="rr22")
+    until_completed(provider, task_id)
+    assert provider.states(mine, again, nobodys) == ["accepted", "accepted", "kept"]
+    counts = {"elements": 2, "discharges": 2, "released": 2}
+    shown = insurer.shown(task_id)
+    assert (shown["ours"], shown["theirs"], shown["spent"]) == (counts, counts, 2)
+    homes = provider.node.settings.home, insurer.ctx.settings.home
+    assert not [left for home in homes for left in home.glob("scale/*")], "nothing of the lists stays"
+
+
+@pytest.mark.psi
+def test_a_run_that_broke_off_is_gone_on_with_and_a_task_of_too_many_is_given_back(
+    insurer: Insurer, provider: Provider
+) -> None:
+    provider.node.settings.engines = "voprf,rr22"
+    provider.accept()
+
+    def lost(call: Any, *arguments: Any) -> Any:
+        call(*arguments)
+        raise Unavailable("the answer was lost", code="killed")
+
+    task_id = insurer.order(most=1, engine="rr22")
+    Wire(provider, join=lost)
+    assert provider.work(task_id) == S.FOUND
+    assert insurer.shown(task_id)["state"] == "running"
+    provider.open_again()
+    provider.node.settings.engines = "voprf,rr22"
+    assert provider.work(task_id) == S.REFUSED
+    assert insurer.shown(task_id)["state"] == "open"
+    assert "task.most" in alarms(provider)
 
 
 def test_a_task_is_ordered_and_watched_from_the_command_line(

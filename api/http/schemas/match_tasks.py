@@ -103,3 +103,10 @@ class ProviderCounts(Body):
     discharges: _Count
     released: _Count
     releases: Hex32
+
+
+class ScaleJoining(Body):
+    """place: host:port, where a side listens. certificate: PEM, of this run."""
+
+    place: str = Field(max_length=300, examples=["10.0.0.7:40511"])
+    certificate: str = Field(max_length=8_192, examples=["-----BEGIN CERTIFICATE-----\n…"])

@@ -1,5 +1,6 @@
 """How two sides reach each other: where each listens, and by which keys it knows the other."""
 
+import socket
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,15 @@ class Tls(NamedTuple):
     trusted: Path
 
 
+class Joining(NamedTuple):
+    """What one side tells the other before a run, on a connection that is authenticated already."""
+
+    place: str
+    """host:port, where it listens."""
+    certificate: str
+    """PEM: what it is known by in this run, and nothing else is."""
+
+
 class Link(NamedTuple):
     """Each side listens: `own` is where, `peer` where the other does, both host:port."""
 
@@ -48,6 +58,21 @@ class Link(NamedTuple):
         for path in self.tls or ():
             if not path.is_file():
                 raise ValueError(f"tls: {path} is missing")
+
+
+def write_peer(folder: Path, certificate: str) -> Path:
+    """The other side's certificate of this run, as a file to trust. Raises ValueError for what is none."""
+    x509.load_pem_x509_certificate(certificate.encode())
+    path = folder / "peer.crt"
+    path.write_text(certificate, encoding="ascii")
+    return path
+
+
+def free_place(host: str) -> str:
+    """host:port where nobody listened a moment ago."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return f"{host}:{listener.getsockname()[1]}"
 
 
 def run_certificate(folder: Path, now: datetime, days: int = 2) -> tuple[Path, Path]:
