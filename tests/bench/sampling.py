@@ -103,7 +103,7 @@ class Memory(_Sampled):
         self._pid = pid
 
     def _look(self) -> None:
-        self.most = max(self.most, sum(_resident(pid) for pid in _descendants(self._pid)))
+        self.most = max(self.most, sum(_resident(pid) for pid in descendants(self._pid)))
 
 
 class OwnMemory(_Sampled):
@@ -119,7 +119,7 @@ class OwnMemory(_Sampled):
         self.most = max(self.most, int(kib) * 1024)
 
 
-def _descendants(pid: int) -> set[int]:
+def descendants(pid: int) -> set[int]:
     """The process and whatever came of it."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -16,7 +16,7 @@ from engine.chain.sender import TxRef
 from engine.errors import AutoclaimError, Refused
 from engine.evidence.manifest import hex32, roll_update, subject_of
 from engine.matching.published import STEP
-from engine.pipeline import enrolment, erasure, matching, publishing, updates
+from engine.pipeline import enrolment, erasure, matching, publishing, roll_people, updates
 from engine.pipeline.context import Context
 from engine.settlement import identity_of
 from engine.store import matching as store
@@ -129,7 +129,7 @@ def test_an_update_that_was_interrupted_is_made_anew(
     provider = published(world, tmp_path)
     load(world, policy(STRANGER))
     world.revoke(3)
-    monkeypatch.setattr(publishing, "_AT_ONCE", 10)
+    monkeypatch.setattr(roll_people, "_AT_ONCE", 10)
 
     def stop(_entries: object) -> Iterator[bytes]:
         changed = publishing._Changed(world.ctx, matching.epoch_key(world.ctx, 1), 1, 1)
