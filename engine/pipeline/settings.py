@@ -9,6 +9,7 @@ from eth_utils.address import is_address, to_checksum_address
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.matching.scale.child import INSTALLED
 from engine.store.secret_file import read_or_make
 
 WITNESS_ROLES = {"auditor": "AUDITOR_ROLE", "hospital": "HOSPITAL_WITNESS_ROLE"}
@@ -63,6 +64,8 @@ class Settings(BaseSettings):
     """After the receipt of a delivery: its bytes."""
     match_elements_a_day: int = Field(default=5000, gt=0)
     """Blinded elements that one provider may have evaluated in a day of Shanghai."""
+    psi_python: Path = INSTALLED
+    """The interpreter of the extra psi-scale (`make psi-scale`), for lists of tens of millions."""
     host: str = "127.0.0.1"
     port: int = 8800
     partner_port: int | None = None

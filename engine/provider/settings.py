@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.evidence.manifest import scope_of
+from engine.matching.scale.child import INSTALLED
 from engine.settlement.hospitals import DEFAULT_REGISTER
 
 _HOSPITAL = re.compile(r"[HP][0-9]{11}")
@@ -72,6 +73,8 @@ class ProviderSettings(ProviderHome):
     """The insurer's roll in the catalogue, whose matching keys are believed, and no other's."""
     purposes: list[Purpose]
     """JSON. Each has to be listed in the catalogue for `dataset`, too, when something is released for it."""
+    psi_python: Path = INSTALLED
+    """The interpreter of the extra psi-scale (`make psi-scale`), for lists of tens of millions."""
     workers: int = Field(default=8, gt=0)
     """Discharges that are on the way at once."""
     tick_s: float = Field(default=0.5, gt=0)
