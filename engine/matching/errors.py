@@ -63,7 +63,8 @@ class ScaleMissing(Unavailable):
     """The interpreter named by the setting PSI_PYTHON is not there."""
 
     def __init__(self, python: Path) -> None:
-        message = f"{python} is missing: `make psi-scale` installs it, PSI_PYTHON says where it is"
+        settings = "AUTOCLAIM_PSI_PYTHON, of a node AUTOCLAIM_PROVIDER_PSI_PYTHON"
+        message = f"{python} is missing: `make psi-scale` installs it, and {settings}, says where"
         super().__init__(message, code="match.scale_missing")
 
 

@@ -78,12 +78,14 @@ def free_place(host: str) -> str:
 def run_certificate(folder: Path, now: datetime, days: int = 2) -> tuple[Path, Path]:
     """A key and a certificate of this run, which signs itself: the other side trusts it and nothing else.
 
-    Makes folder/link.crt and folder/link.key (PEM, P-256), or leaves what is there. Give the other side the
-    certificate on a connection that is authenticated already, and delete both after the run.
+    Makes folder/link.crt and folder/link.key (PEM, P-256), or leaves what is there and in force. Give the
+    other side the certificate on a connection that is authenticated already, and delete both after the run.
     """
     certificate, key = folder / "link.crt", folder / "link.key"
     if certificate.exists():
-        return certificate, key
+        made = x509.load_pem_x509_certificate(certificate.read_bytes())
+        if made.not_valid_after_utc > now:
+            return certificate, key
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "autoclaim scale")])

@@ -169,16 +169,21 @@ def _agree(child: Child, kept: _Kept, count: int, most_of_peer: int | None) -> d
     except ScaleRefused as error:
         refusal = error
     theirs = _exchanged(child, refusal.message if refusal else "")
-    if refusal:
-        raise refusal
-    if theirs:
-        raise ScaleRefused("the other side refuses", theirs)
+    if refusal or theirs:
+        _end(child)
+        raise refusal or ScaleRefused("the other side refuses", theirs)
     return peer
 
 
 def _exchanged(child: Child, text: str) -> str:
     child.order(say=text)
     return str(child.answer()["heard"])
+
+
+def _end(child: Child) -> dict[str, int]:
+    """The bytes sent and received. Whoever ends otherwise may take away what the other has yet to get."""
+    child.order(end=True)
+    return child.answer()
 
 
 def check_peer(own: dict[str, Any], peer: Any, most_of_peer: int | None) -> None:
@@ -216,8 +221,7 @@ def _buckets(
         both.add(number)
         kept.finish(number, _one(child, kept, number, spool.bucket(number, buckets).filled(size, rng)))
         progress(len(both), buckets)
-    child.order(end=True)
-    line = child.answer()
+    line = _end(child)
     found = [np.fromfile(kept.file(number), dtype=np.int64) for number in range(buckets)]
     matched = np.sort(np.concatenate(found))
     return Outcome(matched, peer["count"], buckets, line["sent"], line["received"])

@@ -91,3 +91,5 @@ def test_a_run_has_a_certificate_of_its_own_that_nobody_else_signed(tmp_path: Pa
     assert key.stat().st_mode & 0o077 == 0
     assert run_certificate(tmp_path / "one", now) == (certificate, key)
     assert certificate.read_bytes() == made != run_certificate(tmp_path / "other", now)[0].read_bytes()
+    run_certificate(tmp_path / "one", parsed.not_valid_after_utc)
+    assert certificate.read_bytes() != made
