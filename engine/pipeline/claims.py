@@ -169,6 +169,10 @@ def _rule(
             code="claim.not_adjudicated",
         )
     settlement = session.get_one(tables.Settlement, claim.settlement_id)
+    if settlement.withheld is not None:
+        raise Conflict(
+            "its provider withholds the settlement: demand its disclosure, then rule", code="claim.withheld"
+        )
     cost = Settlement.parse(settlement_document(ctx.vault, settlement, claim)).total_fen
     try:
         ruled = with_ruling(

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """After the receipt of a delivery: its bytes."""
     match_elements_a_day: int = Field(default=5000, gt=0)
     """Blinded elements that one provider may have evaluated in a day of Shanghai."""
+    match_answer_days: int = Field(default=7, gt=0)
+    """For how long a provider may leave unanswered what it is wanted for."""
     host: str = "127.0.0.1"
     port: int = 8800
     partner_port: int | None = None

@@ -213,6 +213,9 @@ class Settlement(SQLModel, table=True):
     settled_at: datetime = Field(sa_type=UtcTime)
     received_at: datetime = Field(sa_type=UtcTime)
     released: bool = False
+    withheld: str | None = None
+    """While it stays with its provider, the commitment to it, 0x and 64 digits; `body_sealed` and
+    `document_sealed` are empty then."""
 
 
 class Quarantined(SQLModel, table=True):

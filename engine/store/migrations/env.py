@@ -7,6 +7,7 @@ from engine.store import (  # noqa: F401  registers the tables
     checkpoints,
     deliveries,
     matching,
+    provider_decisions,
     quality,
     set_offs,
     tables,
