@@ -26,6 +26,7 @@ from api.http import (
     quality,
     quarantine,
     remittance,
+    withheld,
 )
 from api.http.auth import KeyRing
 from api.http.edge import Edge
@@ -51,7 +52,19 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 """
 _ROUTERS = (
     # In this order a request is compared with the routes: what is asked most often comes first.
-    *(hospitals, matching, remittance, deliveries, fhir, quality, insurers, insured, auditors, operators),
+    *(
+        hospitals,
+        matching,
+        withheld,
+        remittance,
+        deliveries,
+        fhir,
+        quality,
+        insurers,
+        insured,
+        auditors,
+        operators,
+    ),
     *(quarantine, bank_callbacks, chain_rpc, health),
 )
 
@@ -74,7 +87,7 @@ def create_app(ctx: Context) -> FastAPI:
     app.state.rpc = ReadOnlyRpc(ctx.chain)
     problems.install(app)
     for room in _ROUTERS:
-        elsewhere = room is matching and ctx.settings.partner_port is not None
+        elsewhere = room in (matching, withheld) and ctx.settings.partner_port is not None
         app.include_router(room.router, dependencies=[partners.HOSPITALS_ELSEWHERE] if elsewhere else [])
     app.add_middleware(Edge, ctx=ctx, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

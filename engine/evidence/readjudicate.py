@@ -21,8 +21,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 def check_adjudication(papers: Papers) -> tuple[str, None]:
     """The machine's decision, byte for byte; a person's ruling stands beside it.
 
-    Another engine version is named, and must agree in all else. Of what a provider decided, what left of it is
-    compared. Raises Unsettled where the settlement is withheld: then only whoever has it can re-run anything.
+    Another engine version is named, and must agree in all else. Of what a provider decided, what left of it
+    is compared. Raises Unsettled where the settlement is withheld: only whoever has it can re-run anything.
     """
     withheld = withheld_under(papers.settlement)
     if withheld is not None:

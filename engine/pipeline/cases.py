@@ -1,7 +1,7 @@
-"""A case: all that a settlement is decided on but itself, for whoever decides it where it lies.
+"""Cases given to providers that decide where their settlements lie (engine.evidence.case).
 
-Of earlier stays it holds sums alone, of the insured neither name nor policy number. The insurer keeps no
-case: it makes the same one again from what is kept, and a digest says whether it is still the same.
+No case is kept before a decision of it is: the same one is made again from what is kept, and a digest says
+whether it is still the same.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from engine.chain.eip712 import case_typed_data
 from engine.chain.keys import REQUESTER
 from engine.errors import NotAllowed, Refused, Unavailable
 from engine.evidence.canonical import digest
+from engine.evidence.case import case_document
 from engine.evidence.documents import coverage_alone, reference_of
 from engine.pipeline.context import Context
 from engine.pipeline.histories import Before, before
@@ -24,7 +25,6 @@ from engine.pipeline.tasks import ensure_task
 from engine.pipeline.values import raw, stored
 from engine.store import claims, settlements, tables
 
-FORMAT = "autoclaim-case/1"
 _AGAIN_S = 60
 
 
@@ -116,11 +116,10 @@ def case_of(
     ctx: Context, policy: tables.Policy, known: Before, ref: SettlementRef, authorization_id: str
 ) -> dict[str, Any]:
     standing = History.parse(known.history).standing(known.terms, ref)
-    return {
-        "format": FORMAT,
-        "authorization": authorization_id,
-        "terms_digest": known.terms.digest_hex,
-        "coverage": coverage_alone(coverage(ctx.vault, policy)),
-        "history": standing.document(),
-        "settlement": ref.document(),
-    }
+    return case_document(
+        authorization=authorization_id,
+        terms_digest=known.terms.digest_hex,
+        coverage=coverage_alone(coverage(ctx.vault, policy)),
+        history=standing.document(),
+        settlement=ref.document(),
+    )

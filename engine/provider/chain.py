@@ -3,15 +3,22 @@
 from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
-from engine.chain.contracts import AuthorizationRegistry, DataCatalog, Liveness
+from engine.chain.contracts import AuthorizationRegistry, DataCatalog, Liveness, TaskScheduler, TaskTerms
 from engine.chain.deploy import Deployment, verify
+from engine.chain.eip712 import case_typed_data, signer_of
 from engine.chain.errors import ContractRefused
 from engine.chain.sender import Call
 from engine.chain.transport import Chain
 from engine.chain.wiring import check_wiring
 from engine.provider.settings import ProviderSettings
+
+
+class _Contracts(NamedTuple):
+    registry: AuthorizationRegistry
+    catalog: DataCatalog
+    scheduler: TaskScheduler
 
 
 class ProviderChain:
@@ -26,7 +33,7 @@ class ProviderChain:
         self._roll_dataset = settings.roll_dataset
         self._clock = clock
         self._opening = Lock()
-        self._contracts: tuple[AuthorizationRegistry, DataCatalog] | None = None
+        self._contracts: _Contracts | None = None
 
     def newest_epoch(self) -> int:
         """Of the roll's matching keys; 0: none was ever published."""
@@ -44,7 +51,7 @@ class ProviderChain:
 
         Now is this machine's time, or the chain's where that is ahead: a grant carries the time of its block.
         """
-        registry, catalog = self._open()
+        registry, catalog, *_ = self._open()
         try:
             catalog.require_usable(self._dataset, scope)
         except ContractRefused as error:
@@ -58,10 +65,27 @@ class ProviderChain:
             liveness = registry.liveness(authorization, scope, subject, max(at, int(head["timestamp"], 16)))
         return None if liveness is Liveness.LIVE else f"consent.{liveness.name.lower()}"
 
+    def task_terms(self, task_id: str) -> TaskTerms:
+        """What a task was opened with."""
+        return self._open().scheduler.terms_of(task_id)
+
+    def case_signer(self, case_digest: bytes, task_id: str, signature: bytes) -> str:
+        """Whose key has signed that the case was given out under the task. Raises ValueError for bytes that
+        are no signature."""
+        chain_id = int(self._chain.request("eth_chainId", []), 16)
+        scheduler = self._open().scheduler.address
+        typed = case_typed_data(
+            case_digest, bytes.fromhex(task_id[2:]), chain_id=chain_id, scheduler=scheduler
+        )
+        try:
+            return signer_of(typed, signature)
+        except Exception as error:  # the library's own kinds are many
+            raise ValueError("no signature") from error
+
     def close(self) -> None:
         self._chain.close()
 
-    def _open(self) -> tuple[AuthorizationRegistry, DataCatalog]:
+    def _open(self) -> _Contracts:
         with self._opening:
             if self._contracts is None:
                 deployment = Deployment.read(self._manifest)
@@ -72,12 +96,11 @@ class ProviderChain:
                     deployment,
                 )
                 check_wiring(self._chain, deployment.addresses)
-                registry, catalog = (
-                    deployment.addresses[kind.name] for kind in (AuthorizationRegistry, DataCatalog)
-                )
-                self._contracts = (
-                    AuthorizationRegistry(registry, self._chain, _sends_nothing),
-                    DataCatalog(catalog, self._chain, _sends_nothing),
+                at = deployment.addresses
+                self._contracts = _Contracts(
+                    AuthorizationRegistry(at[AuthorizationRegistry.name], self._chain, _sends_nothing),
+                    DataCatalog(at[DataCatalog.name], self._chain, _sends_nothing),
+                    TaskScheduler(at[TaskScheduler.name], self._chain, _sends_nothing),
                 )
             return self._contracts
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -83,6 +83,27 @@ class Release(ProviderTable, table=True):
     """When the insurer may first have got it."""
     outcome: str | None = None
     """A claim of the insurer's (`clm_…`), or the code with which somebody said no."""
+
+
+class Decision(ProviderTable, table=True):
+    """What was decided here of a discharge under one of its policies; the newest number is what counts.
+
+    sealed: the case as it was given, its task and signature, the whole decision and its salt. outcome: a
+    claim of the insurer's, or the code with which it said no; None: it has to be sent, maybe again.
+    """
+
+    __tablename__ = "decision"
+    __table_args__ = (
+        ForeignKeyConstraint(["discharge_id", "handle"], ["release.discharge_id", "release.handle"]),
+    )
+    discharge_id: int = Field(primary_key=True, sa_type=BIG_ID)
+    handle: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    sealed: bytes = Field(sa_type=LargeBinary)
+    made_at: datetime = Field(sa_type=UtcTime)
+    outcome: str | None = None
+    disclosed_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    """When the insurer may first have got the settlement."""
 
 
 class Move(ProviderTable, table=True):

@@ -20,6 +20,7 @@ from engine.provider.look_up import look_up, look_up_again
 from engine.provider.node import Node
 from engine.provider.release import release
 from engine.provider.states import ON_THE_WAY, DischargeState
+from engine.provider.wanted import answer_wanted
 
 log = structlog.get_logger()
 _STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
@@ -90,6 +91,7 @@ class Worker:
                 if self._node.rolls.follow():
                     look_up_again(self._node)
                     self._node.arrived.set()
+                answer_wanted(self._node)
             except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
                 _say_failed("provider.follow_failed", error)
             self._has_followed.set()

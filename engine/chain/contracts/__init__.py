@@ -14,7 +14,7 @@ from engine.chain.contracts.match_result_store import (
     Result,
     recorded_version,
 )
-from engine.chain.contracts.task_scheduler import TaskKind, TaskScheduler, TaskState
+from engine.chain.contracts.task_scheduler import TaskKind, TaskScheduler, TaskState, TaskTerms
 
 __all__ = [
     "DEFAULT_ADMIN_ROLE",
@@ -35,6 +35,7 @@ __all__ = [
     "TaskKind",
     "TaskScheduler",
     "TaskState",
+    "TaskTerms",
     "abi_of",
     "recorded_version",
     "role_id",
