@@ -52,19 +52,8 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 """
 _ROUTERS = (
     # In this order a request is compared with the routes: what is asked most often comes first.
-    *(
-        hospitals,
-        matching,
-        withheld,
-        remittance,
-        deliveries,
-        fhir,
-        quality,
-        insurers,
-        insured,
-        auditors,
-        operators,
-    ),
+    *(hospitals, matching, withheld, remittance, deliveries, fhir, quality),
+    *(insurers, insured, auditors, operators),
     *(quarantine, bank_callbacks, chain_rpc, health),
 )
 

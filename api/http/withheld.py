@@ -43,8 +43,8 @@ def give_case(ctx: Ctx, signed: SignedBody, asked: schemas.MatchCaseQuestion) ->
     dependencies=[HOSPITAL_ONLY, JSON_ONLY],
 )
 def post_decision(request: Request, ctx: Ctx, signed: SignedBody, said: schemas.MatchDecision) -> Response:
-    """Release what was decided of a settlement, in its place. Answered after it is kept; the same again answers
-    the same. Where the case has moved since, ask for a new one: 409 `release.case_moved`."""
+    """Release what was decided of a settlement, in its place. Answered after it is kept; the same again
+    answers the same. Where the case has moved since, ask for a new one: 409 `release.case_moved`."""
     matching.check_protocol(said.protocol, SUITE, matching.MODE)
     kept = decisions.release(ctx, decision_of(signed.hospital_code, said))
     request.state.subject = kept.claim_id
@@ -92,7 +92,7 @@ def demand(ctx: Ctx, claim_id: ClaimId, caller: Demander) -> Response:
     dependencies=[JSON_ONLY],
 )
 def sample(ctx: Ctx, draw: schemas.Draw, caller: Demander) -> Response:
-    """Demand about one in so many of all settlements that are withheld. Which, no provider can tell before."""
+    """Demand about one in so many of all settlements that are withheld; which, no provider can foretell."""
     return rendered(schemas.Drawn, disclosures.sample(ctx, draw.one_in, _who(caller)), 202)
 
 

@@ -39,8 +39,9 @@ class Asked(Named):
 
 
 def give(ctx: Context, asked: Asked) -> dict[str, Any]:
-    """{"case", "terms", "register", "task_id", "signature"}: the case, the wording that it names, all of
-    those that the task was opened under, and the requester's signature (EIP-712) that this was given out.
+    """{"case", "terms", "terms_register", "task_id", "signature"}: the case, the wording that it names,
+    all of those that the task was opened under, and the requester's signature (EIP-712) that this was given
+    out.
 
     Raises what `releases.release` raises of who asks for what; Unavailable `release.case_waits` while
     something before it is undecided.
@@ -59,7 +60,7 @@ def give(ctx: Context, asked: Asked) -> dict[str, Any]:
     return {
         "case": case,
         "terms": known.terms.document,
-        "register": task.terms_register,
+        "terms_register": task.terms_register,
         "task_id": task.task_id,
         "signature": "0x" + chain.sign(REQUESTER, typed).hex(),
     }

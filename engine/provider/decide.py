@@ -118,7 +118,7 @@ def _checked(node: Node, one: tables.Release, ref: SettlementRef, answer: Mappin
     try:
         case, task_id = dict(answer["case"]), str(answer["task_id"])
         terms = terms_from_document(dict(answer["terms"]))
-        register = terms_register(answer["register"])
+        register = terms_register(answer["terms_register"])
         signature = str(answer["signature"])
         signer = bytes.fromhex(signature.removeprefix("0x"))
         expected = case_document(

@@ -163,7 +163,7 @@ class Site:
         self.node = self._open()
 
     def _open(self) -> Node:
-        reader = ProviderChain(_NotOurs(self.chain.client), self.settings, self.clock)
+        reader = ProviderChain(NotOurs(self.chain.client), self.settings, self.clock)
         return Node.open(self.settings, self.insurer, reader, self.clock, self._rng)
 
     def clock(self) -> datetime:
@@ -198,7 +198,7 @@ class Site:
         return row
 
 
-class _NotOurs:
+class NotOurs:
     """A chain that a node may close without ending it for others."""
 
     checks_before_sending = True

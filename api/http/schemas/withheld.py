@@ -22,8 +22,8 @@ class Stay(Body):
 
 
 class MatchCaseQuestion(Body):
-    """For which discharge of a matched person a case is asked. discharge, handle: as in a release. setl_id and
-    salt open the stay's reference."""
+    """For which discharge of a matched person a case is asked. discharge, handle: as in a release. setl_id
+    and salt open the stay's reference."""
 
     protocol: Protocol
     epoch: Epoch
@@ -36,13 +36,13 @@ class MatchCaseQuestion(Body):
 
 
 class MatchCase(BaseModel):
-    """What the settlement is to be decided on. case: coverage without a name, and of earlier stays sums alone;
-    terms: the wording that the case names; register: digests of all wordings, whose digest the task was opened
-    with; signature: of the task's requester, EIP-712, over the case's digest and the task."""
+    """What the settlement is to be decided on. case: coverage without a name, and of earlier stays sums
+    alone; terms: the wording that the case names; terms_register: digests of all wordings, whose digest the
+    task was opened with; signature: of the task's requester, EIP-712, over the case's digest and the task."""
 
     case: dict[str, Any]
     terms: dict[str, Any]
-    register: list[Hex32]
+    terms_register: list[Hex32]
     task_id: Hex32
     signature: str
 

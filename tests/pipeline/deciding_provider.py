@@ -1,0 +1,173 @@
+"""A provider node that decides in its own domain, before a real engine: both in this process, so that either can
+be made to lie. What passes between them is turned to bytes and back, as on a wire."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, BinaryIO
+
+from api.http import withheld as http
+from api.http.schemas import withheld as schemas
+from api.http.schemas.matching import MatchRelease
+from engine.matching.voprf import Evaluated
+from engine.pipeline import cases, consent, decisions, disclosures, matching, offers, publishing, releases
+from engine.pipeline.context import Context
+from engine.provider import intake, tables
+from engine.provider.chain import ProviderChain
+from engine.provider.look_up import look_up_again
+from engine.provider.node import Node
+from engine.provider.settings import ProviderSettings, Purpose
+from engine.provider.wanted import answer_wanted
+from engine.provider.worker import advance, due
+from tests.pipeline.world import OURS, World
+from tests.provider.site import NotOurs
+
+Message = dict[str, Any]
+
+
+class Wire:
+    """The insurer's seam, as a node calls it. `said` holds every message that left the node, as bytes."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.said: list[tuple[str, bytes]] = []
+        self.alter: dict[str, Callable[[Message], Message]] = {}
+        """By kind of message, or "answer" of a case: a lie, or an exception, on its way."""
+
+    def of(self, kind: str) -> list[Message]:
+        return [json.loads(raw) for what, raw in self.said if what == kind]
+
+    @contextmanager
+    def update(self, epoch: int, number: int) -> Iterator[BinaryIO]:
+        with publishing.update_file(self.ctx, epoch, number).open("rb") as file:
+            yield file
+
+    def evaluate(
+        self, hospital_code: str, epoch: int, commitment: str, elements: tuple[bytes, ...]
+    ) -> Evaluated:
+        return matching.ask(self.ctx, matching.Question(hospital_code, epoch, commitment, elements))
+
+    def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
+        said = MatchRelease.model_validate(self._passes("release", release))
+        stated = said.model_dump(exclude={"protocol", "mode", "salt"})
+        one = releases.Release(provider=hospital_code, salt=bytes.fromhex(said.salt), **stated)
+        return releases.release(self.ctx, one).claim_id
+
+    def case(self, hospital_code: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        said = schemas.MatchCaseQuestion.model_validate(self._passes("case", asked))
+        given = cases.give(self.ctx, http.asked_of(hospital_code, said))
+        return self._passes("answer", schemas.MatchCase.model_validate(given).model_dump())
+
+    def decision(self, hospital_code: str, release: Mapping[str, Any]) -> str:
+        said = schemas.MatchDecision.model_validate(self._passes("decision", release))
+        return decisions.release(self.ctx, http.decision_of(hospital_code, said)).claim_id
+
+    def wanted(self, hospital_code: str) -> list[Mapping[str, Any]]:
+        return [*disclosures.wanted(self.ctx, hospital_code)]
+
+    def disclose(self, hospital_code: str, disclosure: Mapping[str, Any]) -> None:
+        shown = schemas.MatchDisclosure.model_validate(self._passes("disclosure", disclosure))
+        disclosures.disclose(self.ctx, http.disclosure_of(hospital_code, shown))
+
+    def _passes(self, kind: str, message: Mapping[str, Any]) -> Message:
+        raw = json.dumps(message, ensure_ascii=False).encode()
+        altered = self.alter.get(kind, lambda same: same)(json.loads(raw))
+        if kind != "answer":
+            self.said.append((kind, raw))
+        return altered
+
+    def close(self) -> None:
+        """The engine is the test's."""
+
+
+class DecidingProvider:
+    """Of one hospital, with the roll published for it."""
+
+    def __init__(self, world: World, home: Path, mode: str = "decision", **settings: Any) -> None:
+        self.world, self.home = world, home
+        self.ahead = timedelta()
+        ctx = world.ctx
+        publishing.publish(ctx)
+        offered = offers.offer(ctx, OURS)
+        purpose = Purpose(
+            purpose=consent.PURPOSE, recipient=ctx.settings.recipient, product="huhuibao", mode=mode
+        )
+        self.settings = ProviderSettings.read(
+            home=home,
+            hospitals=OURS,
+            insurer_url="http://127.0.0.1:1",
+            chain_rpc_url="http://127.0.0.1:1",
+            deployment=ctx.settings.in_home("deployment.json"),
+            dataset=offered["dataset"],
+            roll_dataset=offered["roll_dataset"],
+            purposes=[purpose],
+            **settings,
+        )
+        self.wire = Wire(ctx)
+        self._rng = Random(5).randbytes
+        self.node = self._open()
+
+    def _open(self) -> Node:
+        chain = ProviderChain(NotOurs(self.world.ctx.chain), self.settings, self._clock)
+        return Node.open(self.settings, self.wire, chain, self._clock, self._rng)
+
+    def _clock(self) -> Any:
+        return self.world.clock() + self.ahead
+
+    def open_again(self) -> None:
+        """As after a kill: nothing is left but what is on the disk."""
+        self.node.close()
+        self.node = self._open()
+
+    def work(self) -> None:
+        """One round, after every wait for another attempt has passed."""
+        self.ahead += timedelta(minutes=10)
+        if self.node.rolls.follow():
+            look_up_again(self.node)
+        for row in due(self.node, most=100):
+            advance(self.node, row)
+
+    def answer_wanted(self) -> int:
+        return answer_wanted(self.node)
+
+    def discharge(self, native: Mapping[str, Any]) -> tables.Discharge:
+        """Taken in and brought as far as it goes."""
+        intake.accept(self.node, json.dumps(native).encode())
+        self.work()
+        return self.row(native)
+
+    def row(self, native: Mapping[str, Any]) -> tables.Discharge:
+        with self.node.database.reading() as session:
+            row = intake.by_setl_id(session, OURS, native["setlinfo"]["setl_id"])
+        assert row is not None
+        return row
+
+    def released(self, native: Mapping[str, Any]) -> str:
+        """The claim that the insurer has of a discharge."""
+        row = self.discharge(native)
+        assert row.state == "accepted", row.reason
+        return self.claim(native)
+
+    def claim(self, native: Mapping[str, Any]) -> str:
+        with self.node.database.reading() as session:
+            (one,) = [
+                one
+                for one in session.exec(_releases(self.row(native).row_id)).all()
+                if one.outcome and one.outcome.startswith("clm_")
+            ]
+        assert one.outcome is not None
+        return one.outcome
+
+    def alarms(self) -> list[str]:
+        from engine.provider import reports
+
+        return [alarm["code"] for alarm in reports.status(self.node.database)["alarms"]]
+
+
+def _releases(discharge_id: int) -> Any:
+    from sqlmodel import select
+
+    return select(tables.Release).where(tables.Release.discharge_id == discharge_id)
