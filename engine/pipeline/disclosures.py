@@ -165,7 +165,7 @@ def _check_opens(ctx: Context, one: Disclosure, settlement: tables.Settlement) -
 
 
 def _alarm(ctx: Context, provider: str, error: AutoclaimError) -> None:
-    code, now = f"{error.code}_disclosed", ctx.clock()
+    code, now = f"{error.code}_refused", ctx.clock()
     ctx.writer.run(lambda session: matching.raise_alarm(session, provider, ctx.today(), code, now))
 
 

@@ -1,5 +1,5 @@
-"""A provider node that decides in its own domain, before a real engine: both in this process, so that either can
-be made to lie. What passes between them is turned to bytes and back, as on a wire."""
+"""A provider node that decides in its own domain, before a real engine: both in this process, so that either
+can be made to lie. What passes between them is turned to bytes and back, as on a wire."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +9,15 @@ from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
+from sqlmodel import select
+
 from api.http import withheld as http
 from api.http.schemas import withheld as schemas
 from api.http.schemas.matching import MatchRelease
 from engine.matching.voprf import Evaluated
 from engine.pipeline import cases, consent, decisions, disclosures, matching, offers, publishing, releases
 from engine.pipeline.context import Context
-from engine.provider import intake, tables
+from engine.provider import intake, reports, tables
 from engine.provider.chain import ProviderChain
 from engine.provider.look_up import look_up_again
 from engine.provider.node import Node
@@ -74,10 +76,9 @@ class Wire:
 
     def _passes(self, kind: str, message: Mapping[str, Any]) -> Message:
         raw = json.dumps(message, ensure_ascii=False).encode()
-        altered = self.alter.get(kind, lambda same: same)(json.loads(raw))
         if kind != "answer":
             self.said.append((kind, raw))
-        return altered
+        return self.alter.get(kind, lambda same: same)(json.loads(raw))
 
     def close(self) -> None:
         """The engine is the test's."""
@@ -152,22 +153,15 @@ class DecidingProvider:
         return self.claim(native)
 
     def claim(self, native: Mapping[str, Any]) -> str:
-        with self.node.database.reading() as session:
-            (one,) = [
-                one
-                for one in session.exec(_releases(self.row(native).row_id)).all()
-                if one.outcome and one.outcome.startswith("clm_")
-            ]
+        _, one = self.release_of(native)
         assert one.outcome is not None
         return one.outcome
 
+    def release_of(self, native: Mapping[str, Any]) -> tuple[tables.Discharge, tables.Release]:
+        row = self.row(native)
+        with self.node.database.reading() as session:
+            query = select(tables.Release).where(tables.Release.discharge_id == row.id)
+            return row, session.exec(query).one()
+
     def alarms(self) -> list[str]:
-        from engine.provider import reports
-
         return [alarm["code"] for alarm in reports.status(self.node.database)["alarms"]]
-
-
-def _releases(discharge_id: int) -> Any:
-    from sqlmodel import select
-
-    return select(tables.Release).where(tables.Release.discharge_id == discharge_id)
