@@ -19,7 +19,8 @@ from engine.store.api_keys import Caller, Role
 
 router = APIRouter(prefix="/v1/match", tags=["matching"])
 _SIGNED = documented(400, 401, 403, 404, 408, 409, 413, 415, 422)
-Demander = Annotated[Caller, Depends(allow(Role.INSURER, Role.OPERATOR))]
+DEMANDERS = Depends(allow(Role.INSURER, Role.OPERATOR))
+Demander = Annotated[Caller, DEMANDERS]
 
 
 @router.post(
@@ -89,7 +90,7 @@ def demand(ctx: Ctx, claim_id: ClaimId, caller: Demander) -> Response:
     status_code=202,
     response_model=schemas.Drawn,
     responses=documented(400, 401, 403, 413, 415, 422),
-    dependencies=[JSON_ONLY],
+    dependencies=[DEMANDERS, JSON_ONLY],
 )
 def sample(ctx: Ctx, draw: schemas.Draw, caller: Demander) -> Response:
     """Demand about one in so many of all settlements that are withheld; which, no provider can foretell."""

@@ -192,10 +192,9 @@ class Authorization(SQLModel, table=True):
 
 
 class Settlement(SQLModel, table=True):
-    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form.
-
-    released: a provider sent that form and no other, for one policy; `body` is the same, and names nobody.
-    """
+    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form. released:
+    a provider sent that form and no other, for one policy; `body` is the same, and names nobody. withheld:
+    the commitment to it, while only its provider has it and nothing is sealed."""
 
     __tablename__ = "settlement"
     __table_args__ = (UniqueConstraint("hospital_code", "setl_id"),)
@@ -214,8 +213,6 @@ class Settlement(SQLModel, table=True):
     received_at: datetime = Field(sa_type=UtcTime)
     released: bool = False
     withheld: str | None = None
-    """While it stays with its provider, the commitment to it, 0x and 64 digits; `body_sealed` and
-    `document_sealed` are empty then."""
 
 
 class Quarantined(SQLModel, table=True):

@@ -15,8 +15,22 @@ from api.http import withheld as http
 from api.http.schemas import withheld as schemas
 from api.http.schemas.matching import MatchRelease
 from engine.matching.voprf import Evaluated
-from engine.pipeline import cases, consent, decisions, disclosures, matching, offers, publishing, releases
+from engine.payout.port import TransferStatus
+from engine.pipeline import (
+    cases,
+    consent,
+    decide,
+    decisions,
+    disclosures,
+    feed,
+    matching,
+    offers,
+    publishing,
+    record,
+    releases,
+)
 from engine.pipeline.context import Context
+from engine.pipeline.sealed import decision
 from engine.provider import intake, reports, tables
 from engine.provider.chain import ProviderChain
 from engine.provider.look_up import look_up_again
@@ -165,3 +179,39 @@ class DecidingProvider:
 
     def alarms(self) -> list[str]:
         return [alarm["code"] for alarm in reports.status(self.node.database)["alarms"]]
+
+
+def decided_by_node(world: World, provider: DecidingProvider, native: Mapping[str, Any]) -> str:
+    claim = provider.released(native)
+    assert world.state(claim) == "matched"
+    decide.decide_batch(world.ctx, world.batch(claim))
+    return claim
+
+
+def paid(world: World, claim: str) -> None:
+    """From decided to its end."""
+    record.record_batch(world.ctx, world.batch(claim))
+    feed.read_events(world.ctx)
+    world.pay(claim)
+    world.bank_says(claim, TransferStatus.SETTLED)
+    world.confirm()
+
+
+def decision_of(world: World, claim: str) -> dict[str, Any]:
+    found = decision(world.ctx.vault, world.claim(claim))
+    assert found is not None
+    return found
+
+
+def altered(changes: Mapping[str, Any]) -> Callable[[Message], Message]:
+    def alter(message: Message) -> Message:
+        for path, value in changes.items():
+            *parents, last = path.split("/")
+            node: Any = message
+            for name in parents:
+                node = node[int(name) if isinstance(node, list) else name]
+            key = int(last) if isinstance(node, list) else last
+            node[key] = node[key] + value if isinstance(value, int) else value
+        return message
+
+    return alter
