@@ -1,6 +1,7 @@
 """A provider node that decides in its own domain, before a real engine: both in this process, so that either
 can be made to lie. What passes between them is turned to bytes and back, as on a wire."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
+from eth_account import Account
 from sqlmodel import select
 
 from api.http import withheld as http
 from api.http.schemas import withheld as schemas
 from api.http.schemas.matching import MatchRelease
+from engine.evidence.manifest import hex32, provider_dataset
 from engine.matching.voprf import Evaluated
 from engine.payout.port import TransferStatus
 from engine.pipeline import (
@@ -24,7 +27,6 @@ from engine.pipeline import (
     disclosures,
     feed,
     matching,
-    offers,
     publishing,
     record,
     releases,
@@ -106,7 +108,6 @@ class DecidingProvider:
         self.ahead = timedelta()
         ctx = world.ctx
         publishing.publish(ctx)
-        offered = offers.offer(ctx, OURS)
         purpose = Purpose(
             purpose=consent.PURPOSE, recipient=ctx.settings.recipient, product="huhuibao", mode=mode
         )
@@ -116,17 +117,18 @@ class DecidingProvider:
             insurer_url="http://127.0.0.1:1",
             chain_rpc_url="http://127.0.0.1:1",
             deployment=ctx.settings.in_home("deployment.json"),
-            dataset=offered["dataset"],
-            roll_dataset=offered["roll_dataset"],
+            roll_dataset=hex32(matching.roll_dataset(ctx.settings.recipient)),
             purposes=[purpose],
             **settings,
         )
+        self.account = Account.from_key(hashlib.sha256(b"the node's").digest())
+        ctx.chain.catalog.register_once(provider_dataset(self.account.address), 4, [purpose.scope])
         self.wire = Wire(ctx)
         self._rng = Random(5).randbytes
         self.node = self._open()
 
     def _open(self) -> Node:
-        chain = ProviderChain(NotOurs(self.world.ctx.chain), self.settings, self._clock)
+        chain = ProviderChain(NotOurs(self.world.ctx.chain.chain), self.settings, self.account, self._clock)
         return Node.open(self.settings, self.wire, chain, self._clock, self._rng)
 
     def _clock(self) -> Any:
