@@ -72,6 +72,7 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         "invoice": invoice,
         "reports": len({(delivery.delivery_id, record.ordinal) for record, _, delivery in reports}),
         "reasons": claim.reasons,
+        "withheld": settlement.withheld,
         "authorization_id": claim.authorization_id,
         "task_id": claim.task_id,
         "record_tx": claim.record_tx,

@@ -103,26 +103,32 @@ class Wire:
 class DecidingProvider:
     """Of one hospital, with the roll published for it."""
 
-    def __init__(self, world: World, home: Path, mode: str = "decision", **settings: Any) -> None:
+    def __init__(
+        self, world: World, home: Path, modes: Mapping[str, str] = {"huhuibao": "decision"}, **settings: Any
+    ) -> None:
         self.world, self.home = world, home
         self.ahead = timedelta()
         ctx = world.ctx
         publishing.publish(ctx)
-        purpose = Purpose(
-            purpose=consent.PURPOSE, recipient=ctx.settings.recipient, product="huhuibao", mode=mode
-        )
+        recipient = ctx.settings.recipient
+        purposes = [
+            Purpose(purpose=consent.PURPOSE, recipient=recipient, product=product, mode=mode)
+            for product, mode in modes.items()
+        ]
         self.settings = ProviderSettings.read(
             home=home,
             hospitals=OURS,
             insurer_url="http://127.0.0.1:1",
             chain_rpc_url="http://127.0.0.1:1",
             deployment=ctx.settings.in_home("deployment.json"),
-            roll_dataset=hex32(matching.roll_dataset(ctx.settings.recipient)),
-            purposes=[purpose],
+            roll_dataset=hex32(matching.roll_dataset(recipient)),
+            purposes=purposes,
             **settings,
         )
         self.account = Account.from_key(hashlib.sha256(b"the node's").digest())
-        ctx.chain.catalog.register_once(provider_dataset(self.account.address), 4, [purpose.scope])
+        ctx.chain.catalog.register_once(
+            provider_dataset(self.account.address), 4, [one.scope for one in purposes]
+        )
         self.wire = Wire(ctx)
         self._rng = Random(5).randbytes
         self.node = self._open()
@@ -172,6 +178,12 @@ class DecidingProvider:
         _, one = self.release_of(native)
         assert one.outcome is not None
         return one.outcome
+
+    def claims(self, native: Mapping[str, Any]) -> list[str]:
+        """Of all policies, in the order of their handles' outcomes."""
+        with self.node.database.reading() as session:
+            query = select(tables.Release).where(tables.Release.discharge_id == self.row(native).id)
+            return [one.outcome for one in session.exec(query) if one.outcome]
 
     def release_of(self, native: Mapping[str, Any]) -> tuple[tables.Discharge, tables.Release]:
         row = self.row(native)

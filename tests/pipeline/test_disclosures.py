@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from engine.errors import Conflict
 from engine.evidence.anchors import Anchor
@@ -15,6 +16,7 @@ from engine.pipeline import (
     audit,
     decide,
     disclosures,
+    erasure,
     matching,
     publishing,
     reopen,
@@ -22,7 +24,7 @@ from engine.pipeline import (
 from engine.pipeline import claims as ruling
 from engine.pipeline.touched import touch
 from engine.provider.decide import disclosure, newest
-from engine.store import provider_decisions
+from engine.store.provider_decisions import ProviderDecision
 from tests.pipeline.deciding_provider import (
     DecidingProvider,
     Message,
@@ -33,7 +35,8 @@ from tests.pipeline.deciding_provider import (
 )
 from tests.pipeline.reopening import AUGUST
 from tests.pipeline.test_audit import Endpoint
-from tests.pipeline.world import OURS, RATIO_PERCENT, World
+from tests.pipeline.test_reopen_checked import fsck, run
+from tests.pipeline.world import OURS, RATIO_PERCENT, World, person
 
 UNANNOUNCED = ["contracts"]
 """Step of a verification that a published manifest is needed for."""
@@ -69,6 +72,22 @@ def test_an_earlier_stay_that_comes_late_has_the_provider_decide_again_and_pays_
     used = decision_of(world, late)["benefits"][-1]["deductible_fen"]
     assert row.payable_fen - before == used * RATIO_PERCENT // 100
     assert [payout.amount_fen for payout in world.payouts(claim)] == [before, row.payable_fen - before]
+
+
+def test_books_bank_and_chain_agree_about_what_a_provider_decided_twice(alone: World, tmp_path: Path) -> None:
+    provider = DecidingProvider(alone, tmp_path / "provider")
+    claim = decided_by_node(alone, provider, alone.native(0))
+    run(alone)
+    alone.decided(alone.accepted(0, admitted=AUGUST, self_paid_fen=900_000))
+    run(alone)
+    assert provider.answer_wanted() == 1
+    decide.decide_batch(alone.ctx, alone.batch(claim))
+    run(alone)
+    assert (alone.state(claim), alone.claim(claim).version) == ("confirmed", 2)
+    assert fsck(alone).differences == []
+    report = verify_bundle(audit.evidence_bundle(alone.ctx, claim), Anchor(endpoint=Endpoint(alone)))
+    assert report.outcome is Outcome.VERIFIED
+    provider.node.close()
 
 
 def test_what_is_demanded_is_disclosed_decided_here_and_then_verified_whole(
@@ -185,7 +204,11 @@ def test_a_withheld_settlement_is_taken_back_and_its_person_erased_as_any(
 ) -> None:
     claim = decided_by_node(world, provider, world.native(0))
     disclosures.demand(world.ctx, claim, "insurer test")
+    assert ruling.get_claim(world.ctx, claim)["withheld"] == world.settlement(claim).withheld is not None
     assert world.reverse(claim).state == "reversed"
-    with world.ctx.database.transaction() as session:
-        provider_decisions.forget(session, [world.claim(claim).id or 0])
+    world.revoke(0)
+    world.clock.ahead += timedelta(days=2 * 365)
+    assert erasure.erase_person(world.ctx, "01", person(0).cert_no).settlements == 1
     assert disclosures.wanted(world.ctx, OURS) == []
+    with world.ctx.database.reading() as session:
+        assert session.exec(select(ProviderDecision)).all() == []

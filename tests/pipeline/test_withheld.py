@@ -19,8 +19,10 @@ from engine.pipeline import (
     audit,
     decide,
     remittance,
+    reopen,
 )
 from engine.store import claims
+from tests.pipeline import further
 from tests.pipeline.deciding_provider import (
     DecidingProvider,
     Message,
@@ -259,6 +261,44 @@ def test_while_an_earlier_stay_is_undecided_there_is_no_case(
     decide.decide_batch(world.ctx, world.batch(earlier))
     provider.work()
     assert provider.row(native).state == "accepted"
+
+
+def test_each_policy_of_a_person_is_decided_on_what_those_before_it_pay(world: World, tmp_path: Path) -> None:
+    further.loaded(world)
+    for index in range(2):
+        further.insured(world, index)
+    modes = dict.fromkeys(("huhuibao", further.PRODUCT), "decision")
+    provider = DecidingProvider(world, tmp_path / "provider", modes)
+    native = world.native(0, self_paid_fen=4_000_000)
+    sent = world.send(_as_of(world, native, 1)).claim_id
+    world.decided(sent)
+    provider.discharge(native)
+    for _ in further.in_order(world, sent):
+        held = [claim for claim in provider.claims(native) if claim.startswith("clm_")]
+        decide.decide_batch(world.ctx, world.batch(*held))
+        reopen.reopen_touched(world.ctx, 10)
+        provider.work()
+        provider.answer_wanted()
+    assert provider.row(native).reason == "2 claim(s)"
+    decide.decide_batch(world.ctx, world.batch(*provider.claims(native)))
+    decided = further.in_order(world, provider.claims(native)[0])
+    whole = further.in_order(world, sent)
+    fen = [(world.claim(claim).payable_fen, world.state(claim)) for claim in decided]
+    assert fen == [(world.claim(claim).payable_fen, world.state(claim)) for claim in whole]
+    assert all(payable > 0 for payable, _ in fen)
+    provider.node.close()
+
+
+def test_where_one_purpose_has_the_settlement_released_nothing_is_withheld_for_another(
+    world: World, tmp_path: Path
+) -> None:
+    further.loaded(world)
+    further.insured(world, 0)
+    modes = {"huhuibao": "decision", further.PRODUCT: "settlement"}
+    provider = DecidingProvider(world, tmp_path / "provider", modes)
+    assert provider.discharge(world.native(0)).reason == "2 claim(s)"
+    assert [kind for kind, _ in provider.wire.said] == ["release", "release"]
+    provider.node.close()
 
 
 def test_consent_that_is_revoked_gets_neither_a_question_nor_adecision_of(
