@@ -82,8 +82,9 @@ def _as_of(world: World, native: Mapping[str, Any], index: int) -> dict[str, Any
 
 
 def test_it_goes_on_chain_and_is_paid_and_its_evidence_says_what_could_not_be_checked(
-    world: World, provider: DecidingProvider
+    either: World, tmp_path: Path
 ) -> None:
+    world, provider = either, DecidingProvider(either, tmp_path / "provider")
     claim = decided_by_node(world, provider, world.native(0))
     paid(world, claim)
     assert world.state(claim) == "confirmed"
@@ -96,6 +97,7 @@ def test_it_goes_on_chain_and_is_paid_and_its_evidence_says_what_could_not_be_ch
         assert verify_bundle(forged, Anchor(endpoint=Endpoint(world))).outcome is Outcome.FAILED
     with pytest.raises(Conflict, match="withholds"):
         remittance.remittance(world.ctx, OURS, world.settlement(claim).setl_id)
+    provider.node.close()
 
 
 def test_of_the_bill_nothing_leaves_but_what_the_decision_is(
