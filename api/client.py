@@ -215,6 +215,16 @@ class Client:
     def withdraw_epoch(self, epoch: int) -> None:
         checked(self._http.delete(f"/v1/match/epochs/{epoch}"))
 
+    def demand_disclosure(self, claim_id: str) -> Json:
+        """Want the settlement of a claim that its provider withholds."""
+        demanded: Json = checked(self._http.post(f"/v1/match/disclosures/{claim_id}")).json()
+        return demanded
+
+    def sample_disclosures(self, one_in: int) -> Json:
+        """Want about one in so many of all that are withheld: how many those are, and which were drawn."""
+        drawn: Json = checked(self._http.post("/v1/match/disclosures:sample", json={"one_in": one_in})).json()
+        return drawn
+
     def match_alarms(self) -> list[Json]:
         alarms: list[Json] = self._get("/v1/match/alarms")["items"]
         return alarms

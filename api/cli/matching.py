@@ -86,6 +86,39 @@ def admit(
 
 
 @app.command()
+def demand(
+    claim: Annotated[str, typer.Argument(help="A claim (clm_…) whose provider withholds its settlement.")],
+    home: _Home = None,
+    as_json: _Json = False,
+) -> None:
+    """Demand that a settlement is disclosed. Its provider is told when it asks; until then the claim stands.
+
+    Exits 1 when there is no such claim or nothing is withheld of it, 2 when no engine runs.
+    """
+    with RunningEngine.find(home).client() as client:
+        demanded = _or_no(lambda: client.demand_disclosure(claim))
+    typer.echo(json.dumps(demanded) if as_json else f"the settlement of {demanded['claim_id']} is demanded")
+
+
+@app.command()
+def sample(
+    one_in: Annotated[int, typer.Option(min=1, help="Demand about one in so many.")],
+    home: _Home = None,
+    as_json: _Json = False,
+) -> None:
+    """Demand a sample of the settlements that providers withhold. Run again it demands the same ones, and of
+    those that have come since their share. Exits 2 when no engine runs."""
+    with RunningEngine.find(home).client() as client:
+        drawn = _or_no(lambda: client.sample_disclosures(one_in))
+    if as_json:
+        typer.echo(json.dumps(drawn))
+        return
+    for claim in drawn["demanded"]:
+        typer.echo(claim)
+    typer.echo(f"{len(drawn['demanded'])} demanded of {drawn['withheld']} withheld", err=True)
+
+
+@app.command()
 def appoint(
     address: Annotated[str, typer.Argument(help="What `autoclaim provider key` prints at the node.")],
     home: _Home = None,

@@ -132,6 +132,9 @@ def _render(report: "Report") -> None:
         if not report.amount_fen:
             paid = "and nothing more to pay than was paid before"
         typer.secho(f"VERIFIED: consented, decided by its terms, {paid}", fg="green", bold=True)
+        unchecked = [step.name for step in report.steps if step.ok is None]
+        if unchecked:
+            typer.secho(f"NOT CHECKED: {', '.join(unchecked)}", fg="yellow", bold=True)
         if report.standing not in ("paid", "covered"):
             typer.secho(
                 f"NOTE: this version of the claim is {report.standing} by now", fg="yellow", bold=True

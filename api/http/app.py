@@ -27,6 +27,7 @@ from api.http import (
     quality,
     quarantine,
     remittance,
+    withheld,
 )
 from api.http.auth import KeyRing
 from api.http.edge import Edge
@@ -52,10 +53,11 @@ _DESCRIPTION = """Health-insurance claims that nobody had to file, paid in a way
 """
 _ROUTERS = (
     # In this order a request is compared with the routes: what is asked most often comes first.
-    *(hospitals, matching, match_tasks, remittance, deliveries, fhir, quality, insurers, insured, auditors),
-    *(operators, quarantine, bank_callbacks, chain_rpc, health),
+    *(hospitals, matching, match_tasks, withheld, remittance, deliveries, fhir, quality),
+    *(insurers, insured, auditors, operators),
+    *(quarantine, bank_callbacks, chain_rpc, health),
 )
-_OF_THE_PARTNER_PORT = (matching, match_tasks)
+_OF_THE_PARTNER_PORT = (matching, match_tasks, withheld)
 
 
 def create_app(ctx: Context) -> FastAPI:

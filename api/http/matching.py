@@ -20,7 +20,7 @@ from api.http.signatures import SignedBody
 from engine.errors import AutoclaimError
 from engine.matching.published import Update
 from engine.matching.voprf import SUITE
-from engine.pipeline import appointing, matching, offers, publishing, releases, updates
+from engine.pipeline import appointing, disclosures, matching, offers, publishing, releases, updates
 from engine.store.access_log import Call
 from engine.store.api_keys import Role
 
@@ -147,8 +147,9 @@ def released_of(hospital_code: str, said: schemas.MatchRelease, task: str | None
 )
 def list_alarms(ctx: Ctx) -> Response:
     """Of the last 90 days: providers that asked for as much as they may, asked twice, asked for what is no
-    group element, or asked much and released next to nothing."""
-    return rendered(schemas.MatchAlarms, {"items": matching.list_alarms(ctx)})
+    group element, asked much and released next to nothing, disclosed what is not what they had decided, or
+    have left unanswered what they are wanted for."""
+    return rendered(schemas.MatchAlarms, {"items": [*matching.list_alarms(ctx), *disclosures.overdue(ctx)]})
 
 
 @router.put(

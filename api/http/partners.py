@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.certificates import describe
-from api.http import health, match_tasks, matching, problems
+from api.http import health, match_tasks, matching, problems, withheld
 from api.http.auth import EVERY_ROLE, HospitalCaller
 from api.http.deps import Ctx
 from api.http.edge import Edge
@@ -90,7 +90,7 @@ class PartnerPort:
         self.app = FastAPI(openapi_url=None, redirect_slashes=False)
         self.app.state = app.state
         problems.install(self.app)
-        for room in (matching, match_tasks):
+        for room in (matching, match_tasks, withheld):
             self.app.include_router(room.router, dependencies=[Depends(_of_the_certificate)])
         self.app.add_api_route("/healthz", health.healthz)
         self.app.add_middleware(Edge, ctx=ctx, metrics=app.state.metrics)

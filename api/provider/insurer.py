@@ -83,6 +83,18 @@ class _Outcomes(BaseModel):
     items: list[_Outcome]
 
 
+class _Want(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    discharge: str
+    handle: str
+    why: str
+
+
+class _Wants(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    items: list[_Want]
+
+
 class HttpInsurer:
     """One insurer. Thread-safe.
 
@@ -136,11 +148,27 @@ class HttpInsurer:
         return evaluated
 
     def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
-        answer = self._post(hospital_code, "/v1/match/releases", release)
+        return _taken(self._post(hospital_code, "/v1/match/releases", release))
+
+    def case(self, hospital_code: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = self._post(hospital_code, "/v1/match/cases", asked)
+        if not isinstance(answer, dict):
+            raise Refused("match.protocol", "the insurer's answer is no case")
+        return answer
+
+    def decision(self, hospital_code: str, release: Mapping[str, Any]) -> str:
+        return _taken(self._post(hospital_code, "/v1/match/decisions", release))
+
+    def wanted(self, hospital_code: str) -> list[Mapping[str, Any]]:
+        with _named_errors():
+            answer = checked(self._http.get("/v1/match/wanted", headers=self._as(hospital_code))).json()
         try:
-            return _Taken.model_validate(answer).claim_id
+            return [one.model_dump() for one in _Wants.model_validate(answer).items]
         except ValidationError as error:
-            raise Unavailable("the insurer names no claim", code="match.protocol") from error
+            raise Refused("match.protocol", "the insurer's answer is none of this protocol's") from error
+
+    def disclose(self, hospital_code: str, disclosure: Mapping[str, Any]) -> None:
+        self._post(hospital_code, "/v1/match/disclosures", disclosure)
 
     def task(self, hospital_code: str, task_id: str) -> Mapping[str, Any]:
         return _read(_TaskDocument, self._get(hospital_code, f"{_TASKS}/{task_id}")).document
@@ -195,6 +223,13 @@ class HttpInsurer:
 
     def _as(self, hospital_code: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._api_keys[hospital_code]}"}
+
+
+def _taken(answer: Any) -> str:
+    try:
+        return _Taken.model_validate(answer).claim_id
+    except ValidationError as error:
+        raise Unavailable("the insurer names no claim", code="match.protocol") from error
 
 
 class _Pieces(io.RawIOBase):

@@ -14,6 +14,7 @@ from engine.adjudication.calculation import (
 from engine.adjudication.case import Case
 from engine.adjudication.coverage import Coverage
 from engine.adjudication.decision import BenefitResult, Decision, Outcome, Reason, Step, Trace, used_document
+from engine.adjudication.deductibles import borne_before_fen, deductible_fen
 from engine.adjudication.eligibility import (
     Answer,
     concerned,
@@ -32,7 +33,7 @@ from engine.adjudication.selection import FREE, Group, Selection, base_fen, sele
 from engine.adjudication.totals import apply_totals, cost_left_fen
 from engine.money import ZERO, Fen
 from engine.settlement.model import Settlement
-from engine.terms.model import Benefit, Deductible, Terms
+from engine.terms.model import Benefit, Terms
 
 DEATH = "5"
 """dscg_way of the national list."""
@@ -119,8 +120,8 @@ def _calculate(case: Case, benefit: Benefit, selection: Selection) -> None:
     deductible = benefit.deductible
     basis = Basis(
         benefit,
-        _deductible_fen(deductible, case.coverage) if deductible else ZERO,
-        _borne_before_fen(case, benefit, before) if deductible else ZERO,
+        deductible_fen(deductible, case.coverage) if deductible else ZERO,
+        borne_before_fen(case.terms, case.standing, case.results, benefit) if deductible else ZERO,
         scale,
         case.terms.rounding == "half_up_fen_year",
         before,
@@ -152,30 +153,6 @@ def _groups(case: Case, benefit: Benefit, selection: Selection) -> dict[Group, i
         given = {"base": benefit.columns, "categories": frozenset([line.category for line in lines])}
         case.steps.append(Step("benefit.eligible", benefit, given, found))
     return groups
-
-
-def _deductible_fen(deductible: Deductible, coverage: Coverage) -> Fen:
-    by_claims = deductible.ladder_by == "claim_free_years"
-    return deductible.for_years(coverage.claim_free_years if by_claims else coverage.continuous_years)
-
-
-def _borne_before_fen(case: Case, benefit: Benefit, before: Accumulated) -> int:
-    """Of the deductible, what was borne before: by this benefit, or by all that share it and the family."""
-    deductible = benefit.deductible
-    of_stay = deductible is not None and deductible.within == "stay"
-    if deductible is None or not deductible.shared_id:
-        return before.stay_deductible_fen if of_stay else before.deductible_fen
-    sharing = [
-        other.code
-        for other in case.terms.benefits
-        if other.deductible is not None and other.deductible.shared_id == deductible.shared_id
-    ]
-    sums = [case.standing.of(code) for code in sharing]
-    borne = sum(one.stay_deductible_fen if of_stay else one.deductible_fen for one in sums)
-    borne += sum(result.deductible_fen for result in case.results if result.benefit.code in sharing)
-    if deductible.family:
-        borne += sum(case.standing.family_deductible_fen.get(code, 0) for code in sharing)
-    return borne
 
 
 def _within_caps(case: Case, result: BenefitResult, before: Accumulated) -> BenefitResult:

@@ -1,4 +1,8 @@
-"""Earlier decisions of the same policy, and what they have used up of the year."""
+"""Earlier decisions of the same policy, and what they have used up of the year.
+
+For one settlement they come to a `Standing`, and that is all of them that its decision depends on: whoever is
+to decide it elsewhere is given the sums, and neither other hospitals nor single stays.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +30,7 @@ class SettlementRef(NamedTuple):
     settled_at: datetime
 
     @classmethod
-    def of(cls, settlement: Settlement) -> "SettlementRef":
+    def of(cls, settlement: "Settlement | SettlementRef") -> "SettlementRef":
         return cls(
             settlement.hospital_code,
             settlement.setl_id,
@@ -41,6 +45,16 @@ class SettlementRef(NamedTuple):
 
     def order(self, keys: Sequence[OrderKey]) -> tuple[OrderValue, ...]:
         return tuple(getattr(self, key) for key in keys)
+
+    @classmethod
+    def read(cls, reader: Reader) -> "SettlementRef":
+        return cls(
+            hospital_code=reader.text("fixmedins_code"),
+            setl_id=reader.text("setl_id"),
+            admitted_on=reader.day("adm"),
+            discharged_on=reader.day("dscg"),
+            settled_at=reader.instant("settled"),
+        )
 
     def document(self) -> dict[str, str]:
         return {
@@ -111,6 +125,27 @@ class Accumulated:
             return 0
         return (self.stay if within == "stay" else self.year).get((limit, item), 0)
 
+    def document(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in _SUMS},
+            "carried": self.carried,
+            "year": _by_limit(self.year),
+            "stay": _by_limit(self.stay),
+        }
+
+
+_SUMS = (
+    *("deductible_fen", "paid_fen", "after_fen"),
+    *("stay_deductible_fen", "stay_paid_fen", "stay_after_fen"),
+)
+
+
+def _by_limit(sums: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    by_limit: dict[str, dict[str, int]] = {}
+    for (limit, item), amount in sums.items():
+        by_limit.setdefault(limit, {})[item] = amount
+    return by_limit
+
 
 _NOTHING = Accumulated()
 
@@ -138,7 +173,20 @@ class Standing:
     def paid_fen(self) -> int:
         return sum(benefit.paid_fen for benefit in self.by_benefit.values())
 
+    def document(self) -> dict[str, Any]:
+        """The history document that says only this, for the one settlement that it is of."""
+        return {
+            "standing": {
+                **{name: getattr(self, name) for name in _FLAGS},
+                "earlier": self.earlier,
+                "benefits": {code: one.document() for code, one in self.by_benefit.items()},
+                "paid_elsewhere_fen": self.paid_elsewhere_fen,
+                "family_deductible_fen": dict(self.family_deductible_fen),
+            }
+        }
 
+
+_FLAGS = ("already_decided", "later_counts", "earlier_undecided")
 _FIRST = Standing(False, False, False, 0, {})
 
 
@@ -147,15 +195,24 @@ class History:
     decisions: tuple[PastDecision, ...]
     family: tuple[PastDecision, ...] = ()
     """Of the other policies of a family: they count for a deductible that it bears together."""
+    given: Standing | None = None
+    """What all of them come to for one settlement, in their place; of another it says nothing."""
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> "History":
         """Read {"decisions": [decision documents], "family": [decision documents]}; family may be left out.
 
         Decisions of another product or edition count only where they are on the same settlement: what they
-        pay leaves less of its cost. Raises DocumentInvalid with every violation.
+        pay leaves less of its cost. Or {"standing": …}, as `Standing.document` makes it. Raises
+        DocumentInvalid with every violation.
         """
         reader = Reader(document, "history")
+        if "standing" in reader.node:
+            reader.only("standing")
+            given = _standing(reader.child("standing"))
+            if reader.violations:
+                raise DocumentInvalid(reader.violations)
+            return cls((), (), given)
         reader.only("decisions", "family")
         past = _decisions(reader, "decisions", reader.node.get("decisions"))
         family = _decisions(reader, "family", reader.node.get("family", []))
@@ -175,12 +232,14 @@ class History:
         """History of decision documents of one policy, in any order."""
         return cls.parse({"decisions": list(decisions)})
 
-    def standing(self, terms: Terms, settlement: Settlement) -> Standing:
+    def standing(self, terms: Terms, settlement: "Settlement | SettlementRef") -> Standing:
         """Sums over what is earlier in the order that the terms name, and what stands in its way.
 
         Decisions of another product or edition say nothing of this policy year. A review has paid and
         used nothing yet: its own settlement may be decided again, what follows it may not.
         """
+        if self.given is not None:
+            return self.given
         if not self.decisions and not self.family:
             return _FIRST
         current = SettlementRef.of(settlement)
@@ -251,6 +310,39 @@ def _decisions(reader: Reader, key: str, nodes: object) -> tuple[PastDecision, .
     )
 
 
+def _standing(reader: Reader) -> Standing:
+    reader.only(*_FLAGS, "earlier", "benefits", "paid_elsewhere_fen", "family_deductible_fen")
+    benefits, family = reader.child("benefits"), reader.child("family_deductible_fen")
+    return Standing(
+        already_decided=reader.flag("already_decided"),
+        later_counts=reader.flag("later_counts"),
+        earlier_undecided=reader.flag("earlier_undecided"),
+        earlier=reader.count("earlier"),
+        by_benefit={code: _accumulated(benefits.child(code)) for code in benefits.node},
+        paid_elsewhere_fen=reader.count("paid_elsewhere_fen"),
+        family_deductible_fen={code: family.count(code) for code in family.node},
+    )
+
+
+def _accumulated(reader: Reader) -> Accumulated:
+    reader.only(*_SUMS, "carried", "year", "stay")
+    return Accumulated(
+        **{name: reader.count(name) for name in _SUMS},
+        carried=reader.integer("carried", 0),
+        year=_sums_by_limit(reader.child("year")),
+        stay=_sums_by_limit(reader.child("stay")),
+    )
+
+
+def _sums_by_limit(reader: Reader) -> dict[tuple[str, str], int]:
+    return {
+        (limit, item): items.count(item)
+        for limit in reader.node
+        for items in (reader.child(limit),)
+        for item in items.node
+    }
+
+
 def _past(reader: Reader) -> PastDecision:
     """Reads what counts; the rest of a decision document (trace, reasons, benefits) is for people."""
     terms, settlement = reader.child("terms"), reader.child("settlement")
@@ -262,15 +354,13 @@ def _past(reader: Reader) -> PastDecision:
         product=terms.text("product"),
         edition=terms.text("edition"),
         decision=decision,
-        settlement=SettlementRef(
-            hospital_code=settlement.text("fixmedins_code"),
-            setl_id=settlement.text("setl_id"),
-            admitted_on=settlement.day("adm"),
-            discharged_on=settlement.day("dscg"),
-            settled_at=settlement.instant("settled"),
-        ),
-        used={code: _used(used.child(code)) for code in used.node},
+        settlement=SettlementRef.read(settlement),
+        used=read_used(used),
     )
+
+
+def read_used(reader: Reader) -> dict[str, Used]:
+    return {code: _used(reader.child(code)) for code in reader.node}
 
 
 def _used(reader: Reader) -> Used:

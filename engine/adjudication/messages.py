@@ -279,6 +279,18 @@ def fill(template: Text, facts: Mapping[str, Any], name: Text | None) -> Text:
     return Text(zh=zh, en=en)
 
 
+class _Unsaid(dict[str, str]):
+    def __missing__(self, fact: str) -> str:
+        return "…"
+
+
+def without_facts(template: Text, name: Text | None) -> Text:
+    """The wording with no fact in it, where the facts are not for the reader."""
+    zh = template.zh.format_map(_Unsaid(name=name.zh if name else ""))
+    en = template.en.format_map(_Unsaid(name=name.en if name else ""))
+    return Text(zh=zh, en=en)
+
+
 def grouped_yuan(fen: int) -> str:
     """94400000 -> '944,000.00'."""
     return f"{'-' if fen < 0 else ''}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"

@@ -10,7 +10,8 @@ it uses up of the year and, where a person must decide, the amount proposed. Wor
 trace do not: they tell how much others had used before, and that may differ with the same result.
 
 Nothing is taken back on a doubt. While a settlement waits for a person, the decisions behind it stand as
-they are, and so does what was settled for a decision that has itself become one for a person.
+they are, and so does what was settled for a decision that has itself become one for a person. A settlement
+that its provider withholds is one for the provider as soon as another decision may come of it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,7 +68,8 @@ class Decided:
     history: Document | None = None
     """The history document that it was made on. Unknown (None), it is always looked at again."""
     awaits_person: bool = False
-    """A person's ruling stood here and what it stood on has changed: `decision` is the machine's part."""
+    """A person's ruling stood here and what it stood on has changed: `decision` is the machine's part. Or the
+    provider that withholds the settlement has to decide again."""
 
     @property
     def undecided(self) -> bool:
@@ -99,12 +101,16 @@ class Change:
         return after - (self.before.settled_fen if self.before else 0)
 
 
+Bill = Settlement | SettlementRef
+"""A settlement; of one that its provider withholds, what it is known by."""
+
+
 def reopen(
-    terms_of: Callable[[Settlement], Terms],
+    terms_of: Callable[[Bill], Terms],
     coverage: Coverage,
-    settlements: Iterable[Settlement],
+    settlements: Iterable[Bill],
     standing: Iterable[Decided],
-    others_of: Callable[[Settlement], Others] = lambda _: _NOBODY,
+    others_of: Callable[[Bill], Others] = lambda _: _NOBODY,
 ) -> list[Change]:
     """The changes that make a policy's decisions what they would be, had all been known from the start.
 
@@ -144,9 +150,10 @@ class _Walk:
         self.changes.append(Change(ref, before, None))
 
     def decide(
-        self, ref: SettlementRef, before: Decided | None, terms: Terms, bill: Settlement, others: Others
+        self, ref: SettlementRef, before: Decided | None, terms: Terms, bill: Bill, others: Others
     ) -> None:
-        if before is None and (others.undecided or self._unknown_before):
+        withheld = isinstance(bill, SettlementRef)
+        if before is None and (others.undecided or self._unknown_before or withheld):
             # It stays undecided, so what it will use up is unknown to those behind it.
             self._unknown_before = self._undecided_before = True
             return
@@ -156,11 +163,21 @@ class _Walk:
         ):
             self._pass(before)
             return
+        if before is not None and withheld:
+            self._await_provider(ref, before, stands=self._stands(before, history, terms, bill))
+            return
+        assert isinstance(bill, Settlement)  # noqa: S101  the withheld have gone their way
         after = self._again(before, history, terms, bill)
         if before is not None and not _differs(before, after):
             self._pass(before)
             return
         self.changes.append(Change(ref, before, after))
+        self._pass(after)
+
+    def _await_provider(self, ref: SettlementRef, before: Decided, *, stands: bool) -> None:
+        after = before if stands else replace(before, awaits_person=True)
+        if after != before:
+            self.changes.append(Change(ref, before, after))
         self._pass(after)
 
     def _pass(self, one: Decided) -> None:
@@ -171,11 +188,12 @@ class _Walk:
         """It is looked at when what it waits for is decided: a settlement before it, or another policy."""
         return others.undecided or self._unknown_before or (self._undecided_before and not before.undecided)
 
-    def _is_as_it_was(self, before: Decided, history: Document, terms: Terms, bill: Settlement) -> bool:
-        """Decided by the same rules, and what was used up before comes to the same: nothing to compute.
+    def _is_as_it_was(self, before: Decided, history: Document, terms: Terms, bill: Bill) -> bool:
+        """Nothing to compute. What waits for a person is computed: what it lacked may have been put right."""
+        return not before.undecided and self._stands(before, history, terms, bill)
 
-        What waits for a person is computed: what it lacked may have been put right.
-        """
+    def _stands(self, before: Decided, history: Document, terms: Terms, bill: Bill) -> bool:
+        """Decided by the same rules, and what was used up before comes to the same."""
         decision = before.decision
         same_rules = (decision["terms_digest"], decision["engine_version"]) == (
             terms.digest_hex,
@@ -183,7 +201,6 @@ class _Walk:
         )
         return (
             same_rules
-            and not before.undecided
             and before.history is not None
             and _sums(before.history, terms, bill) == _sums(history, terms, bill)
         )
@@ -221,7 +238,7 @@ def _without(document: Document, *keys: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in keys}
 
 
-def _sums(history: Document, terms: Terms, bill: Settlement) -> Standing:
+def _sums(history: Document, terms: Terms, bill: Bill) -> Standing:
     """How many decisions the sums are of is told in a trace and decides nothing."""
     return replace(History.parse(history).standing(terms, bill), earlier=0)
 

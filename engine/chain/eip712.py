@@ -201,6 +201,13 @@ def checkpoint_typed_data(checkpoint: LogHead, previous: LogHead, *, chain_id: i
     return _typed_data("Checkpoint", fields, message, chain_id, store, name="MatchResultStore")
 
 
+def case_typed_data(case_digest: bytes, task_id: bytes, *, chain_id: int, scheduler: str) -> TypedData:
+    """The document that a task's requester signs: under this task, that case was given out to be decided."""
+    fields = [{"name": "caseDigest", "type": "bytes32"}, {"name": "taskId", "type": "bytes32"}]
+    message = {"caseDigest": case_digest, "taskId": task_id}
+    return _typed_data("Case", fields, message, chain_id, scheduler, name="TaskScheduler")
+
+
 @dataclass(frozen=True)
 class MerkleTree:
     """The tree of @openzeppelin/merkle-tree's StandardMerkleTree, node for node, over ready leaves.

@@ -65,14 +65,18 @@ def coverage_document(coverage: Mapping[str, Any], salts: PolicySalts, subject: 
     for name in COVERAGE_COMMITMENTS:
         if name in coverage:
             raise DocumentInvalid(f"coverage: {name} is set by the evidence, not by the coverage")
-    kept = {name: value for name, value in coverage.items() if name not in (*COVERAGE_SECRETS, "family")}
     return {
-        **kept,
+        **coverage_alone(coverage),
         "policy_commitment": hex32(commitment(salts.policy, coverage["policy_no"])),
         "person_commitment": hex32(commitment(salts.person, coverage["person"])),
         "payee_commitment": hex32(commitment(salts.payee, coverage.get("payee"))),
         "subject": hex32(subject),
     }
+
+
+def coverage_alone(coverage: Mapping[str, Any]) -> Document:
+    """A coverage as loaded -> what Coverage.parse takes of it, and nothing of who is insured."""
+    return {name: value for name, value in coverage.items() if name not in (*COVERAGE_SECRETS, "family")}
 
 
 def coverage_for_adjudication(document: Mapping[str, Any]) -> Document:
@@ -95,7 +99,11 @@ def settlement_document(minimised: Mapping[str, Any], salts: ClaimSalts) -> Docu
 
 def settlement_reference(setl_id: str, salts: ClaimSalts) -> str:
     """What stands for a settlement number in evidence; stable over all versions of a claim."""
-    return "E-" + commitment(salts.settlement_reference, {"setl_id": setl_id}).hex()[:_REFERENCE_DIGITS]
+    return reference_of(setl_id, salts.settlement_reference)
+
+
+def reference_of(setl_id: str, salt: bytes) -> str:
+    return "E-" + commitment(salt, {"setl_id": setl_id}).hex()[:_REFERENCE_DIGITS]
 
 
 def consent_document(text: str, scope: Scope, signed: SignedGrant) -> Document:

@@ -16,7 +16,9 @@ class Documents:
     """The six documents a result stands on, each in its evidence form (engine.evidence.documents).
 
     terms is the terms' own canonical document, history {"decisions": [...]} as it was given to the
-    adjudication, decision what came out of it.
+    adjudication, decision what came out of it. Where the provider has decided, settlement may be a
+    `withheld_document`, history has sums alone, and decision is what left of it
+    (engine.adjudication.withheld).
     """
 
     terms: Document
@@ -27,12 +29,32 @@ class Documents:
     consent: Document
 
 
+WITHHELD_SCHEMA = "settlement.withheld/1"
+
+
+def withheld_document(settlement_commitment: str) -> Document:
+    """In a settlement's place, while it stays with its provider under this commitment, 0x and 64 digits."""
+    return {"schema": WITHHELD_SCHEMA, "commitment": settlement_commitment}
+
+
+def withheld_under(settlement: Mapping[str, Any]) -> str | None:
+    """The commitment, of a settlement that is withheld."""
+    if settlement.get("schema") != WITHHELD_SCHEMA:
+        return None
+    return str(settlement.get("commitment"))
+
+
+def settlement_entry(settlement: Document, salt: bytes) -> str:
+    """Its line of the manifest: a withheld one's is what its provider has committed to."""
+    return withheld_under(settlement) or hex32(commitment(salt, settlement))
+
+
 def manifest_of(documents: Documents, salts: ClaimSalts) -> dict[str, str]:
     """Name -> 0x digest. Terms are public, so theirs is plain; every other is a salted commitment."""
     return {
         "terms": hex32(digest(documents.terms)),
         "coverage": hex32(commitment(salts.coverage, documents.coverage)),
-        "settlement": hex32(commitment(salts.settlement, documents.settlement)),
+        "settlement": settlement_entry(documents.settlement, salts.settlement),
         "history": hex32(commitment(salts.history, documents.history)),
         "decision": hex32(commitment(salts.decision, documents.decision)),
         "consent": hex32(commitment(salts.consent, documents.consent)),

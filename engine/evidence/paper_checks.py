@@ -15,7 +15,7 @@ from engine.evidence.layout import (
     result_commitment,
     uint_word,
 )
-from engine.evidence.manifest import Document, hex32, scope_of
+from engine.evidence.manifest import Document, hex32, scope_of, withheld_under
 from engine.evidence.report import Unsettled
 
 T = TypeVar("T")
@@ -34,6 +34,11 @@ def check_document(bundle: Bundle, name: str) -> tuple[str, None]:
     """One document against its line in the manifest."""
     document: Document = getattr(bundle.documents, name)
     listed: bytes = getattr(bundle.manifest, name)
+    withheld = withheld_under(document) if name == "settlement" else None
+    if withheld is not None:
+        if withheld != hex32(listed):
+            raise ProofInvalid(f"withheld under {withheld}, the manifest says {hex32(listed)}")
+        raise Unsettled(f"withheld by its provider: only its commitment {withheld} is here", needed=False)
     found = digest(document) if name == "terms" else commitment(getattr(bundle.salts, name), document)
     if found != listed:
         raise ProofInvalid(f"its digest is {hex32(found)}, the manifest says {hex32(listed)}")

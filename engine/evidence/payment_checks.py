@@ -8,7 +8,7 @@ from engine.evidence.chain_checks import EventFacts, Words
 from engine.evidence.endpoint import check_block
 from engine.evidence.errors import ProofInvalid
 from engine.evidence.layout import STATE_PAID, STATE_RECORDED, STATE_REVERSED, ClaimLife, uint_word
-from engine.evidence.manifest import Document
+from engine.evidence.manifest import Document, withheld_under
 from engine.evidence.paper_checks import need, same, utc
 from engine.evidence.report import Standing, Unsettled
 from engine.settlement.model import Settlement
@@ -114,6 +114,8 @@ def _payable(bundle: Bundle) -> tuple[int, str]:
     if outcome != "review":
         raise ProofInvalid(f"a person ruled over a decision that was {outcome!r}, not review")
     ruled = dict(ruling)
+    if withheld_under(bundle.documents.settlement) is not None:
+        raise ProofInvalid("a person ruled on a settlement that is withheld")
     cost = Settlement.parse(bundle.documents.settlement).total_fen
     payable = need(ruled, "ruling", "payable_fen", int)
     if not 0 < payable <= cost:

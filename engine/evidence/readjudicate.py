@@ -4,10 +4,13 @@ from typing import Any
 
 from engine.adjudication import Coverage, History, adjudicate
 from engine.adjudication.ruling import without_ruling
+from engine.adjudication.withheld import WHOLE, is_partial, part_of
 from engine.evidence.bundle import Papers
 from engine.evidence.canonical import canonical_bytes
 from engine.evidence.documents import coverage_for_adjudication
 from engine.evidence.errors import ProofInvalid
+from engine.evidence.manifest import withheld_under
+from engine.evidence.report import Unsettled
 from engine.settlement.model import Settlement
 from engine.terms import terms_from_document
 
@@ -18,11 +21,20 @@ _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 def check_adjudication(papers: Papers) -> tuple[str, None]:
     """The machine's decision, byte for byte; a person's ruling stands beside it.
 
-    Another engine version is named, and must agree in all else.
+    Another engine version is named, and must agree in all else. Of what a provider decided, what left of it
+    is compared. Raises Unsettled where the settlement is withheld: only whoever has it can re-run anything.
     """
+    withheld = withheld_under(papers.settlement)
+    if withheld is not None:
+        raise Unsettled(
+            f"NOT RE-RUN: the provider decided {papers.decision.get('payable_fen')} fen, and withholds the "
+            "settlement; demand its disclosure to check this",
+            needed=False,
+        )
     try:
+        terms = terms_from_document(papers.terms)
         decision = adjudicate(
-            terms_from_document(papers.terms),
+            terms,
             Coverage.parse(coverage_for_adjudication(papers.coverage)),
             History.parse(papers.history),
             Settlement.parse(papers.settlement),
@@ -30,6 +42,8 @@ def check_adjudication(papers: Papers) -> tuple[str, None]:
     except _UNREADABLE as error:
         raise ProofInvalid(f"the papers cannot be adjudicated: {error}") from error
     again, recorded = decision.document(), without_ruling(papers.decision)
+    if is_partial(recorded):
+        again = part_of(again, terms, str(recorded[WHOLE]))
     by = f"engine {recorded.get('engine_version')}"
     if recorded.get("engine_version") != again["engine_version"]:
         by += f", re-run by {again['engine_version']}"

@@ -65,6 +65,7 @@ class Report:
         return {
             "outcome": self.outcome.value,
             "failed": [step.name for step in self.steps if step.ok is False],
+            "not_checked": [step.name for step in self.steps if step.ok is None],
             "claim_key": self.claim_key,
             "version": self.version,
             "amount_fen": self.amount_fen,

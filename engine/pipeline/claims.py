@@ -72,6 +72,7 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         "invoice": invoice,
         "reports": len({(delivery.delivery_id, record.ordinal) for record, _, delivery in reports}),
         "reasons": claim.reasons,
+        "withheld": settlement.withheld,
         "authorization_id": claim.authorization_id,
         "task_id": claim.task_id,
         "record_tx": claim.record_tx,
@@ -169,6 +170,10 @@ def _rule(
             code="claim.not_adjudicated",
         )
     settlement = session.get_one(tables.Settlement, claim.settlement_id)
+    if settlement.withheld is not None:
+        raise Conflict(
+            "its provider withholds the settlement: demand its disclosure, then rule", code="claim.withheld"
+        )
     cost = Settlement.parse(settlement_document(ctx.vault, settlement, claim)).total_fen
     try:
         ruled = with_ruling(

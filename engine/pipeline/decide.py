@@ -22,9 +22,9 @@ from engine.evidence.documents import (
     coverage_for_adjudication,
 )
 from engine.evidence.manifest import Documents, hex32, manifest_of, result_digest
-from engine.pipeline import consent
+from engine.pipeline import consent, provided
 from engine.pipeline.context import Context
-from engine.pipeline.histories import counted_decisions, order_of, others_before
+from engine.pipeline.histories import Before, before, reference
 from engine.pipeline.sealed import (
     claim_salts,
     coverage,
@@ -36,12 +36,12 @@ from engine.pipeline.sealed import (
     seal_history,
     settlement_document,
 )
-from engine.pipeline.states import UNDECIDED, ClaimState, move_claim
+from engine.pipeline.states import ClaimState, move_claim
 from engine.pipeline.touched import touch, touch_others
 from engine.pipeline.values import stored
-from engine.pipeline.wordings import book_of, decided_by, terms_for
+from engine.pipeline.wordings import decided_by
 from engine.settlement import Settlement
-from engine.store import claims, policies, tables
+from engine.store import claims, policies, provider_decisions, tables
 
 ACTOR = "engine: adjudicate"
 _STATE_OF = {
@@ -88,31 +88,52 @@ def decide(
 
     beside: the settlement's matched claims, this one among them.
     """
-    terms = terms_for(ctx, book_of(ctx, session, claim), settlement.admitted_on)
-    same_policy = [row for row in claims.of_policy(session, claim_policy_id(claim)) if row[0].id != claim.id]
-    at = order_of(terms, settlement)
-    earlier = [c for c, s in same_policy if order_of(terms, s) < at]
-    others = others_before(ctx, session, claim, settlement, terms, beside)
-    if any(c.state in UNDECIDED for c in earlier) or others.undecided:
-        reason = OTHER_UNDECIDED if others.undecided else EARLIER_UNDECIDED
+    policy = session.get_one(tables.Policy, claim_policy_id(claim))
+    known = before(ctx, session, policy, reference(settlement), beside, claim)
+    if settlement.withheld is not None:
+        found = provided.decision_on(ctx, session, claim, settlement, known)
+        if found is None:
+            await_provider(ctx, session, claim)
+            return False
+    elif known.earlier_undecided or known.others_undecided:
+        reason = OTHER_UNDECIDED if known.others_undecided else EARLIER_UNDECIDED
         claim.reasons = [dict(reason)]
         move_claim(session, claim, ClaimState.REVIEW, actor=ACTOR, reason=reason["code"], clock=ctx.clock)
         return False
-    past = others.history_after(counted_decisions(ctx, earlier))
-    documents = inputs(ctx, session, claim, settlement)
-    decided = adjudicate(
-        terms,
-        Coverage.parse(coverage_for_adjudication(documents["coverage"])),
-        History.parse(past),
-        Settlement.parse(documents["settlement"]),
-    ).document()
+    else:
+        found = _adjudicated(ctx, session, claim, settlement, known)
+    decided, past = found
     claim.history_sealed = seal_history(ctx.vault, claim, past)
     settle_decision(ctx, session, claim, settlement, decided)
-    if len(earlier) < len(same_policy):
-        touch(ctx, session, claim, beside)
-    else:
+    if known.is_newest:
         touch_others(ctx, session, claim, beside)
+    else:
+        touch(ctx, session, claim, beside)
     return conclude(ctx, session, claim, decided)
+
+
+def _adjudicated(
+    ctx: Context, session: Session, claim: tables.Claim, settlement: tables.Settlement, known: Before
+) -> provided.OnHistory:
+    documents = inputs(ctx, session, claim, settlement)
+    decided = adjudicate(
+        known.terms,
+        Coverage.parse(coverage_for_adjudication(documents["coverage"])),
+        History.parse(known.history),
+        Settlement.parse(documents["settlement"]),
+    )
+    return provided.OnHistory(decided.document(), known.history)
+
+
+def await_provider(ctx: Context, session: Session, claim: tables.Claim) -> None:
+    """Whatever its provider has decided stands on something else by now: it has to decide again. From matched
+    to review, where it stays until then; one that is there stays there."""
+    provider_decisions.want(session, stored(claim.id), provider_decisions.DECIDE_AGAIN, "engine", ctx.clock())
+    claim.reasons = [dict(provided.DECIDE_AGAIN)]
+    session.add(claim)
+    if claim.state != ClaimState.REVIEW:
+        code = provided.DECIDE_AGAIN["code"]
+        move_claim(session, claim, ClaimState.REVIEW, actor=ACTOR, reason=code, clock=ctx.clock)
 
 
 def conclude(ctx: Context, session: Session, claim: tables.Claim, decided: Mapping[str, Any]) -> bool:

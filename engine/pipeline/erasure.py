@@ -20,7 +20,7 @@ from engine.pipeline.states import ClaimState
 from engine.pipeline.values import stored
 from engine.settlement import CertificateInvalid, normalise_certificate, parse_body
 from engine.settlement.errors import BodyRefused
-from engine.store import erasure, matching, tables
+from engine.store import erasure, matching, provider_decisions, tables
 from engine.store.deliveries import DeliveredBody
 
 ERASED = "erased"
@@ -126,6 +126,7 @@ class _Person:
             refused.body_sealed = b""
         for correction in erasure.corrections_of(self._session, quarantined_ids):
             correction.patch_sealed = b""
+        provider_decisions.forget(self._session, [stored(one.id) for one in self.claims])
         self._session.flush()
         return Erased(
             policies=len(self.policies),

@@ -133,7 +133,8 @@ def _stated(ctx: Context, claim: tables.Claim, row: tables.Settlement) -> _State
     code, number, check_code = (_plain(info, name) for name in ("bill_code", "bill_no", "bill_chk_code"))
     named = [code.upper(), number.upper()]
     digest = ctx.vault.fingerprint({"invoice": named}) if all(named) else None
-    total = settlement_document(ctx.vault, row, claim)["setlinfo"]["medfee_sumamt"]
+    document = settlement_document(ctx.vault, row, claim)
+    total = document["setlinfo"]["medfee_sumamt"] if row.withheld is None else "0.00"  # names no invoice
     return _Stated(
         stored(row.id), row.hospital_code, parse_yuan(total), Invoice(code, number, check_code), digest
     )

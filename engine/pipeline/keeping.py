@@ -82,6 +82,7 @@ def arrival_of(
         "settled_at": submission.settled_at,
         "received_at": now,
         "released": False,
+        "withheld": None,
     }
     claim = {
         "claim_id": claim_id,

@@ -6,7 +6,8 @@ goes the way of any other. Consent is looked up on chain before anything is kept
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any, Self
 
 from sqlmodel import Session
@@ -15,6 +16,7 @@ from engine.chain.contracts import Liveness
 from engine.errors import AutoclaimError, Conflict, NotAllowed, NotFound, Refused
 from engine.evidence.canonical import canonical_bytes
 from engine.evidence.salts import ClaimSalts
+from engine.matching.cover import in_force
 from engine.pipeline import counting
 from engine.pipeline.begin import begin_beside
 from engine.pipeline.consent import GRANTED, scope_id
@@ -26,29 +28,32 @@ from engine.pipeline.states import ClaimState
 from engine.pipeline.values import stored
 from engine.settlement import Settlement, SettlementInvalid, Submission, check, content_digest
 from engine.settlement.minimise import document_of
-from engine.store import claims, match_tasks, matching, policies, settlements, tables
+from engine.store import claims, match_tasks, matching, policies, provider_decisions, settlements, tables
 
 MODE = "settlement"
 _MATCHED_TO_NOTHING = (ClaimState.UNINSURED, ClaimState.NO_CONSENT)
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """discharge, handle: 64 hexadecimal digits. authorization: 0x and 64.
-
-    document: a settlement in its evidence form. setl_id and salt, of 32 bytes, open its reference. task: the
-    matching task that it is released under, if under one.
-    """
+class Named:
+    """What a provider's message about a matched discharge names. discharge, handle: 64 hexadecimal digits.
+    authorization: 0x and 64. task: the matching task that it is released under, if under one."""
 
     provider: str
     epoch: int
     discharge: str
     handle: str
     authorization: str
+    task: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Named):
+    """document: a settlement in its evidence form. setl_id and salt, of 32 bytes, open its reference."""
+
     document: Mapping[str, Any]
     setl_id: str
     salt: bytes
-    task: str | None = None
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def release(ctx: Context, one: Release) -> Kept:
     arrived = checked(ctx, one)
 
     def work(session: Session) -> Kept:
-        return _keep(ctx, session, one, arrived)
+        return keep_matched(ctx, session, one, arrived)
 
     return ctx.writer.run(work)
 
@@ -91,13 +96,27 @@ def checked(ctx: Context, one: Release) -> Arrival:
     Refused `release.document`.
     """
     with ctx.database.reading() as session:
-        policy, authorization = _named(ctx, session, one)
-    _live(ctx, authorization)
+        policy, authorization = named(ctx, session, one)
+    check_live(ctx, authorization)
     return _arrived(ctx, one, policy)
 
 
-def _named(ctx: Context, session: Session, one: Release) -> tuple[tables.Policy, tables.Authorization]:
+def named(ctx: Context, session: Session, one: Named) -> tuple[tables.Policy, tables.Authorization]:
     """The policy that the handle names, and the authorization that holds for it now."""
+    policy = _policy(session, one)
+    authorization = policies.authorization_for(
+        session, policy.pseudonym, scope_id(ctx, policy.product), (GRANTED,)
+    )
+    if authorization is None or authorization.authorization_id != one.authorization:
+        raise _no_consent()
+    return policy, authorization
+
+
+def _policy(session: Session, one: Named) -> tables.Policy:
+    decided = provider_decisions.named(session, one.provider, one.discharge, one.handle)
+    if decided is not None:  # what was named once stays named, whatever became of its epoch
+        claim = session.get_one(tables.Claim, decided.claim_id)
+        return session.get_one(tables.Policy, claim.policy_id)
     check_epoch(session, one.epoch)
     question = matching.question(session, one.provider, one.discharge)
     if question is None or question.epoch != one.epoch:
@@ -109,12 +128,7 @@ def _named(ctx: Context, session: Session, one: Release) -> tuple[tables.Policy,
     if policy is None or not policy.salts_sealed:
         raise NotFound("/handle: names no policy in this epoch", code="release.handle_unknown")
     _in_its_task(session, question.task_id, one.task, policy)
-    authorization = policies.authorization_for(
-        session, policy.pseudonym, scope_id(ctx, policy.product), (GRANTED,)
-    )
-    if authorization is None or authorization.authorization_id != one.authorization:
-        raise _no_consent()
-    return policy, authorization
+    return policy
 
 
 def _in_its_task(session: Session, asked_in: str | None, task: str | None, policy: tables.Policy) -> None:
@@ -131,7 +145,7 @@ def _in_its_task(session: Session, asked_in: str | None, task: str | None, polic
         raise Conflict("/handle: the task is for another product", code="release.task")
 
 
-def _live(ctx: Context, row: tables.Authorization) -> None:
+def check_live(ctx: Context, row: tables.Authorization) -> None:
     """Asked of the chain: consent may be withdrawn there without us."""
     at_s = ctx.chain.chain_time()
     liveness = ctx.chain.registry.liveness(row.authorization_id, row.scope, row.subject, at_s)
@@ -148,7 +162,7 @@ def _no_consent() -> Conflict:
 
 def _arrived(ctx: Context, one: Release, policy: tables.Policy) -> Arrival:
     """What would be kept of the document, if it is exactly what we would have made of this settlement."""
-    submission = _submission(ctx, one)
+    submission = submission_of(ctx, one.document, one.setl_id)
     if submission.hospital_code != one.provider:
         raise NotAllowed(
             "/document/setlinfo/fixmedins_code is not the provider that signed this message",
@@ -162,12 +176,11 @@ def _arrived(ctx: Context, one: Release, policy: tables.Policy) -> Arrival:
     return replace(arrived, settlement={**arrived.settlement, "released": True})
 
 
-def _submission(ctx: Context, one: Release) -> Submission:
-    """Raises Refused: for a rule that the settlement breaks, and for a field that is another, or too many."""
-    info = one.document.get("setlinfo")
-    numbered = (
-        {**one.document, "setlinfo": {**info, "setl_id": one.setl_id}} if isinstance(info, dict) else {}
-    )
+def submission_of(ctx: Context, evidence: Mapping[str, Any], setl_id: str) -> Submission:
+    """Of a settlement in its evidence form. Raises Refused: for a rule that the settlement breaks, and for a
+    field that is another, or too many."""
+    info = evidence.get("setlinfo")
+    numbered = {**evidence, "setlinfo": {**info, "setl_id": setl_id}} if isinstance(info, dict) else {}
     checked = check(numbered, personal=False)
     try:
         settlement = Settlement.of(checked, ctx.hospital_register())
@@ -183,7 +196,7 @@ def _submission(ctx: Context, one: Release) -> Submission:
     document = document_of(settlement)
     if document != numbered:
         raise _refused(*_difference(numbered, document))
-    return Submission.of(settlement, document, content_digest(one.document), checked.warnings)
+    return Submission.of(settlement, document, content_digest(evidence), checked.warnings)
 
 
 def _difference(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -205,8 +218,9 @@ def _refused(field: str, rule: str, message: str) -> Refused:
     return Refused("release.document", "the document is not a settlement in its evidence form", listed)
 
 
-def _keep(ctx: Context, session: Session, one: Release, arrived: Arrival) -> Kept:
-    policy, _ = _named(ctx, session, one)
+def keep_matched(ctx: Context, session: Session, one: Named, arrived: Arrival) -> Kept:
+    """Keep what was released, with a claim for the policy that it was released for, matched."""
+    policy, _ = named(ctx, session, one)
     question = matching.question(session, one.provider, one.discharge, lock=True)
     (accepted,) = keep(session, [arrived])
     if isinstance(accepted, AutoclaimError):
@@ -245,6 +259,12 @@ def _of_person(session: Session, policy: tables.Policy, row: tables.Settlement) 
         session, {policy.pseudonym, *also}, row.admitted_on, row.discharged_on
     )
     return list({other.policy_no: other for _, other in touching}.values())
+
+
+def check_covered(policy: tables.Policy, admitted_on: date, discharged_on: date) -> None:
+    """Raises Conflict `release.not_covered`."""
+    if not in_force([policy], admitted_on, discharged_on):
+        raise _not_covered()
 
 
 def _not_covered() -> Conflict:

@@ -63,11 +63,16 @@ def remittance(ctx: Context, hospital_code: str, setl_id: str) -> tuple[str, byt
     the same bytes until something changes.
 
     Raises NotFound; Conflict `remittance.not_paid`, `remittance.taken_back`, `remittance.not_writable`,
-    `claim.erased`.
+    `remittance.withheld`, `claim.erased`.
     """
     with ctx.database.reading() as session:
         row, first = held(session, hospital_code, setl_id)
         not_erased(first)
+        if row.withheld is not None:
+            raise Conflict(
+                "its provider withholds the settlement: what was charged, only the provider can tell",
+                code="remittance.withheld",
+            )
         given = _given(session, claims.of_settlement(session, stored(row.id)))
         bill = Settlement.parse(settlement_document(ctx.vault, row, first))
         visit = _visit(settlement_body(ctx.vault, row, first)["setlinfo"], setl_id)

@@ -15,20 +15,22 @@ from sqlmodel import Session
 
 from engine.adjudication import Coverage
 from engine.adjudication.history import SettlementRef
-from engine.adjudication.reopening import RULING_BASIS_CHANGED, Change, Decided, Others, reopen
+from engine.adjudication.reopening import RULING_BASIS_CHANGED, Bill, Change, Decided, Others, reopen
 from engine.adjudication.ruling import ruling_of
+from engine.adjudication.withheld import is_partial
 from engine.evidence.documents import coverage_for_adjudication
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.decide import (
     EARLIER_UNDECIDED,
     OTHER_UNDECIDED,
+    await_provider,
     begin_version,
     conclude,
     inputs,
     settle_decision,
 )
-from engine.pipeline.histories import others_before
+from engine.pipeline.histories import others_before, reference
 from engine.pipeline.sealed import decision, history, seal_history, settlement_document
 from engine.pipeline.states import ON_THE_WAY, ClaimState, move_claim
 from engine.pipeline.touched import touch_others
@@ -56,7 +58,7 @@ class _Case:
 
     claim: tables.Claim
     settlement: tables.Settlement
-    bill: Settlement
+    bill: Bill
     standing: Decided | None
     """None: it waits, and was never adjudicated."""
 
@@ -121,11 +123,15 @@ def _counts(ctx: Context, claim: tables.Claim) -> bool:
 
 
 def _case(ctx: Context, claim: tables.Claim, settlement: tables.Settlement) -> _Case:
-    bill = Settlement.parse(settlement_document(ctx.vault, settlement, claim))
+    bill: Bill = reference(settlement)
+    if settlement.withheld is None:
+        bill = Settlement.parse(settlement_document(ctx.vault, settlement, claim))
     decided = decision(ctx.vault, claim)
     standing = None
     if decided is not None and not _waits_for_others(claim, decided):
-        known = history(ctx.vault, claim)
+        # What a provider had decided before it disclosed the settlement is looked at in any case.
+        shown = is_partial(decided) and settlement.withheld is None
+        known = None if shown else history(ctx.vault, claim)
         standing = Decided(decided, claim.payable_fen, known, _awaits_person(claim, decided))
     return _Case(claim, settlement, bill, standing)
 
@@ -169,20 +175,25 @@ def _others(
     ctx: Context, session: Session, book: TermsBook, case: _Case, beside: Mapping[int, claims.Beside]
 ) -> Others:
     terms = terms_for(ctx, book, case.bill.admitted_on)
+    policy = session.get_one(tables.Policy, case.claim.policy_id)
     of_settlement = beside[case.claim.settlement_id]
-    return others_before(ctx, session, case.claim, case.settlement, terms, of_settlement)
+    return others_before(ctx, session, policy, reference(case.settlement), terms, of_settlement)
 
 
 def _keep(ctx: Context, session: Session, case: _Case, after: Decided, authorization_id: str) -> None:
     claim = case.claim
     waits = claim.state == ClaimState.REVIEW
-    if waits and after.awaits_person:
+    withheld = case.settlement.withheld is not None
+    if waits and after.awaits_person and not withheld:
         return  # a person has it before him already
     came_back = claim.state == ClaimState.RETURNED
     if not (waits and after.undecided):
         begin_version(ctx, session, claim)
         claim.authorization_id = authorization_id
         _move(ctx, session, claim, ClaimState.MATCHED, "what it stood on has changed")
+    if withheld:
+        await_provider(ctx, session, claim)
+        return
     claim.history_sealed = seal_history(ctx.vault, claim, dict(after.history or {}))
     decided = dict(after.decision)
     settle_decision(ctx, session, claim, case.settlement, decided)

@@ -66,11 +66,14 @@ def reverse_settlement(
     return ctx.writer.run(keep)
 
 
-def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement:
-    """What is taken back, with its own number again instead of the evidence's."""
+def _original(ctx: Context, hospital_code: str, setl_id: str) -> Settlement | None:
+    """What is taken back, with its own number again instead of the evidence's; None where only its provider
+    has it."""
     with ctx.database.reading() as session:
         row, claim = held(session, hospital_code, setl_id)
     not_erased(claim)
+    if row.withheld is not None:
+        return None
     parsed = Settlement.parse(settlement_document(ctx.vault, row, claim))
     return replace(parsed, setl_id=setl_id)
 

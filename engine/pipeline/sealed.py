@@ -1,11 +1,14 @@
 """What is sealed in which column, and under which place: the one list of both."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from engine.evidence.canonical import canonical_bytes
+from engine.evidence.manifest import withheld_document
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.settlement import PersonIdentity, identity_of, parse_body
 from engine.store.match_tasks import StagedRelease
 from engine.store.matching import Consent
+from engine.store.provider_decisions import ProviderDecision
 from engine.store.tables import Authorization, Claim, Policy, PolicyAlias, Settlement
 from engine.store.vault import Vault
 
@@ -60,14 +63,20 @@ def authorization_salts(vault: Vault, authorization: Authorization | Consent) ->
 
 
 def settlement_document(vault: Vault, settlement: Settlement, claim: Claim) -> dict[str, Any]:
-    """The claim is any of the settlement's: it is sealed under the one that it was accepted as."""
+    """The claim is any of the settlement's: it is sealed under the one that it was accepted as. Of a withheld
+    one what stands in its place."""
+    if settlement.withheld is not None:
+        return withheld_document(settlement.withheld)
     place = f"settlement.document/{claim.beside or claim.claim_id}"
     document: dict[str, Any] = vault.unseal_json(settlement.document_sealed, place)
     return document
 
 
 def settlement_body(vault: Vault, settlement: Settlement, claim: Claim) -> dict[str, Any]:
-    """The settlement as its hospital sent it; of a released one its document, which names nobody."""
+    """The settlement as its hospital sent it; of a released one its document, which names nobody; of a
+    withheld one nothing."""
+    if settlement.withheld is not None:
+        return {"setlinfo": {}}
     raw = vault.unseal(settlement.body_sealed, f"settlement.body/{claim.beside or claim.claim_id}")
     return parse_body(raw)
 
@@ -86,6 +95,29 @@ def decision(vault: Vault, claim: Claim) -> dict[str, Any] | None:
         return None
     document: dict[str, Any] = vault.unseal_json(claim.decision_sealed, f"claim.decision/{claim.claim_id}")
     return document
+
+
+class OfCase(NamedTuple):
+    """What a provider has decided, and the case that it was given for it."""
+
+    case: dict[str, Any]
+    decision: dict[str, Any]
+
+
+def seal_provider_decision(vault: Vault, claim: Claim, decided: OfCase) -> bytes:
+    return vault.seal_json(decided._asdict(), f"provider_decision/{claim.claim_id}")
+
+
+def provider_decision(vault: Vault, claim: Claim, row: ProviderDecision) -> OfCase:
+    return OfCase(**vault.unseal_json(row.decision_sealed, f"provider_decision/{claim.claim_id}"))
+
+
+def seal_disclosed(vault: Vault, settlement: Settlement, claim: Claim, document: dict[str, Any]) -> None:
+    """Put a settlement that was withheld in its place, and in that of the body that nobody sent."""
+    of = claim.beside or claim.claim_id
+    settlement.withheld = None
+    settlement.document_sealed = vault.seal_json(document, f"settlement.document/{of}")
+    settlement.body_sealed = vault.seal(canonical_bytes(document), f"settlement.body/{of}")
 
 
 def seal_history(vault: Vault, claim: Claim, history: dict[str, Any]) -> bytes:

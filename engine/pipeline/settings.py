@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """The interpreter of the extra psi-scale, which `make psi-scale` installs."""
     psi_host: str = "127.0.0.1"
     """Where our side of a run of rr22 listens, at a free port; the provider has to reach it."""
+    match_answer_days: int = Field(default=7, gt=0)
+    """For how long a provider may leave unanswered what it is wanted for."""
     host: str = "127.0.0.1"
     port: int = 8800
     partner_port: int | None = None

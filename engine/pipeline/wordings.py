@@ -12,7 +12,10 @@ from engine.terms import Terms, TermsBook
 
 def book_of(ctx: Context, session: Session, claim: tables.Claim) -> TermsBook:
     """All wordings of the terms of the claim's policy, read once a session."""
-    policy = session.get_one(tables.Policy, claim.policy_id)
+    return book_of_policy(ctx, session, session.get_one(tables.Policy, claim.policy_id))
+
+
+def book_of_policy(ctx: Context, session: Session, policy: tables.Policy) -> TermsBook:
     edition = policy.product, policy.edition
     books: dict[tuple[str, str], TermsBook] = session.info.setdefault("books", {})
     if edition not in books:

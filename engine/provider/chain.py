@@ -17,8 +17,10 @@ from engine.chain.contracts import (
     Liveness,
     TaskOnChain,
     TaskScheduler,
+    TaskTerms,
 )
 from engine.chain.deploy import Deployment, verify
+from engine.chain.eip712 import case_typed_data, signer_of
 from engine.chain.errors import ContractRefused
 from engine.chain.events import ChainEvent, read_events
 from engine.chain.fees import FeePolicy
@@ -158,6 +160,23 @@ class ProviderChain:
 
     def commit_result(self, task_id: bytes, result_digest: bytes) -> TxRef:
         return self._open().scheduler.commit_result_as_provider(task_id, result_digest)
+
+    def task_terms(self, task_id: str) -> TaskTerms:
+        """What a task was opened with."""
+        return self._open().scheduler.terms_of(task_id)
+
+    def case_signer(self, case_digest: bytes, task_id: str, signature: bytes) -> str:
+        """Whose key has signed that the case was given out under the task. Raises ValueError for bytes that
+        are no signature."""
+        chain_id = int(self._chain.request("eth_chainId", []), 16)
+        scheduler = self._open().scheduler.address
+        typed = case_typed_data(
+            case_digest, bytes.fromhex(task_id[2:]), chain_id=chain_id, scheduler=scheduler
+        )
+        try:
+            return signer_of(typed, signature)
+        except Exception as error:  # the library's own kinds are many
+            raise ValueError("no signature") from error
 
     def close(self) -> None:
         self._chain.close()

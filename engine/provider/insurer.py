@@ -22,6 +22,9 @@ class Insurer(Protocol):
     ) -> Evaluated:
         """Ask about one discharge, named by its commitment (64 hexadecimal digits), for its hospital."""
 
+    def case(self, hospital_code: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What one discharge is to be decided on, and by which terms (engine.evidence.case), unchecked."""
+
     def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
         """Hand over a release; the claim that the insurer has for it. The same again is no change."""
 
@@ -52,5 +55,14 @@ class Insurer(Protocol):
 
     def tell_counts(self, hospital_code: str, task_id: str, counts: MatchCounts) -> None:
         """What the task came to in our books, to be shown beside the insurer's."""
+
+    def decision(self, hospital_code: str, release: Mapping[str, Any]) -> str:
+        """Hand over what was decided here in a settlement's place; as `release`."""
+
+    def wanted(self, hospital_code: str) -> list[Mapping[str, Any]]:
+        """What the insurer wants of earlier decisions: {"discharge", "handle", "why"} each."""
+
+    def disclose(self, hospital_code: str, disclosure: Mapping[str, Any]) -> None:
+        """Show a settlement that was withheld. The same again is no change."""
 
     def close(self) -> None: ...

@@ -13,12 +13,11 @@ from sqlmodel import Session, select
 from engine.errors import Conflict, NotAllowed, NotFound, Refused
 from engine.matching.voprf import PROTOCOL
 from engine.provider import sealed, tables
+from engine.provider.decide import CLAIM, hand_over
 from engine.provider.node import Node
 from engine.provider.states import DischargeState, move
 
 ACTOR = "node: release"
-CLAIM = "clm_"
-"""What the insurer's names of claims begin with."""
 _NO_CONSENT = ("consent.", "purpose.", "release.consent")
 """What the chain or the catalogue says, and the insurer of an authorization that it knows better."""
 FINAL = ("release.", "settlement.", "match.epoch_")
@@ -33,12 +32,18 @@ def release(node: Node, row: tables.Discharge) -> None:
     Raises Unavailable, ChainUnavailable, and what the insurer refuses with before it looks at a release;
     whatever was answered by then is kept.
     """
-    for one in _open(node, row):
-        why = refusal(node, one)
-        if why is None:
-            _send(node, row, one)
-        else:
+    every, standing = _rows(node, row), []
+    for one in every:
+        why = None if one.outcome is not None else refusal(node, one)
+        if why is not None:
             node.writer.run(partial(_answered, one=one, outcome=why))
+        elif one.outcome is None or one.outcome.startswith(CLAIM):
+            standing.append(one)
+    # Where the insurer is to see it for one purpose, nothing is withheld by deciding for another.
+    decides = all(node.settings.decides(one.scope) for one in standing)
+    for one in standing:
+        if one.outcome is None:
+            _send(node, row, one, decides=decides)
     finish(node, row)
 
 
@@ -49,10 +54,13 @@ def refusal(node: Node, one: tables.Release) -> str | None:
     return node.chain.refusal(one.scope, one.subject, one.authorization)
 
 
-def _send(node: Node, row: tables.Discharge, one: tables.Release) -> None:
+def _send(node: Node, row: tables.Discharge, one: tables.Release, *, decides: bool) -> None:
     node.writer.run(partial(about_to_leave, node=node, row=row, one=one))
     try:
-        outcome = node.insurer.release(row.hospital_code, message(node, row, one))
+        if decides:
+            outcome = hand_over(node, row, one)
+        else:
+            outcome = node.insurer.release(row.hospital_code, message(node, row, one))
     except (Refused, Conflict, NotFound, NotAllowed) as error:
         if not error.code.startswith(FINAL):
             raise  # of how it was said, not of what
@@ -75,10 +83,9 @@ def message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str,
     }
 
 
-def _open(node: Node, row: tables.Discharge) -> list[tables.Release]:
+def _rows(node: Node, row: tables.Discharge) -> Sequence[tables.Release]:
     with node.database.reading() as session:
-        rows = session.exec(select(tables.Release).where(tables.Release.discharge_id == row.id)).all()
-    return [one for one in rows if one.outcome is None]
+        return session.exec(select(tables.Release).where(tables.Release.discharge_id == row.id)).all()
 
 
 def about_to_leave(session: Session, node: Node, row: tables.Discharge, one: tables.Release) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from engine.evidence.salts import ClaimSalts
 from engine.matching.voprf import Output
-from engine.provider.tables import Discharge, TaskBatch
+from engine.provider.tables import Decision, Discharge, TaskBatch
 from engine.settlement import PersonIdentity, identity_of, parse_body
 from engine.store.vault import Vault
 
@@ -44,6 +44,18 @@ def document(vault: Vault, row: Discharge) -> dict[str, Any]:
 def salts(vault: Vault, row: Discharge) -> ClaimSalts:
     unsealed = vault.unseal_json(row.salts_sealed, place("salts", row.hospital_code, row.setl_id))
     return ClaimSalts.from_hex(unsealed)
+
+
+def seal_decision(vault: Vault, row: Discharge, handle: str, number: int, kept: dict[str, Any]) -> bytes:
+    return vault.seal_json(kept, place(f"decision/{handle}/{number}", row.hospital_code, row.setl_id))
+
+
+def decision(vault: Vault, row: Discharge, made: Decision) -> dict[str, Any]:
+    """{"case", "terms", "task_id", "signature", "decision", "salt"}: as given, as decided, and what opens the
+    commitment to it."""
+    named = place(f"decision/{made.handle}/{made.number}", row.hospital_code, row.setl_id)
+    kept: dict[str, Any] = vault.unseal_json(made.sealed, named)
+    return kept
 
 
 def seal_messages(vault: Vault, task_id: str, number: int, messages: Sequence[Sequence[str]]) -> bytes:

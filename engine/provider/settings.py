@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -20,11 +20,13 @@ _BYTES32 = "^0x[0-9a-f]{64}$"
 
 
 class Purpose(BaseModel):
-    """One use, by one recipient under one product, that this provider releases settlements for."""
+    """One use, by one recipient under one product, that this provider releases settlements for; or, in the
+    mode "decision", decides itself, so that the settlement stays."""
 
     purpose: str
     recipient: str
     product: str
+    mode: Literal["settlement", "decision"] = "settlement"
 
     @property
     def scope(self) -> bytes:
@@ -90,6 +92,8 @@ class ProviderSettings(ProviderHome):
     """Days of discharge that one task may ask about."""
     task_processes: int = Field(default=os.cpu_count() or 1, gt=0)
     """That blind and check the batches of a task, while one runs."""
+    disclosures_a_day: int = Field(default=10, ge=0)
+    """Settlements withheld that the insurer may have disclosed in a day; more are a person's to look into."""
     workers: int = Field(default=8, gt=0)
     """Discharges that are on the way at once."""
     tick_s: float = Field(default=0.5, gt=0)
@@ -135,6 +139,11 @@ class ProviderSettings(ProviderHome):
     @property
     def manifest(self) -> Path:
         return self.deployment or self.home / "deployment.json"
+
+    def decides(self, scope: str) -> bool:
+        """Whether settlements stay here for this purpose, 0x and 64 digits."""
+        own = next((one for one in self.purposes if "0x" + one.scope.hex() == scope), None)
+        return own is not None and own.mode == "decision"
 
     @property
     def scopes(self) -> frozenset[str]:

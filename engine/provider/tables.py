@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -121,6 +121,27 @@ class TaskBatch(ProviderTable, table=True):
     messages_sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
     """What is asked of each person, until it is answered."""
     answered_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class Decision(ProviderTable, table=True):
+    """What was decided here of a discharge under one of its policies; the newest number is what counts.
+
+    sealed: the case as it was given, its task and signature, the whole decision and its salt. outcome: a
+    claim of the insurer's, or the code with which it said no; None: it has to be sent, maybe again.
+    """
+
+    __tablename__ = "decision"
+    __table_args__ = (
+        ForeignKeyConstraint(["discharge_id", "handle"], ["release.discharge_id", "release.handle"]),
+    )
+    discharge_id: int = Field(primary_key=True, sa_type=BIG_ID)
+    handle: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    sealed: bytes = Field(sa_type=LargeBinary)
+    made_at: datetime = Field(sa_type=UtcTime)
+    outcome: str | None = None
+    disclosed_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    """When the insurer may first have got the settlement."""
 
 
 class Move(ProviderTable, table=True):

@@ -138,7 +138,9 @@ def _document(node: Node, task_id: str) -> MatchTask:
 def _require_ours(node: Node, task: MatchTask, on_chain: TaskOnChain) -> None:
     """Raises Conflict with the code of what keeps us from doing it."""
     settings = node.settings
-    offered = {("0x" + purpose.scope.hex(), purpose.product) for purpose in settings.purposes}
+    # What is decided here for a purpose is decided with the newest case: there is none in a task.
+    released = [purpose for purpose in settings.purposes if purpose.mode == "settlement"]
+    offered = {("0x" + purpose.scope.hex(), purpose.product) for purpose in released}
     rules = {
         "task.provider": task.provider == node.chain.address.lower(),
         "task.dataset": task.dataset == on_chain.dataset == "0x" + node.chain.dataset.hex(),

@@ -21,6 +21,7 @@ from engine.provider.node import Node
 from engine.provider.registration import register
 from engine.provider.release import release
 from engine.provider.states import ON_THE_WAY, DischargeState
+from engine.provider.wanted import answer_wanted
 
 log = structlog.get_logger()
 _STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
@@ -106,6 +107,10 @@ class Worker:
                 self._node.arrived.set()
         except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
             _say_failed("provider.follow_failed", error)
+        try:
+            answer_wanted(self._node)
+        except Exception as error:  # noqa: BLE001  it is asked for again
+            _say_failed("provider.wanted_failed", error)
         if self._is_registered:
             self._may_begin.set()
 

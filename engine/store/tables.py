@@ -192,10 +192,9 @@ class Authorization(SQLModel, table=True):
 
 
 class Settlement(SQLModel, table=True):
-    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form.
-
-    released: a provider sent that form and no other, for one policy; `body` is the same, and names nobody.
-    """
+    """What a hospital sent and we accepted. Kept as sent, sealed; `document` is the minimised form. released:
+    a provider sent that form and no other, for one policy; `body` is the same, and names nobody. withheld:
+    the commitment to it, while only its provider has it and nothing is sealed."""
 
     __tablename__ = "settlement"
     __table_args__ = (UniqueConstraint("hospital_code", "setl_id"),)
@@ -213,6 +212,7 @@ class Settlement(SQLModel, table=True):
     settled_at: datetime = Field(sa_type=UtcTime)
     received_at: datetime = Field(sa_type=UtcTime)
     released: bool = False
+    withheld: str | None = None
 
 
 class Quarantined(SQLModel, table=True):

@@ -144,5 +144,8 @@ def test_an_operator_publishes_rotates_withdraws_appoints_and_is_told_of_alarms(
     assert (exit_code, announced["address"], announced["not_before"] is None) == (0, address, False)
     assert run("appoint", address) == (0, announced), "it is too early"
     assert CliRunner().invoke(app, ["matching", "appoint", "0x12", "--home", str(home)]).exit_code == 1
+    assert run("sample", "--one-in", "3") == (0, {"withheld": 0, "demanded": []})
+    nobodys = CliRunner().invoke(app, ["matching", "demand", "clm_none", "--home", str(home)])
+    assert (nobodys.exit_code, "[claim.unknown]" in nobodys.stderr) == (1, True)
     refused = CliRunner().invoke(app, ["matching", "withdraw", "99", "--home", str(home)])
     assert (refused.exit_code, "[match.epoch_unknown]" in refused.stderr) == (1, True)

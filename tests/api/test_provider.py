@@ -32,11 +32,14 @@ from engine.chain import eip712
 from engine.chain.artifacts import REGISTRY
 from engine.chain.contracts import abi_of
 from engine.errors import Unavailable
-from engine.pipeline import parties, publishing
+from engine.pipeline import decide, parties, publishing
 from engine.provider.node import signing_key
 from engine.provider.states import ON_THE_WAY, DischargeState
 from engine.settlement.hospitals import Hospital
+from engine.store import claims
 from engine.store.matching import MatchQuestion
+from engine.store.settlements import by_setl_id
+from engine.store.tables import Settlement
 from tests.api.world import OURS, World, opened, settlement
 from tests.support.process import REPOSITORY, free_port, stop
 
@@ -164,6 +167,13 @@ class Node:
         self._process.kill()
         self._process.wait()
         self._process = self._started()
+
+    def decides_from_now_on(self) -> None:
+        """Started again, with every purpose in the mode in which settlements stay."""
+        purposes = json.loads(self._environment["AUTOCLAIM_PROVIDER_PURPOSES"])
+        changed = json.dumps([{**one, "mode": "decision"} for one in purposes])
+        self._environment["AUTOCLAIM_PROVIDER_PURPOSES"] = changed
+        self.kill_and_start()
 
     def end(self) -> None:
         self.http.close()
@@ -296,6 +306,35 @@ def test_how_a_node_stands_is_told_in_counts(two: Parties, node: Node) -> None:
     path = f"/v1/settlements/{OURS}/{doubtful['setlinfo']['setl_id']}/ruling"
     ruled = node.http.post(path, json={"is_insured": False, "who": "the registrar"})
     assert (ruled.status_code, node.rests(doubtful)) == (200, "nobodys")
+
+
+def test_a_node_that_decides_itself_sends_a_decision_and_shows_the_settlement_when_it_is_demanded(
+    two: Parties, node: Node
+) -> None:
+    ctx = two.world.ctx
+    with ctx.database.transaction() as session:
+        for claim in claims.unbatched(session, ("matched",), 100):
+            claim.batch_id = "before"
+    decide.decide_batch(ctx, "before")
+    node.decides_from_now_on()
+    native = settlement()
+    node.send(native)
+    assert node.rests(native) == "accepted"
+
+    def kept() -> Settlement:
+        with ctx.database.reading() as session:
+            found = by_setl_id(session, OURS, native["setlinfo"]["setl_id"])
+        assert found is not None
+        return found[0]
+
+    assert (kept().withheld is None, kept().document_sealed) == (False, b"")
+    with two.world.http(OURS) as http, two.world.client("insurer") as insurer:
+        claim_id = http.get(f"/v1/settlements/{kept().setl_id}").json()["claim_id"]
+        assert insurer.demand_disclosure(claim_id) == {"claim_id": claim_id}
+    wait_until(lambda: kept().withheld is None or None, timeout_s=60, every_s=0.05)
+    assert len(kept().document_sealed) > 1000
+    with two.world.client("operator") as operator:
+        assert operator.match_alarms() == []
 
 
 def test_consent_withdrawn_on_chain_releases_nothing_though_the_insurers_entry_still_names_it(

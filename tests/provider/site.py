@@ -203,7 +203,7 @@ class Site:
         self.node = self._open()
 
     def _open(self) -> Node:
-        reach = _NotOurs(self.chain.client.chain)
+        reach = NotOurs(self.chain.client.chain)
         chain = ProviderChain(reach, self.settings, self.chain.provider, self.clock)
         return Node.open(self.settings, self.insurer, chain, self.clock, self._rng)
 
@@ -239,7 +239,7 @@ class Site:
         return row
 
 
-class _NotOurs:
+class NotOurs:
     """A chain that a node may close without ending it for others."""
 
     checks_before_sending = True

@@ -28,6 +28,7 @@ class Verification(BaseModel):
 
     outcome: Literal["verified", "failed", "unanchored"]
     failed: list[str] = Field(description="names of the steps that found a contradiction")
+    not_checked: list[str] = Field(description="names of the steps that could not be settled")
     claim_key: str | None
     version: int | None
     amount_fen: int | None

@@ -125,6 +125,9 @@ class ClaimDetail(ClaimSummary):
     """`decision` is the decision document: benefits, amounts, and the trace that explains each of them."""
 
     reasons: list[Reason]
+    withheld: Hex32 | None = Field(
+        description="the provider has decided and keeps the settlement, under this commitment to it"
+    )
     invoice: InvoiceCheck | None
     reports: int = Field(description="examinations and tests that the hospital delivered of the stay")
     authorization_id: Hex32 | None

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 from api.http.schemas.common import Address, Body, ClaimIdField, Hex32
 from engine.matching.voprf import PROTOCOL, SUITE
 
-_Bytes32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["5e" * 32])]
-_Epoch = Annotated[int, Field(ge=1, le=2**32 - 1)]
-_Protocol = Annotated[str, Field(max_length=40, examples=[PROTOCOL])]
+Bytes32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["5e" * 32])]
+Epoch = Annotated[int, Field(ge=1, le=2**32 - 1)]
+Protocol = Annotated[str, Field(max_length=40, examples=[PROTOCOL])]
 _Suite = Annotated[str, Field(max_length=40, examples=[SUITE])]
 
 
@@ -20,11 +20,11 @@ class MatchQuestion(Body):
     discharge: a commitment to the discharge, with a salt of this question's own.
     """
 
-    protocol: _Protocol
+    protocol: Protocol
     suite: _Suite
     mode: str = Field("VOPRF", max_length=40)
-    epoch: _Epoch
-    discharge: _Bytes32
+    epoch: Epoch
+    discharge: Bytes32
     elements: list[Annotated[str, Field(pattern="^([0-9a-f]{2}){0,64}$", examples=["5e" * 32])]]
 
 
@@ -47,15 +47,15 @@ class MatchRelease(Body):
     reference: then the same stay is known for the same, however it comes.
     """
 
-    protocol: _Protocol
+    protocol: Protocol
     mode: Literal["settlement"]
-    epoch: _Epoch
-    discharge: _Bytes32
-    handle: _Bytes32
+    epoch: Epoch
+    discharge: Bytes32
+    handle: Bytes32
     authorization: Hex32
     document: dict[str, Any] = Field(description="schema settlement.minimised/1", examples=[{}])
     setl_id: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$", examples=["S20250301000017"])
-    salt: _Bytes32
+    salt: Bytes32
 
 
 class ReleasedSettlement(BaseModel):

@@ -21,7 +21,7 @@ from engine.chain.contracts.match_result_store import (
     Result,
     recorded_version,
 )
-from engine.chain.contracts.task_scheduler import TaskKind, TaskOnChain, TaskScheduler, TaskState
+from engine.chain.contracts.task_scheduler import TaskKind, TaskOnChain, TaskScheduler, TaskState, TaskTerms
 
 __all__ = [
     "DEFAULT_ADMIN_ROLE",
@@ -44,6 +44,7 @@ __all__ = [
     "TaskOnChain",
     "TaskScheduler",
     "TaskState",
+    "TaskTerms",
     "abi_of",
     "recorded_version",
     "role_id",

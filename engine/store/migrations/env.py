@@ -8,6 +8,7 @@ from engine.store import (  # noqa: F401  registers the tables
     deliveries,
     match_tasks,
     matching,
+    provider_decisions,
     quality,
     set_offs,
     tables,
