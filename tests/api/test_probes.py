@@ -10,6 +10,7 @@ from eth_account import Account
 from prometheus_client.parser import text_string_to_metric_families
 from web3 import Web3
 from web3.exceptions import Web3RPCError
+from web3.types import Wei
 
 from api.http.health import Readiness
 from engine.chain.errors import ChainUnavailable
@@ -108,7 +109,7 @@ def test_an_auditors_own_client_reads_the_chain_and_cannot_write_to_it(world: Wo
     address = Web3.to_checksum_address(deployment.addresses["MatchResultStore"])
     assert len(web3.eth.get_code(address)) > 100
     with pytest.raises(Web3RPCError, match="read-only"):
-        web3.eth.send_transaction({"to": address, "from": address})
+        web3.eth.send_transaction({"to": address, "from": address, "gas": 50_000, "gasPrice": Wei(0)})
 
 
 @pytest.mark.parametrize("stolen", ["nobody", OURS, "insurer", "operator"])
