@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,8 @@ def test_a_node_that_is_killed_goes_on_with_what_is_not_answered_and_asks_nothin
     provider.node.settings.online = True
     provider.work_online()
     assert (provider.states(other), insurer.claims_of(mine)) == (["kept"], [None]), "the task has them"
+    insurer.world.clock.ahead += timedelta(days=2)
+    assert insurer.settle(task_id) is TaskState.OPEN, "its lease has lapsed"
 
     def lost(call: Any, *arguments: Any) -> Any:
         call(*arguments)
