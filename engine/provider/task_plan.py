@@ -1,7 +1,7 @@
 """The plan of a matching task: whom it asks about, and in which batches, kept before the first is asked."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from engine.errors import Unavailable
 from engine.evidence.canonical import SALT_BYTES, commitment
 from engine.evidence.match_task import MatchTask
-from engine.matching.voprf import name_message, person_message
+from engine.matching.voprf import MOST_ELEMENTS, name_message, person_message
 from engine.provider import sealed, tables
 from engine.provider.node import Node
 from engine.provider.states import DischargeState, move_all
@@ -21,6 +21,9 @@ from engine.settlement import IdentityMissing
 ACTOR = "node: task"
 PEOPLE_A_BATCH = 1024
 """Each is two elements: fewer than a batch may have, so that every process has one to work on."""
+DISCHARGES_A_BATCH = MOST_ELEMENTS
+"""That the insurer takes; whoever has more of them is asked about once more."""
+_AT_ONCE = 1000
 _Messages = tuple[str, str]
 _S = DischargeState
 
@@ -40,6 +43,10 @@ class _Batch:
     messages: list[_Messages] = field(default_factory=list)
     """Of each person."""
     questions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.messages) == PEOPLE_A_BATCH or len(self.questions) == DISCHARGES_A_BATCH
 
 
 @dataclass(slots=True)
@@ -70,19 +77,20 @@ def plan(node: Node, task: MatchTask) -> Plan:
         certificate = who.cert_type, who.cert_no
         asks = person_message(*certificate).decode(), name_message(*certificate, who.name).decode()
         key = row.hospital_code, asks
-        if key not in of_person:
+        batch, person = of_person.get(key, (None, 0))
+        if batch is None or len(batch.questions) == DISCHARGES_A_BATCH:
             batch = filling.get(row.hospital_code)
-            if batch is None or len(batch.messages) == PEOPLE_A_BATCH:
+            if batch is None or batch.is_full:
                 batch = filling[row.hospital_code] = _Batch(row.hospital_code)
                 made.batches.append(batch)
             batch.messages.append(asks)
-            of_person[key] = batch, len(batch.messages) - 1
-        batch, person = of_person[key]
+            person = len(batch.messages) - 1
+            of_person[key] = batch, person
         batch.questions.append(_question(node, row, person))
     return made
 
 
-def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
+def candidates(node: Node, task: MatchTask) -> Iterator[Candidate]:
     """The discharges that the task is about, in the order in which they came; for the engine rr22, those of
     people whom both lists have."""
     if task.engine == "rr22":
@@ -90,7 +98,7 @@ def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
             "the engine rr22 needs the extra psi-scale, which is not installed here: run `make psi-scale`",
             code="match.engine_missing",
         )
-    table = tables.Discharge
+    table, after = tables.Discharge, 0
     wanted = (table.id, table.hospital_code, table.setl_id, table.body_sealed)
     query = (
         columns(*map(col, wanted))
@@ -98,10 +106,15 @@ def candidates(node: Node, task: MatchTask) -> Sequence[Candidate]:
         .where(col(table.hospital_code).in_(task.hospitals))
         .where(col(table.discharged_on) >= task.since, col(table.discharged_on) <= task.until)
         .order_by(col(table.id))
+        .limit(_AT_ONCE)
     )
-    with node.database.reading() as session:
-        rows: Any = session.connection().execute(query)
-        return [Candidate(*row) for row in rows]
+    while True:
+        with node.database.reading() as session:
+            rows: Any = session.connection().execute(query.where(col(table.id) > after)).all()
+        yield from (Candidate(*row) for row in rows)
+        if len(rows) < _AT_ONCE:
+            return
+        after = rows[-1].id
 
 
 def _question(node: Node, row: Candidate, person: int) -> dict[str, Any]:

@@ -228,6 +228,20 @@ def test_an_insurer_that_commits_other_counts_gets_a_dispute_and_no_claim(
     assert provider.states(native) == ["accepted"], "asked anew, in another task"
 
 
+def test_a_batch_holds_no_more_discharges_than_the_insurer_takes(
+    insurer: Insurer, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        provider.accept()
+    task = MatchTask.of(match_answers.document(insurer.ctx, OURS, insurer.order(most=96)))
+    assert [len(batch.questions) for batch in task_plan.plan(provider.node, task).batches] == [3]
+    monkeypatch.setattr(task_plan, "DISCHARGES_A_BATCH", 2)
+    monkeypatch.setattr(task_plan, "_AT_ONCE", 1)
+    made = task_plan.plan(provider.node, task)
+    assert [len(batch.questions) for batch in made.batches] == [2, 1]
+    assert made.elements == 4, "asked about once more"
+
+
 def test_the_engine_that_is_not_installed_is_named(insurer: Insurer, provider: Provider) -> None:
     task_id = insurer.order(most=95)
     document = match_answers.document(insurer.ctx, OURS, task_id)
