@@ -54,6 +54,13 @@ def alarms(provider: Provider) -> set[str]:
     return {alarm["code"] for alarm in reports.status(provider.node.database)["alarms"]}
 
 
+def moves(insurer: Insurer, task_id: str) -> list[TaskState]:
+    """Every state that it has been in on chain."""
+    chain, word = insurer.ctx.chain, bytes.fromhex(task_id[2:])
+    moved = chain.events_of(chain.scheduler, 0, chain.block_number(), "TaskMoved", taskId=word)
+    return [TaskState(event.args["to"]) for event in moved]
+
+
 def until_completed(provider: Provider, task_id: str) -> None:
     assert provider.work(task_id) == S.COMMITTED
     assert provider.insurer.settle(task_id) is TaskState.COMPLETED
@@ -159,7 +166,7 @@ def test_a_task_that_is_not_ours_to_do_is_never_accepted(insurer: Insurer, provi
             Wire(provider, task=lambda call, _, task: call(OURS, "0x" + "5e" * 32))
         assert provider.work(task_id) == S.REFUSED
         assert provider.task(task_id).reason == why
-        assert insurer.ctx.chain.scheduler.state_of(task_id) is TaskState.OPEN
+        assert moves(insurer, task_id) == [TaskState.OPEN]
         assert why in alarms(provider)
         assert provider.discharge(native).task_id is None
 
