@@ -229,6 +229,8 @@ def _advance(ctx: Context, row: MatchTaskRow) -> bool:
         scheduler.expire(row.task_id)
     elif on_chain.state in _LEASED and now >= on_chain.lease_ends:
         scheduler.lapse(row.task_id)
+    elif on_chain.state is TaskState.NONE and now >= row.deadline_s:
+        _end(ctx, row.task_id, TaskState.EXPIRED)  # it was never opened
     elif on_chain.state is TaskState.NONE:
         _put_on_chain(ctx, row)
     elif on_chain.state is TaskState.RUNNING:

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from engine.evidence.canonical import SALT_BYTES, commitment
 from engine.evidence.match_task import RR22, MatchTask
-from engine.matching.voprf import name_message, person_message
+from engine.matching.voprf import MOST_ELEMENTS, name_message, person_message
 from engine.provider import sealed, tables
 from engine.provider.node import Node
 from engine.provider.states import DischargeState, move_all
@@ -22,7 +22,9 @@ from engine.settlement import IdentityMissing
 ACTOR = "node: task"
 PEOPLE_A_BATCH = 1024
 """Each is two elements: fewer than a batch may have, so that every process has one to work on."""
-_AT_ONCE = 500
+DISCHARGES_A_BATCH = MOST_ELEMENTS
+"""That the insurer takes; whoever has more of them is asked about once more."""
+_AT_ONCE = 1000
 _Messages = tuple[str, str]
 _S = DischargeState
 
@@ -42,6 +44,10 @@ class _Batch:
     messages: list[_Messages] = field(default_factory=list)
     """Of each person."""
     questions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.messages) == PEOPLE_A_BATCH or len(self.questions) == DISCHARGES_A_BATCH
 
 
 @dataclass(slots=True)
@@ -76,21 +82,22 @@ def plan(node: Node, task: MatchTask) -> Plan:
         certificate = who.cert_type, who.cert_no
         asks = person_message(*certificate).decode(), name_message(*certificate, who.name).decode()
         key = row.hospital_code, asks
-        if key not in of_person:
+        batch, person = of_person.get(key, (None, 0))
+        if batch is None or len(batch.questions) == DISCHARGES_A_BATCH:
             batch = filling.get(row.hospital_code)
-            if batch is None or len(batch.messages) == PEOPLE_A_BATCH:
+            if batch is None or batch.is_full:
                 batch = filling[row.hospital_code] = _Batch(row.hospital_code)
                 made.batches.append(batch)
             batch.messages.append(asks)
-            of_person[key] = batch, len(batch.messages) - 1
-        batch, person = of_person[key]
+            person = len(batch.messages) - 1
+            of_person[key] = batch, person
         batch.questions.append(_question(node, row, person))
     return made
 
 
 def candidates(node: Node, task: MatchTask) -> Iterator[Candidate]:
-    """The discharges that the task is about, in the order in which they came, one read after another."""
-    table = tables.Discharge
+    """The discharges that the task is about, in the order in which they came, page by page."""
+    table, after = tables.Discharge, 0
     wanted = (table.id, table.hospital_code, table.setl_id, table.body_sealed)
     query = (
         columns(*map(col, wanted))
@@ -98,10 +105,15 @@ def candidates(node: Node, task: MatchTask) -> Iterator[Candidate]:
         .where(col(table.hospital_code).in_(task.hospitals))
         .where(col(table.discharged_on) >= task.since, col(table.discharged_on) <= task.until)
         .order_by(col(table.id))
+        .limit(_AT_ONCE)
     )
-    with node.database.reading() as session:
-        rows: Any = session.connection().execute(query.execution_options(yield_per=_AT_ONCE))
+    while True:
+        with node.database.reading() as session:
+            rows: Any = session.connection().execute(query.where(col(table.id) > after)).all()
         yield from (Candidate(*row) for row in rows)
+        if len(rows) < _AT_ONCE:
+            return
+        after = rows[-1].id
 
 
 def _whom_both_have(node: Node, task: MatchTask) -> set[int]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ class Wire:
 
 def alarms(provider: Provider) -> set[str]:
     return {alarm["code"] for alarm in reports.status(provider.node.database)["alarms"]}
+
+
+def moves(insurer: Insurer, task_id: str) -> list[TaskState]:
+    """Every state that it has been in on chain."""
+    chain, word = insurer.ctx.chain, bytes.fromhex(task_id[2:])
+    moved = chain.events_of(chain.scheduler, 0, chain.block_number(), "TaskMoved", taskId=word)
+    return [TaskState(event.args["to"]) for event in moved]
 
 
 def until_completed(provider: Provider, task_id: str) -> None:
@@ -124,6 +132,8 @@ def test_a_node_that_is_killed_goes_on_with_what_is_not_answered_and_asks_nothin
     provider.node.settings.online = True
     provider.work_online()
     assert (provider.states(other), insurer.claims_of(mine)) == (["kept"], [None]), "the task has them"
+    insurer.world.clock.ahead += timedelta(days=2)
+    assert insurer.settle(task_id) is TaskState.OPEN, "its lease has lapsed"
 
     def lost(call: Any, *arguments: Any) -> Any:
         call(*arguments)
@@ -156,7 +166,7 @@ def test_a_task_that_is_not_ours_to_do_is_never_accepted(insurer: Insurer, provi
             Wire(provider, task=lambda call, _, task: call(OURS, "0x" + "5e" * 32))
         assert provider.work(task_id) == S.REFUSED
         assert provider.task(task_id).reason == why
-        assert insurer.ctx.chain.scheduler.state_of(task_id) is TaskState.OPEN
+        assert moves(insurer, task_id) == [TaskState.OPEN]
         assert why in alarms(provider)
         assert provider.discharge(native).task_id is None
 
@@ -223,6 +233,20 @@ def test_an_insurer_that_commits_other_counts_gets_a_dispute_and_no_claim(
     assert (provider.states(native), insurer.claims_of(native)) == (["kept"], [None])
     until_completed(provider, insurer.order(most=91))
     assert provider.states(native) == ["accepted"], "asked anew, in another task"
+
+
+def test_a_batch_holds_no_more_discharges_than_the_insurer_takes(
+    insurer: Insurer, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        provider.accept()
+    task = MatchTask.of(match_answers.document(insurer.ctx, OURS, insurer.order(most=96)))
+    assert [len(batch.questions) for batch in task_plan.plan(provider.node, task).batches] == [3]
+    monkeypatch.setattr(task_plan, "DISCHARGES_A_BATCH", 2)
+    monkeypatch.setattr(task_plan, "_AT_ONCE", 1)
+    made = task_plan.plan(provider.node, task)
+    assert [len(batch.questions) for batch in made.batches] == [2, 1]
+    assert made.elements == 4, "asked about once more"
 
 
 def test_the_engine_that_is_not_installed_is_named(
