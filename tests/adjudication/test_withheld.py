@@ -76,14 +76,13 @@ def test_sums_that_say_more_or_less_are_refused() -> None:
             History.parse({"standing": {**document["standing"], **changes}})
 
 
-def test_what_leaves_says_nothing_of_the_bill() -> None:
-    bill = stay([line("90000.00", name="甲注射液")], year=2024, main_diagnosis="Z99.800")
-    for whole in (
-        decide(bill, edition="2024"),
-        decide(stay([line("90000.00", category="09", code="X")], year=2024), edition="2024"),
-    ):
-        told = json.dumps(part_of(whole.document(), terms("huhuibao-2024"), WHOLE), ensure_ascii=False)
-        assert not [fact for fact in ("Z99.800", "甲注射液", "C34", "lines count") if fact in told]
+def test_what_leaves_names_no_diagnosis_though_the_whole_decision_does() -> None:
+    drug = line("90000.00", category="09", code="XL01EDA119E001010200001", name="阿基仑赛注射液")
+    whole = decide(stay([drug], year=2024, main_diagnosis="Z99.800"), edition="2024")
+    assert "Z99.800" in json.dumps(whole.document()["reasons"])
+    left = part_of(whole.document(), terms("huhuibao-2024"), WHOLE)
+    assert "Z99.800" not in json.dumps(left)
+    assert [one["code"] for one in left["reasons"]] == ["benefit.indication_unclear"]
 
 
 def paying() -> Decided:
