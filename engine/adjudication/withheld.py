@@ -4,6 +4,7 @@ What leaves has the amounts, the codes of the reasons and what is used up of the
 bill: no line of the trace, no diagnosis in a reason's wording. In its place stands a commitment to the whole.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from engine.adjudication.coverage import Coverage
 from engine.adjudication.decision import BenefitResult, Decision, Outcome, Step, used_document
 from engine.adjudication.deductibles import borne_before_fen, deductible_fen
 from engine.adjudication.documents import Reader
-from engine.adjudication.history import SettlementRef, Standing, Used, read_used
+from engine.adjudication.history import FIXED_DAYS, SettlementRef, Standing, Used, read_used
 from engine.adjudication.messages import REASONS, without_facts
 from engine.money import Fen
 from engine.settlement.errors import Violation
@@ -68,7 +69,7 @@ def objections(
         return found.violations
     document = _rebuilt(part, Outcome(outcome), results, terms, settlement)
     for name in sorted({*document, *part}):
-        if (name in document, document.get(name)) != (name in part, part.get(name)):
+        if (name in document, _text(document.get(name))) != (name in part, _text(part.get(name))):
             found.refuse(name, "rebuilt", "is not what the rest of the decision comes to, or not to be told")
     total = sum(result.payable_fen for result in results)
     if (outcome == Outcome.PAY and not total) or (outcome == Outcome.NOTHING and total):
@@ -76,6 +77,11 @@ def objections(
     for problem in _beyond(results, terms, coverage, standing):
         found.refuse(where, "amount", problem)
     return found.violations
+
+
+def _text(value: Any) -> str:
+    """In which 1, 1.0 and true are three."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _proposal(found: Reader) -> Reader:
@@ -167,6 +173,8 @@ def _beyond(
         exact = after * _most_bp(benefit) + (max(standing.of(code).carried, 0))
         if result.payable_fen * BASIS > exact + BASIS // 2:
             problems.append(f"{code}: pays more than its ratio of what is beyond the deductible")
+        if not _may_use(result, carries=terms.rounding == "half_up_fen_year"):
+            problems.append(f"{code}: uses up what no settlement does")
         for cap, used in (
             (benefit.cap_fen, standing.of(code).paid_fen),
             (benefit.stay_cap_fen, standing.of(code).stay_paid_fen),
@@ -183,6 +191,22 @@ def _beyond(
     if most is not None and _paid(results, every) > max(most - standing.paid_fen, 0):
         problems.append("more is paid than the year's cap leaves")
     return problems
+
+
+def _may_use(result: BenefitResult, *, carries: bool) -> bool:
+    """Whether what is used up goes with what is paid: the paid limits within it, the costs on the tiers all
+    that is beyond the deductible, and no more carried than rounding leaves."""
+    benefit = result.benefit
+    counted = {limit.id for limit in benefit.limits if limit.occasions_max is not None} | {FIXED_DAYS}
+    known = counted | {limit.id for limit in benefit.limits}
+    under = sum(sum(items.values()) for limit, items in result.limits.items() if limit in known - counted)
+    after = result.eligible_fen - result.deductible_fen if benefit.ratio.tiers and not benefit.fixed else 0
+    return (
+        known.issuperset(result.limits)
+        and under <= result.payable_fen
+        and result.after_fen == after
+        and abs(result.carried) <= (BASIS if carries else 0)
+    )
 
 
 def _deductible_left(

@@ -127,6 +127,16 @@ def test_an_amount_beyond_rate_or_cap_is_objected_to_though_it_adds_up(fen: int)
     assert "/benefits decision.amount" in one.objections(part)
 
 
+def test_a_number_that_only_looks_whole_and_a_use_that_nothing_comes_to_are_objected_to() -> None:
+    one = paying()
+    fraction, use = one.part, one.part
+    fraction["payable_fen"] = float(fraction["payable_fen"])
+    assert one.objections(fraction) == ["/payable_fen decision.rebuilt"]
+    for changes in ({"carried": 10_001}, {"after_fen": 1}, {"limits": {"X": {"all": 1}}}):
+        use["used"] = {"B1": {**one.part["used"]["B1"], **changes}}
+        assert one.objections(use) == ["/benefits decision.amount"]
+
+
 def _changed(part: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Amounts are added to; what else is named is put in its place."""
     part = copy.deepcopy(part)
