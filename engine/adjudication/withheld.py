@@ -23,6 +23,7 @@ WHOLE = "whole"
 """Under it stands the commitment to the whole decision, 0x and 64 digits."""
 _PROPOSED = "review.proposed"
 _RATIO = re.compile(r"([0-9]+)\.([0-9]{2})([0-9]{0,2})")
+_BYTES32 = re.compile("0x[0-9a-f]{64}")
 _UNUSED = Used(0, 0, {})
 Document = dict[str, Any]
 
@@ -64,13 +65,17 @@ def objections(
     stated: Reader = found
     if outcome == Outcome.REVIEW:
         stated, where = _proposal(found), "trace/0/out/benefits"
-    results = _results(stated, terms)
+    results, reasons = _results(stated, terms), _reasons(found, terms)
     if found.violations:
         return found.violations
-    document = _rebuilt(part, Outcome(outcome), results, terms, settlement)
+    document = _rebuilt(Outcome(outcome), results, reasons, terms, settlement) | {WHOLE: part.get(WHOLE)}
     for name in sorted({*document, *part}):
         if (name in document, _text(document.get(name))) != (name in part, _text(part.get(name))):
             found.refuse(name, "rebuilt", "is not what the rest of the decision comes to, or not to be told")
+    if _BYTES32.fullmatch(found.text(WHOLE)) is None:
+        found.refuse(WHOLE, "rebuilt", "is no commitment")
+    if bool(part.get("reasons")) is (outcome == Outcome.PAY):
+        found.refuse("reasons", "outcome", "do not go with the outcome")
     total = sum(result.payable_fen for result in results)
     if (outcome == Outcome.PAY and not total) or (outcome == Outcome.NOTHING and total):
         found.refuse("payable_fen", "outcome", "does not go with the outcome")
@@ -124,22 +129,34 @@ def _results(stated: Reader, terms: Terms) -> tuple[BenefitResult, ...]:
     return tuple(results)
 
 
+def _reasons(found: Reader, terms: Terms) -> list[Document]:
+    """By their codes, in the wording that has no fact."""
+    nodes = found.node.get("reasons")
+    if not isinstance(nodes, list):
+        found.refuse("reasons", "type", "is not a list")
+        return []
+    told = []
+    for index, node in enumerate(nodes):
+        reader = Reader(node, "decision", f"/reasons/{index}", found.violations)
+        code = reader.text("code")
+        if code not in REASONS:
+            reader.refuse("code", "reason", "is no reason's")
+            continue
+        told.append(_reason(terms, code, reader.text("benefit") if "benefit" in reader.node else None))
+    return told
+
+
 def _rebuilt(
-    part: Mapping[str, Any],
     outcome: Outcome,
     results: tuple[BenefitResult, ...],
+    reasons: list[Document],
     terms: Terms,
     settlement: SettlementRef,
 ) -> Document:
-    """The decision that these results make: all else follows from them and the reasons' codes."""
+    """The decision that these results make, with these reasons: all else follows."""
     payable = Fen(sum(result.payable_fen for result in results) if outcome is Outcome.PAY else 0)
     kept = results if outcome in (Outcome.PAY, Outcome.NOTHING) else ()
     document = Decision(outcome, payable, kept, (), (), terms, settlement).document()
-    reasons = part.get("reasons")
-    told = []
-    for one in reasons if isinstance(reasons, list) else []:
-        code, benefit = (one.get("code"), one.get("benefit")) if isinstance(one, Mapping) else (None, None)
-        told.append(_reason(terms, code, benefit) if isinstance(code, str) and code in REASONS else {})
     trace = []
     if outcome is Outcome.REVIEW:
         found = {
@@ -148,15 +165,7 @@ def _rebuilt(
             "used": used_document(results),
         }
         trace = [Step(_PROPOSED, None, {}, found).document(terms)]
-    reasoned = bool(told) is not (outcome is Outcome.PAY)
-    whole = part.get(WHOLE)
-    return {
-        **document,
-        "reasons": told if reasoned else None,
-        "trace": trace,
-        "clauses": {},
-        WHOLE: whole if isinstance(whole, str) and re.fullmatch("0x[0-9a-f]{64}", whole) else None,
-    }
+    return {**document, "reasons": reasons, "trace": trace, "clauses": {}}
 
 
 def _beyond(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from engine.adjudication import Coverage, Decision, DocumentInvalid, History, adjudicate
-from engine.adjudication.history import SettlementRef, Standing
+from engine.adjudication.history import _FIRST, SettlementRef, Standing
 from engine.adjudication.withheld import objections, part_of
 from engine.settlement.model import Settlement
 from engine.terms import Terms
@@ -106,7 +106,7 @@ def paying() -> Decided:
         ({"benefits/0/name/en": "C34.900"}, "/benefits decision.rebuilt"),
         ({"note": "C34.900"}, "/note decision.rebuilt"),
         ({"benefits/0/code": "B99"}, "/benefits/0 decision.benefit"),
-        ({"reasons": [{"code": ["x"]}]}, "/reasons decision.rebuilt"),
+        ({"reasons": [{"code": ["x"]}]}, "/reasons/0/code decision.reason"),
         ({"decision": "nothing"}, "/payable_fen decision.outcome"),
         ({"whole": "C34.900"}, "/whole decision.rebuilt"),
     ],
@@ -125,6 +125,43 @@ def test_an_amount_beyond_rate_or_cap_is_objected_to_though_it_adds_up(fen: int)
     part["payable_fen"] = part["benefits"][0]["payable_fen"] = part["used"]["B1"]["paid_fen"] = fen
     part["benefits"][0]["eligible_fen"] = fen if fen < 2_000_000_00 else 2 * fen
     assert "/benefits decision.amount" in one.objections(part)
+
+
+ANYTHING: list[Any] = [None, [], {}, "", "C34.900", -1, 2**70, 1.5, True, [[]], {"x": [1]}, ["x"]]
+
+
+def test_anything_else_at_any_place_is_objected_to() -> None:
+    bills = [stay([line("700.00")], year=2024), stay([line("90000.00")], year=2024, discharge_way="5")]
+    first = [paying()._replace(bill=bill, standing=_FIRST) for bill in bills]
+    first = [one._replace(decision=decide(one.bill, edition="2024")) for one in first]
+    assert [one.decision.outcome for one in first] == ["nothing", "review"]
+    for one in (paying(), *first):
+        assert one.objections(one.part) == []
+        _try_anything(one)
+
+
+def _try_anything(one: Decided) -> None:
+    part = one.part
+    places = list(_places(part))
+    assert len(places) > 30
+    for place in places:
+        for value in ANYTHING:
+            changed = copy.deepcopy(part)
+            node: Any = changed
+            for name in place[:-1]:
+                node = node[name]
+            if node[place[-1]] != value:
+                node[place[-1]] = value
+                assert one.objections(changed), (place, value)
+
+
+def _places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place, but for how rounding and limits went, of which the bill alone tells."""
+    inside = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in inside:
+        if name not in ("carried", "limits"):
+            yield (*at, name)
+            yield from _places(value, (*at, name))
 
 
 def test_a_number_that_only_looks_whole_and_a_use_that_nothing_comes_to_are_objected_to() -> None:
