@@ -4,6 +4,7 @@ What leaves has the amounts, the codes of the reasons and what is used up of the
 bill: no line of the trace, no diagnosis in a reason's wording. In its place stands a commitment to the whole.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from engine.adjudication.coverage import Coverage
 from engine.adjudication.decision import BenefitResult, Decision, Outcome, Step, used_document
 from engine.adjudication.deductibles import borne_before_fen, deductible_fen
 from engine.adjudication.documents import Reader
-from engine.adjudication.history import SettlementRef, Standing, Used, read_used
+from engine.adjudication.history import FIXED_DAYS, SettlementRef, Standing, Used, read_used
 from engine.adjudication.messages import REASONS, without_facts
 from engine.money import Fen
 from engine.settlement.errors import Violation
@@ -22,6 +23,7 @@ WHOLE = "whole"
 """Under it stands the commitment to the whole decision, 0x and 64 digits."""
 _PROPOSED = "review.proposed"
 _RATIO = re.compile(r"([0-9]+)\.([0-9]{2})([0-9]{0,2})")
+_BYTES32 = re.compile("0x[0-9a-f]{64}")
 _UNUSED = Used(0, 0, {})
 Document = dict[str, Any]
 
@@ -63,19 +65,28 @@ def objections(
     stated: Reader = found
     if outcome == Outcome.REVIEW:
         stated, where = _proposal(found), "trace/0/out/benefits"
-    results = _results(stated, terms)
+    results, reasons = _results(stated, terms), _reasons(found, terms)
     if found.violations:
         return found.violations
-    document = _rebuilt(part, Outcome(outcome), results, terms, settlement)
+    document = _rebuilt(Outcome(outcome), results, reasons, terms, settlement) | {WHOLE: part.get(WHOLE)}
     for name in sorted({*document, *part}):
-        if (name in document, document.get(name)) != (name in part, part.get(name)):
+        if (name in document, _text(document.get(name))) != (name in part, _text(part.get(name))):
             found.refuse(name, "rebuilt", "is not what the rest of the decision comes to, or not to be told")
+    if _BYTES32.fullmatch(found.text(WHOLE)) is None:
+        found.refuse(WHOLE, "rebuilt", "is no commitment")
+    if bool(part.get("reasons")) is (outcome == Outcome.PAY):
+        found.refuse("reasons", "outcome", "do not go with the outcome")
     total = sum(result.payable_fen for result in results)
     if (outcome == Outcome.PAY and not total) or (outcome == Outcome.NOTHING and total):
         found.refuse("payable_fen", "outcome", "does not go with the outcome")
     for problem in _beyond(results, terms, coverage, standing):
         found.refuse(where, "amount", problem)
     return found.violations
+
+
+def _text(value: Any) -> str:
+    """In which 1, 1.0 and true are three."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _proposal(found: Reader) -> Reader:
@@ -118,22 +129,34 @@ def _results(stated: Reader, terms: Terms) -> tuple[BenefitResult, ...]:
     return tuple(results)
 
 
+def _reasons(found: Reader, terms: Terms) -> list[Document]:
+    """By their codes, in the wording that has no fact."""
+    nodes = found.node.get("reasons")
+    if not isinstance(nodes, list):
+        found.refuse("reasons", "type", "is not a list")
+        return []
+    told = []
+    for index, node in enumerate(nodes):
+        reader = Reader(node, "decision", f"/reasons/{index}", found.violations)
+        code = reader.text("code")
+        if code not in REASONS:
+            reader.refuse("code", "reason", "is no reason's")
+            continue
+        told.append(_reason(terms, code, reader.text("benefit") if "benefit" in reader.node else None))
+    return told
+
+
 def _rebuilt(
-    part: Mapping[str, Any],
     outcome: Outcome,
     results: tuple[BenefitResult, ...],
+    reasons: list[Document],
     terms: Terms,
     settlement: SettlementRef,
 ) -> Document:
-    """The decision that these results make: all else follows from them and the reasons' codes."""
+    """The decision that these results make, with these reasons: all else follows."""
     payable = Fen(sum(result.payable_fen for result in results) if outcome is Outcome.PAY else 0)
     kept = results if outcome in (Outcome.PAY, Outcome.NOTHING) else ()
     document = Decision(outcome, payable, kept, (), (), terms, settlement).document()
-    reasons = part.get("reasons")
-    told = []
-    for one in reasons if isinstance(reasons, list) else []:
-        code, benefit = (one.get("code"), one.get("benefit")) if isinstance(one, Mapping) else (None, None)
-        told.append(_reason(terms, code, benefit) if isinstance(code, str) and code in REASONS else {})
     trace = []
     if outcome is Outcome.REVIEW:
         found = {
@@ -142,15 +165,7 @@ def _rebuilt(
             "used": used_document(results),
         }
         trace = [Step(_PROPOSED, None, {}, found).document(terms)]
-    reasoned = bool(told) is not (outcome is Outcome.PAY)
-    whole = part.get(WHOLE)
-    return {
-        **document,
-        "reasons": told if reasoned else None,
-        "trace": trace,
-        "clauses": {},
-        WHOLE: whole if isinstance(whole, str) and re.fullmatch("0x[0-9a-f]{64}", whole) else None,
-    }
+    return {**document, "reasons": reasons, "trace": trace, "clauses": {}}
 
 
 def _beyond(
@@ -167,6 +182,8 @@ def _beyond(
         exact = after * _most_bp(benefit) + (max(standing.of(code).carried, 0))
         if result.payable_fen * BASIS > exact + BASIS // 2:
             problems.append(f"{code}: pays more than its ratio of what is beyond the deductible")
+        if not _may_use(result, carries=terms.rounding == "half_up_fen_year"):
+            problems.append(f"{code}: uses up what no settlement does")
         for cap, used in (
             (benefit.cap_fen, standing.of(code).paid_fen),
             (benefit.stay_cap_fen, standing.of(code).stay_paid_fen),
@@ -183,6 +200,22 @@ def _beyond(
     if most is not None and _paid(results, every) > max(most - standing.paid_fen, 0):
         problems.append("more is paid than the year's cap leaves")
     return problems
+
+
+def _may_use(result: BenefitResult, *, carries: bool) -> bool:
+    """Whether what is used up goes with what is paid: the paid limits within it, the costs on the tiers all
+    that is beyond the deductible, and no more carried than rounding leaves."""
+    benefit = result.benefit
+    counted = {limit.id for limit in benefit.limits if limit.occasions_max is not None} | {FIXED_DAYS}
+    known = counted | {limit.id for limit in benefit.limits}
+    under = sum(sum(items.values()) for limit, items in result.limits.items() if limit in known - counted)
+    after = result.eligible_fen - result.deductible_fen if benefit.ratio.tiers and not benefit.fixed else 0
+    return (
+        known.issuperset(result.limits)
+        and under <= result.payable_fen
+        and result.after_fen == after
+        and abs(result.carried) <= (BASIS if carries else 0)
+    )
 
 
 def _deductible_left(

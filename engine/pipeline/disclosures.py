@@ -17,6 +17,7 @@ from engine.adjudication.history import SettlementRef
 from engine.adjudication.withheld import WHOLE, part_of
 from engine.errors import AutoclaimError, Conflict, NotFound, Refused
 from engine.evidence.canonical import commitment
+from engine.evidence.errors import NotCanonical
 from engine.evidence.manifest import hex32
 from engine.pipeline.claims import known
 from engine.pipeline.context import SHANGHAI, Context
@@ -157,7 +158,10 @@ def _check_wanted(session: Session, claim_id: int, settlement: tables.Settlement
 
 
 def _check_opens(ctx: Context, one: Disclosure, settlement: tables.Settlement) -> None:
-    opened = hex32(commitment(one.salt, dict(one.document)))
+    try:
+        opened = hex32(commitment(one.salt, dict(one.document)))
+    except NotCanonical:  # of a fraction, which no settlement has
+        opened = None
     if opened != settlement.withheld:
         listed = [{"field": "/document", "rule": "release.disclosure", "message": "is another settlement"}]
         raise Refused("release.disclosure", "it does not open the commitment that was given", listed)

@@ -5,6 +5,7 @@ in the register that a task was opened with, for the purpose that was consented 
 has signed for the case. What was given and what came of it is kept before anything leaves.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ MODE = "decision"
 CLAIM = "clm_"
 """What the insurer's names of claims begin with."""
 CASE_MOVED = "release.case_moved"
+_BYTES32 = re.compile("0x[0-9a-f]{64}")
 _TRIES = 3
 """Cases that move while they are decided, before it is left for later."""
 
@@ -120,6 +122,8 @@ def _checked(node: Node, one: tables.Release, ref: SettlementRef, answer: Mappin
         terms = terms_from_document(dict(answer["terms"]))
         register = terms_register(answer["terms_register"])
         signature = str(answer["signature"])
+        if _BYTES32.fullmatch(task_id) is None:
+            raise ValueError("task_id")
         signer = bytes.fromhex(signature.removeprefix("0x"))
         expected = case_document(
             authorization=str(one.authorization),

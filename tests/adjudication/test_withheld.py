@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from engine.adjudication import Coverage, Decision, DocumentInvalid, History, adjudicate
-from engine.adjudication.history import SettlementRef, Standing
+from engine.adjudication.history import _FIRST, SettlementRef, Standing
 from engine.adjudication.withheld import objections, part_of
 from engine.settlement.model import Settlement
 from engine.terms import Terms
@@ -76,14 +76,13 @@ def test_sums_that_say_more_or_less_are_refused() -> None:
             History.parse({"standing": {**document["standing"], **changes}})
 
 
-def test_what_leaves_says_nothing_of_the_bill() -> None:
-    bill = stay([line("90000.00", name="甲注射液")], year=2024, main_diagnosis="Z99.800")
-    for whole in (
-        decide(bill, edition="2024"),
-        decide(stay([line("90000.00", category="09", code="X")], year=2024), edition="2024"),
-    ):
-        told = json.dumps(part_of(whole.document(), terms("huhuibao-2024"), WHOLE), ensure_ascii=False)
-        assert not [fact for fact in ("Z99.800", "甲注射液", "C34", "lines count") if fact in told]
+def test_what_leaves_names_no_diagnosis_though_the_whole_decision_does() -> None:
+    drug = line("90000.00", category="09", code="XL01EDA119E001010200001", name="阿基仑赛注射液")
+    whole = decide(stay([drug], year=2024, main_diagnosis="Z99.800"), edition="2024")
+    assert "Z99.800" in json.dumps(whole.document()["reasons"])
+    left = part_of(whole.document(), terms("huhuibao-2024"), WHOLE)
+    assert "Z99.800" not in json.dumps(left)
+    assert [one["code"] for one in left["reasons"]] == ["benefit.indication_unclear"]
 
 
 def paying() -> Decided:
@@ -107,7 +106,7 @@ def paying() -> Decided:
         ({"benefits/0/name/en": "C34.900"}, "/benefits decision.rebuilt"),
         ({"note": "C34.900"}, "/note decision.rebuilt"),
         ({"benefits/0/code": "B99"}, "/benefits/0 decision.benefit"),
-        ({"reasons": [{"code": ["x"]}]}, "/reasons decision.rebuilt"),
+        ({"reasons": [{"code": ["x"]}]}, "/reasons/0/code decision.reason"),
         ({"decision": "nothing"}, "/payable_fen decision.outcome"),
         ({"whole": "C34.900"}, "/whole decision.rebuilt"),
     ],
@@ -126,6 +125,53 @@ def test_an_amount_beyond_rate_or_cap_is_objected_to_though_it_adds_up(fen: int)
     part["payable_fen"] = part["benefits"][0]["payable_fen"] = part["used"]["B1"]["paid_fen"] = fen
     part["benefits"][0]["eligible_fen"] = fen if fen < 2_000_000_00 else 2 * fen
     assert "/benefits decision.amount" in one.objections(part)
+
+
+ANYTHING: list[Any] = [None, [], {}, "", "C34.900", -1, 2**70, 1.5, True, [[]], {"x": [1]}, ["x"]]
+
+
+def test_anything_else_at_any_place_is_objected_to() -> None:
+    bills = [stay([line("700.00")], year=2024), stay([line("90000.00")], year=2024, discharge_way="5")]
+    first = [paying()._replace(bill=bill, standing=_FIRST) for bill in bills]
+    first = [one._replace(decision=decide(one.bill, edition="2024")) for one in first]
+    assert [one.decision.outcome for one in first] == ["nothing", "review"]
+    for one in (paying(), *first):
+        assert one.objections(one.part) == []
+        _try_anything(one)
+
+
+def _try_anything(one: Decided) -> None:
+    part = one.part
+    places = list(_places(part))
+    assert len(places) > 30
+    for place in places:
+        for value in ANYTHING:
+            changed = copy.deepcopy(part)
+            node: Any = changed
+            for name in place[:-1]:
+                node = node[name]
+            if node[place[-1]] != value:
+                node[place[-1]] = value
+                assert one.objections(changed), (place, value)
+
+
+def _places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place, but for how rounding and limits went, of which the bill alone tells."""
+    inside = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in inside:
+        if name not in ("carried", "limits"):
+            yield (*at, name)
+            yield from _places(value, (*at, name))
+
+
+def test_a_number_that_only_looks_whole_and_a_use_that_nothing_comes_to_are_objected_to() -> None:
+    one = paying()
+    fraction, use = one.part, one.part
+    fraction["payable_fen"] = float(fraction["payable_fen"])
+    assert one.objections(fraction) == ["/payable_fen decision.rebuilt"]
+    for changes in ({"carried": 10_001}, {"after_fen": 1}, {"limits": {"X": {"all": 1}}}):
+        use["used"] = {"B1": {**one.part["used"]["B1"], **changes}}
+        assert one.objections(use) == ["/benefits decision.amount"]
 
 
 def _changed(part: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

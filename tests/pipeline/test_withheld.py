@@ -184,6 +184,7 @@ CASE_LIES: list[tuple[dict[str, Any], str]] = [
     ({"terms/name/en": "better terms"}, "case.other"),
     ({"case/settlement/dscg": "2024-12-30"}, "case.other"),
     ({"case/coverage/expires": "some day"}, "case.invalid"),
+    ({"task_id": "today's"}, "case.invalid"),
 ]
 
 
