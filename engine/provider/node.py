@@ -8,11 +8,15 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from eth_account.signers.local import LocalAccount
+
+from engine.chain.keys import load_or_create_key
 from engine.provider.alarms import raise_alarm
 from engine.provider.chain import ProviderChain
 from engine.provider.insurer import Insurer
 from engine.provider.rolls import Rolls
 from engine.provider.settings import ProviderSettings
+from engine.provider.tables import Discharge
 from engine.settlement.hospitals import HospitalRegister, load_register
 from engine.store.database import Database
 from engine.store.ownership import Ownership
@@ -47,6 +51,8 @@ class Node:
     """What the hospital's own systems send to this node."""
     arrived: Event = field(default_factory=Event)
     """Set when there is something new to do."""
+    fresh: dict[int, Discharge] = field(default_factory=dict)
+    """Those that this process took in and has not begun with: what a read would find again."""
     unasked: dict[int, str] = field(default_factory=dict)
     """Discharges that this process took in and has not asked about -> the question kept with each."""
     _closing: ExitStack = field(default_factory=ExitStack)
@@ -111,6 +117,15 @@ def opened(url: str) -> Database:
 def made(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return home
+
+
+def chain_account(home: Path, rng: Rng) -> LocalAccount:
+    """Who the node is on chain, made on first need: home/chain.json, which home/chain.passphrase opens.
+
+    Raises KeystoreInvalid, ValueError.
+    """
+    passphrase = read_or_make(made(home) / "chain.passphrase", lambda: rng(_KEY_BYTES).hex())
+    return load_or_create_key(home / "chain.json", "provider node", passphrase, rng)
 
 
 def signing_key(home: Path, rng: Rng) -> bytes:

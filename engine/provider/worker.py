@@ -18,6 +18,7 @@ from engine.provider.alarms import raise_alarm
 from engine.provider.ask import ask
 from engine.provider.look_up import look_up, look_up_again
 from engine.provider.node import Node
+from engine.provider.registration import register
 from engine.provider.release import release
 from engine.provider.states import ON_THE_WAY, DischargeState
 
@@ -37,28 +38,31 @@ class Worker:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._stopping = threading.Event()
-        self._has_followed = threading.Event()
-        """The roll has been looked for once: no discharge waits out a failure that there was none yet."""
+        self._may_begin = threading.Event()
+        """The dataset stands on chain, and the roll has been looked for: until then settlements are kept, and
+        none waits out a failure that was to be foreseen."""
+        self._is_registered = False
         self._under_way: set[int] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
 
     def start(self) -> None:
-        for loop in (self._discharges, self._follow):
+        for loop in (self._discharges, self._keep_following):
             thread = threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._may_begin.set()
         self._node.arrived.set()
         for thread in self._threads:
             thread.join()
         self._pool.shutdown()
 
     def _discharges(self) -> None:
-        self._has_followed.wait()
+        self._may_begin.wait()
         while not self._stopping.is_set():
             self._node.arrived.clear()
             try:
@@ -84,35 +88,51 @@ class Worker:
                 self._under_way.discard(row.row_id)
             self._node.arrived.set()  # a worker is free
 
-    def _follow(self) -> None:
+    def _keep_following(self) -> None:
         while not self._stopping.is_set():
-            try:
-                if self._node.rolls.follow():
-                    look_up_again(self._node)
-                    self._node.arrived.set()
-            except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
-                _say_failed("provider.follow_failed", error)
-            self._has_followed.set()
+            self._follow()
             self._stopping.wait(self._node.settings.follow_s)
+
+    def _follow(self) -> None:
+        try:
+            self._is_registered = self._is_registered or register(self._node)
+        except Exception as error:  # noqa: BLE001  it is tried again
+            _say_failed("provider.register_failed", error)
+        try:
+            if self._node.rolls.follow():
+                look_up_again(self._node)
+                self._node.arrived.set()
+        except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
+            _say_failed("provider.follow_failed", error)
+        if self._is_registered:
+            self._may_begin.set()
 
 
 def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:
-    """Those on the way whose time has come, the longest due first, but for those."""
+    """Those on the way whose time has come, but for those: what was just taken in, then the longest due."""
+    fresh = [row for row_id, row in list(node.fresh.items()) if row_id not in but][:most]
+    if len(fresh) >= most:
+        return fresh
+    known = {*but, *node.fresh}
     table = tables.Discharge
     with node.database.reading() as session:
-        return session.exec(
-            select(table)
-            .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
-            .where(col(table.id).not_in(but))
-            .order_by(col(table.not_before))
-            .limit(max(most, 0))
-        ).all()
+        return fresh + list(
+            session.exec(
+                select(table)
+                .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
+                .where(col(table.id).not_in(known))
+                .order_by(col(table.not_before))
+                .limit(most - len(fresh))
+            )
+        )
 
 
 def advance(node: Node, row: tables.Discharge) -> None:
     """As far as it goes. What fails is tried again later, ever less often."""
     try:
-        while row.state in _STEPS and row.not_before <= node.clock():
+        is_fresh = node.fresh.pop(row.row_id, None) is not None
+        while row.state in _STEPS and (is_fresh or row.not_before <= node.clock()):
+            is_fresh = False
             _STEPS[row.state](node, row)
             with node.database.reading() as session:
                 row = session.get_one(tables.Discharge, row.id)
