@@ -58,10 +58,9 @@ def _tell(finished: int, of: int) -> None:
 
 def _document(outcome: Outcome) -> dict[str, Any]:
     own, library = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    matched = outcome.matched.tolist()
     return {
-        "matched": matched[:100_000],
-        "matches": len(matched),
+        "matched": outcome.matched[:100_000].tolist(),
+        "matches": len(outcome.matched),
         "peer_count": outcome.peer_count,
         "buckets": outcome.buckets,
         "sent": outcome.sent,

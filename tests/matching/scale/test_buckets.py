@@ -84,10 +84,10 @@ def test_a_bucket_holds_nothing_twice_and_always_something_random(tmp_path: Path
 
 def test_buckets_are_of_one_size_wherever_the_items_fall(tmp_path: Path) -> None:
     rng = Random(7)
-    spool = _spooled(tmp_path / "list", [rng.randbytes(16) for _ in range(20_000)])
-    size = size_of_bucket(announced(spool.count), 8)
-    loads = [spool.bucket(number, 8) for number in range(8)]
-    assert len({load.rows for load in loads}) > 1
+    spool = _spooled(tmp_path / "list", [rng.randbytes(16) for _ in range(64 * 1008)])
+    size = size_of_bucket(announced(spool.count), 64)
+    loads = [spool.bucket(number, 64) for number in range(64)]
+    assert len({announced(load.rows) for load in loads}) > 1
     assert {load.filled(size, os.urandom).rows for load in loads} == {size}
 
 
