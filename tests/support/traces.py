@@ -26,6 +26,8 @@ _WORD = 32
 _WRITTEN_AS_NUMBER = re.compile(r"[0-9]+(\.[0-9]{2})?")
 _LONG_ENOUGH = 12
 _CUT = 16
+_LARGE = 1 << 24
+"""Of a word that holds less, nearly all is zeros, as are many bytes of any file."""
 _PIECE = 1 << 22
 _NOT_BESIDE = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
@@ -74,11 +76,12 @@ def day(what: str, on: date) -> Known:
 
 
 def amount(what: str, fen: int) -> Known:
-    """Yuan with decimals, fen, and the word of a contract; but what is too short to be told from chance."""
+    """Yuan with decimals, fen, and the word of a contract; but not what is too short to tell from chance."""
     yuan = f"{fen // 100}.{fen % 100:02}"
     digits = [form for form, least in ((yuan, 7), (str(fen), 7), (f"{fen:#x}", 9)) if len(form) >= least]
     hashed = (yuan, f"{yuan}元", f"¥{yuan}", f"{fen // 100}", f"{fen}", f"{fen:#x}", f'"{yuan}"')
-    return Known(what, tuple(digits), tuple(one.encode() for one in hashed), (fen,))
+    words = (fen,) if fen >= _LARGE else ()
+    return Known(what, tuple(digits), tuple(one.encode() for one in hashed), words)
 
 
 def encoded(value: str) -> Iterator[tuple[str, bytes]]:
