@@ -1,4 +1,4 @@
-"""Nothing of anybody crosses the boundary or stands on chain, but what a release lists of a matched person who
+"""Nothing of anybody crosses the boundary or stands on chain but what a release lists of a matched person who
 consents; and an unmatched discharge leaves nothing at the insurer but a count.
 
 Every byte of one run on the real commands is looked through, for people who are known here.
