@@ -54,7 +54,7 @@ class DemoRun:
         return self._log.read_text()
 
     def _last_words(self) -> str:
-        logs = [self._log, self.home / "engine.log", self.home / "bank.log"]
+        logs = [self._log, *(self.home / f"{name}.log" for name in ("engine", "provider", "bank"))]
         return "\n".join(log.read_text()[-3000:] for log in logs if log.exists())
 
     def kill_demo(self, when: Callable[["DemoRun"], bool]) -> None:
@@ -69,6 +69,14 @@ class DemoRun:
         """Wait until `when`, then SIGKILL the engine."""
         self._wait_for(when)
         os.kill(self.engine_pid(), signal.SIGKILL)
+
+    def kill_node(self, when: Callable[["DemoRun"], bool]) -> None:
+        """Wait until `when`, then SIGKILL the provider node."""
+        self._wait_for(when)
+        said = [
+            line for line in (self.home / "provider.log").read_text().splitlines() if '"key_file"' in line
+        ]
+        os.kill(json.loads(said[-1])["pid"], signal.SIGKILL)
 
     def _wait_for(self, when: Callable[["DemoRun"], bool]) -> None:
         deadline = time.monotonic() + _WITHIN_S

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,38 @@ def test_nothing_is_paid_twice_and_every_payment_is_proven(finished: tuple[DemoR
     assert outcome["evidence_verified"] == outcome["paid"]
 
 
-def test_the_invoice_of_every_matched_claim_was_looked_up_and_found_good(
+def test_a_hospital_with_a_node_of_its_own_shows_the_engine_what_it_releases_and_a_count(
     finished: tuple[DemoRun, dict[str, Any]],
 ) -> None:
+    run, outcome = finished
+    node, sent = outcome["provider"], Counter[str]()
+    kept_back = []
+    for discharge in generate(240, SETTLEMENTS).settlements():
+        info = discharge.body["setlinfo"]
+        if info["fixmedins_code"] == node["hospital"]:
+            sent[discharge.outcome] += 1
+            if discharge.outcome in ("uninsured", "no_consent"):
+                kept_back += [info["setl_id"], info["mdtrt_id"], info["certno"]]
+    assert {"paid", "uninsured", "no_consent"} <= set(sent)
+    kept_out = sent["duplicate"] + sent["conflict"] + sent["refused"]
+    assert node["kept"] == node["asked"] == node["engine"]["questions"] == sent.total() - kept_out
+    assert (node["nobodys"], node["no_consent"]) == (sent["uninsured"], sent["no_consent"])
+    assert node["released"] == node["engine"]["claims"] == node["kept"] - node["nobodys"] - node["no_consent"]
+    assert (node["refused"], node["doubtful"], node["alarms"]) == (sent["refused"], 0, 0)
+    engine = b"".join(path.read_bytes() for path in (run.home / "engine").rglob("*") if path.is_file())
+    assert [number for number in kept_back if number.encode() in engine] == []
+
+
+def test_the_invoice_of_every_claim_that_names_one_was_looked_up_and_found_good(
+    finished: tuple[DemoRun, dict[str, Any]],
+) -> None:
+    """What a provider releases names none: its bill's number would lead to the patient."""
     run, outcome = finished
     with sqlite3.connect(run.home / "engine" / "engine.db") as connection:
         found = connection.execute("SELECT outcome, count(*) FROM invoice_check GROUP BY outcome").fetchall()
     connection.close()
-    assert found == [("good", outcome["matched"])]
+    released = outcome["provider"]["engine"]["claims"]
+    assert dict(found) == {"good": outcome["matched"] - released, "not_named": released}
 
 
 def test_a_bundle_verifies_by_itself_afterwards_and_not_when_a_fen_is_changed(

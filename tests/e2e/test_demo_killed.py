@@ -1,4 +1,4 @@
-"""The demo's promises hold when its engine, or all of it, is killed on the way.
+"""The demo's promises hold when its engine and its provider node, or all of it, are killed on the way.
 
 A file of its own: files are what test processes share out, and these are the longest of all.
 """
@@ -21,13 +21,15 @@ pytestmark = pytest.mark.timeout(300)
         pytest.param(lambda run: "/v1/bank/callback" in run.engine_log(), id="while-the-bank-answers"),
     ],
 )
-def test_an_engine_killed_at_work_ends_in_the_same_totals(
+def test_an_engine_and_a_node_killed_at_work_end_in_the_same_totals(
     moment: Any, finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
 ) -> None:
     run = DemoRun(tmp_path)
     run.kill_engine(moment)
+    run.kill_node(lambda run: '"/v1/match/evaluations"' in run.engine_log())
     outcome = run.outcome()
     assert outcome["engine_restarts"] >= 1
+    assert outcome["provider"]["restarts"] >= 1
     assert totals(outcome) == totals(finished[1])
 
 
