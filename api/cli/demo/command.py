@@ -25,9 +25,9 @@ def demo(
     home: Annotated[Path, typer.Option(help="Where the demo keeps everything; cleared at a new run.")] = HOME,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Run the main job on real parts: an engine, a chain, a bank, hospitals that sign, people who consent; and
-    one hospital that keeps its settlements to itself.
+    """Run the main job on real parts: an engine, a chain, a bank, hospitals that sign, people who consent.
 
+    One hospital is a party of its own, with a provider node that keeps its settlements.
     Invented people; real programs, each its own process on this machine. An interrupted demo goes on where
     it stopped. Exits 1 when a claim was not paid exactly once with evidence that verifies, 2 when it
     could not run.

@@ -26,8 +26,8 @@ class Outcome:
     """Counts of settlements by what became of them; amounts in fen; p50 and p99 from accepted to paid.
 
     What the provider node accepts counts once, released or not: there nobody's is uninsured, doubtful is for
-    review, and what breaks rules is quarantined. p50 and p99 begin where the engine accepts. provider: how the
-    node stands by itself; None: there was none.
+    review, and what breaks rules is quarantined. p50 and p99 begin where the engine accepts. provider: how
+    the node stands by itself; None: there was none.
     """
 
     accepted: int

@@ -30,8 +30,8 @@ _S = DischargeState
 
 
 class Provider:
-    """The hospital and its node. A desk like any hospital's: settlements go to the node, and the reversal of one
-    that was released to the engine, signed as all that leaves the node."""
+    """The hospital and its node. A desk like any hospital's: settlements go to the node, and the reversal of
+    one that was released to the engine, signed as all that leaves the node."""
 
     def __init__(self, stage: Stage, hospital: Hospital) -> None:
         self.hospital = hospital

@@ -130,12 +130,13 @@ class Screen:
 
     def _two_parties(self, node: dict[str, Any]) -> None:
         """What either knows of the provider's patients."""
+        known = node["engine"]
         self._out.print(
-            f"two parties: the node of {node['hospital']} keeps {node['kept']} settlements, {node['asked']} asked "
-            f"about blinded: {node['matched']} matched, {node['released']} released, {node['nobodys']} nobody's, "
-            f"{node['no_consent']} without consent, {node['doubtful']} doubtful\n"
-            f"  of them the engine knows {node['engine']['questions']} questions and "
-            f"{node['engine']['claims']} claims"
+            f"two parties: the node of {node['hospital']} keeps {node['kept']} settlements, of which "
+            f"{node['asked']} were asked about blinded:\n"
+            f"  {node['matched']} matched, {node['released']} released, {node['nobodys']} nobody's, "
+            f"{node['no_consent']} without consent, {node['doubtful']} doubtful; "
+            f"the engine knows {known['questions']} questions and {known['claims']} claims"
         )
         if node["restarts"]:
             self._out.print(f"the node was killed and started again {node['restarts']} time(s) on the way")
