@@ -195,8 +195,12 @@ class Client:
         return self._get("/v1/match/epochs")
 
     def match_offer(self, hospital_code: str) -> Json:
-        """What the hospital's provider node has to be told; its purposes stand in the catalogue then."""
+        """What the hospital's provider node has to be told."""
         return checked(self._http.put(f"/v1/match/offers/{hospital_code}")).json()  # type: ignore[no-any-return]
+
+    def appoint_provider(self, address: str) -> Json:
+        """{address, not_before}: null once it is appointed, else when to ask again."""
+        return checked(self._http.put(f"/v1/match/providers/{address}")).json()  # type: ignore[no-any-return]
 
     def publish_roll(self) -> list[Json]:
         """What has changed, for private matching; returns when it is done, however long it takes."""

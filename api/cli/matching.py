@@ -62,7 +62,7 @@ def admit(
     home: _Home = None,
     as_json: _Json = False,
 ) -> None:
-    """Let a hospital's provider node release: list its purposes on chain, and print its settings.
+    """Print what a hospital's provider node has to be told.
 
     What is printed goes into the node's environment (docs/provider.md has the rest); a copy of this home's
     deployment.json goes into the node's home. Exits 1 when the hospital is not registered, 2 when no engine
@@ -72,7 +72,6 @@ def admit(
         offered = _or_no(lambda: client.match_offer(hospital))
     settings = {
         "HOSPITALS": offered["hospital_code"],
-        "DATASET": offered["dataset"],
         "ROLL_DATASET": offered["roll_dataset"],
         "PURPOSES": json.dumps(offered["purposes"], ensure_ascii=False),
     }
@@ -82,6 +81,27 @@ def admit(
         return
     for name, value in named.items():
         typer.echo(f"{name}={shlex.quote(value)}")
+
+
+@app.command()
+def appoint(
+    address: Annotated[str, typer.Argument(help="What `autoclaim provider key` prints at the node.")],
+    home: _Home = None,
+    as_json: _Json = False,
+) -> None:
+    """Let a provider node register what it holds on chain. Those of AUTOCLAIM_PROVIDERS may from the start.
+
+    It is announced on chain, for everybody to see; run again two days later, this carries it out.
+    Exits 1 when the account holds another role or is none, 2 when no engine runs.
+    """
+    with RunningEngine.find(home).client() as client:
+        done = _or_no(lambda: client.appoint_provider(address))
+    if as_json:
+        typer.echo(json.dumps(done))
+    elif done["not_before"] is None:
+        typer.echo(f"{address} is appointed")
+    else:
+        typer.echo(f"{address} is announced: run this again from {done['not_before']} on")
 
 
 @app.command()

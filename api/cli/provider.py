@@ -75,6 +75,25 @@ def status(home: Home = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def key(home: Home = None, as_json: AsJson = False) -> None:
+    """Print who the node is on chain: an address, for the insurer to appoint.
+
+    Its key is made at the first call, in home/chain.json.
+    """
+    from engine.chain.errors import KeystoreInvalid
+    from engine.provider.node import chain_account
+    from engine.provider.settings import ProviderHome
+
+    where = ProviderHome() if home is None else ProviderHome(home=home)
+    try:
+        address = chain_account(where.home, os.urandom).address
+    except (KeystoreInvalid, OSError, ValueError) as error:
+        typer.echo(f"autoclaim provider key: {error}", err=True)
+        raise typer.Exit(EXIT_CANNOT) from error
+    print(json.dumps({"address": address}) if as_json else address)
+
+
+@app.command()
 def doubtful(home: Home = None, as_json: AsJson = False) -> None:
     """How many discharges wait for a person here, by reason. Exit 1 where any does."""
     from engine.provider import reports
@@ -110,7 +129,7 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     from api.provider.insurer import HttpInsurer
     from engine.chain.transport import HttpChain
     from engine.provider.chain import ProviderChain
-    from engine.provider.node import Node, signing_key
+    from engine.provider.node import Node, chain_account, signing_key
     from engine.provider.worker import Worker
 
     now, key = partial(datetime.now, UTC), signing_key(settings.home, os.urandom)
@@ -119,7 +138,8 @@ def _run(settings: "ProviderSettings", *, as_json: bool) -> None:
     # uvicorn raises the signal again after its graceful end: what is open must still be closed then.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda _number, _frame: sys.exit(0))
-    chain = ProviderChain(HttpChain(settings.chain_rpc_url), settings, now)
+    account = chain_account(settings.home, os.urandom)
+    chain = ProviderChain(HttpChain(settings.chain_rpc_url), settings, account, now)
     node = Node.open(settings, insurer, chain, now, os.urandom)
     worker = Worker(node)
     try:
@@ -177,7 +197,8 @@ def _say(node: "Node", *, as_json: bool) -> None:
         f"  settlements to     {ready['url']}/v1/settlements\n"
         f"  with the key in    {ready['key_file']}\n"
         f"  asks               {settings.insurer_url}\n"
-        f"  reads the chain at {settings.chain_rpc_url}\n"
+        f"  the chain          {settings.chain_rpc_url}\n"
+        f"  where it is        {node.chain.address}\n"
         f"  everything kept in {settings.home}\n"
         f"Ctrl-C ends it; nothing is lost either way.",
         file=sys.stderr,

@@ -33,7 +33,7 @@ from api.http.health import Readiness
 from api.http.idempotency import InFlight
 from api.http.metrics import Metrics
 from engine import __version__
-from engine.chain.rpc import ReadOnlyRpc
+from engine.chain.providers import ProvidersRpc
 from engine.pipeline.context import Context
 
 WORKERS = 128
@@ -71,7 +71,7 @@ def create_app(ctx: Context) -> FastAPI:
     app.state.in_flight = InFlight()
     app.state.metrics = metrics
     app.state.readiness = Readiness(ctx)
-    app.state.rpc = ReadOnlyRpc(ctx.chain)
+    app.state.rpc = ProvidersRpc(ctx.chain)
     problems.install(app)
     for room in _ROUTERS:
         elsewhere = room is matching and ctx.settings.partner_port is not None

@@ -1,6 +1,6 @@
-"""The chain itself, read-only over JSON-RPC, so that nobody has to trust this engine's word for it.
+"""The chain itself over JSON-RPC, so that nobody has to trust this engine's word for it.
 
-No API key: it is public evidence, and every method only reads.
+No API key: it is public evidence, every method but one only reads, and what that one takes is signed.
 """
 
 from fastapi import APIRouter, Request
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.http import examples
 from api.http.bodies import JSON_ONLY, RawBody
 from api.http.problems import documented
-from engine.chain.rpc import ReadOnlyRpc
+from engine.chain.providers import ProvidersRpc
 
 router = APIRouter(tags=["chain"])
 
@@ -27,6 +27,7 @@ router = APIRouter(tags=["chain"])
     openapi_extra=examples.json_body("JSON-RPC 2.0: a call or a batch of up to 100", examples.RPC_CALL),
 )
 def chain_rpc(request: Request, body: RawBody) -> Response:
-    """Any reading method of an Ethereum node: eth_call, eth_getLogs, eth_getProof, … Writes are refused."""
-    rpc: ReadOnlyRpc = request.app.state.rpc
+    """Any reading method of an Ethereum node: eth_call, eth_getLogs, eth_getProof, … Of writes only
+    eth_sendRawTransaction, of what a provider that is appointed on chain signed to catalogue or scheduler."""
+    rpc: ProvidersRpc = request.app.state.rpc
     return Response(rpc.handle(body), media_type="application/json")

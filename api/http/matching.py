@@ -20,7 +20,7 @@ from api.http.signatures import SignedBody
 from engine.errors import AutoclaimError
 from engine.matching.published import Update
 from engine.matching.voprf import SUITE
-from engine.pipeline import matching, offers, publishing, releases
+from engine.pipeline import appointing, matching, offers, publishing, releases
 from engine.store.access_log import Call
 from engine.store.api_keys import Role
 
@@ -30,6 +30,7 @@ ANSWER_BYTES = 1024
 ROLL_READERS = Depends(allow(Role.HOSPITAL, Role.OPERATOR))
 Epoch = Annotated[int, Path(ge=1, le=2**31 - 1)]
 HospitalCode = Annotated[str, Path(pattern="^[HP][0-9]{11}$")]
+ProviderAddress = Annotated[str, Path(pattern="^0x[0-9a-fA-F]{40}$", examples=["0x" + "5e" * 20])]
 UpdateNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
 _SIGNED = documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 429)
 
@@ -151,13 +152,25 @@ def list_alarms(ctx: Ctx) -> Response:
 @router.put(
     "/offers/{hospital_code}",
     response_model=schemas.MatchOffer,
-    responses=documented(401, 403, 404, 422, 503),
+    responses=documented(401, 403, 404, 422),
     dependencies=[OPERATOR_ONLY],
 )
 def offer(ctx: Ctx, hospital_code: HospitalCode) -> Response:
-    """List what this hospital's discharges may be released for, under every product; again is no change. The
-    answer is what its provider node has to be told."""
+    """What this hospital's provider node has to be told: whose roll it is, and a purpose for every product,
+    which the node then lists on chain itself."""
     return rendered(schemas.MatchOffer, offers.offer(ctx, hospital_code))
+
+
+@router.put(
+    "/providers/{address}",
+    response_model=schemas.MatchAppointment,
+    responses=documented(401, 403, 409, 422, 503),
+    dependencies=[OPERATOR_ONLY],
+)
+def appoint(ctx: Ctx, address: ProviderAddress) -> Response:
+    """Let a provider node write on chain what is its own: announced first, and carried out when this is asked
+    for again two days later."""
+    return rendered(schemas.MatchAppointment, appointing.appoint(ctx, address))
 
 
 @router.post(

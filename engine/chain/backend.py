@@ -38,6 +38,7 @@ from eth.exceptions import (
     TransactionNotFound,
 )
 from eth.rlp.accounts import Account
+from eth.validation import validate_gas_limit
 from eth.vm.forks.prague import PragueVM
 from eth.vm.spoof import SpoofTransaction
 from eth_hash.auto import keccak
@@ -86,17 +87,28 @@ class MinedTransaction:
     logs_before: int
 
 
-class AutoclaimChain(MiningChain):
-    """Prague from block 0, constant gas limit, no proof of work."""
+class FreeVM(PragueVM):
+    """Prague, but for the base fee: zero in each block, so that a provider's account needs no money."""
 
-    vm_configuration = ((BlockNumber(0), PragueVM),)
+    @classmethod
+    def validate_gas(cls, header: BlockHeaderAPI, parent_header: BlockHeaderAPI) -> None:
+        validate_gas_limit(header.gas_limit, parent_header.gas_limit)
+        if header.base_fee_per_gas:
+            raise ValidationError(f"the base fee is {header.base_fee_per_gas} wei where gas is free")
+
+
+class AutoclaimChain(MiningChain):
+    """Prague from block 0, constant gas limit, gas that costs nothing, no proof of work."""
+
+    vm_configuration = ((BlockNumber(0), FreeVM),)
 
     def create_header_from_parent(
         self, parent_header: BlockHeaderAPI, **header_params: Any
     ) -> BlockHeaderAPI:
-        return super().create_header_from_parent(
+        header = super().create_header_from_parent(
             parent_header, **{**header_params, "gas_limit": parent_header.gas_limit}
         )
+        return header.copy(base_fee_per_gas=0)
 
     def get_transaction_builder(self) -> type[TransactionBuilderAPI]:
         return PragueVM.get_transaction_builder()
@@ -138,6 +150,7 @@ class SqliteBackend(PyEVMBackend):  # type: ignore[misc]
             "difficulty": POST_MERGE_DIFFICULTY,
             "extra_data": b"",
             "gas_limit": self._spec.block_gas_limit,
+            "base_fee_per_gas": 0,
             "mix_hash": POST_MERGE_MIX_HASH,
             "nonce": POST_MERGE_NONCE,
             "receipt_root": BLANK_ROOT_HASH,
@@ -156,16 +169,7 @@ class SqliteBackend(PyEVMBackend):  # type: ignore[misc]
         return max(self.head().timestamp + 1, int(self._clock()))
 
     def decode_transaction(self, raw: bytes) -> SignedTransactionAPI:
-        try:
-            transaction = self.chain.get_transaction_builder().decode(raw)
-            transaction.validate()
-            transaction.sender  # noqa: B018  recovers the key, so that a bad signature fails here
-        except _UNDECODABLE as error:
-            raise RpcError(SERVER_ERROR, f"not a valid signed transaction: {error}") from error
-        # py-evm leaves this check to the network layer: without it another chain's transactions replay here.
-        if transaction.chain_id != self.chain.chain_id:
-            raise RpcError(SERVER_ERROR, f"signed for chain id {transaction.chain_id}")
-        return transaction
+        return decode_transaction(raw, self.chain.chain_id)
 
     def mine(self, transactions: Sequence[SignedTransactionAPI]) -> list[RpcError | None]:
         """Mine what can be executed into one block and commit it; per transaction None, or why not.
@@ -305,6 +309,20 @@ class SqliteBackend(PyEVMBackend):  # type: ignore[misc]
 
     def close(self) -> None:
         self.db.close()
+
+
+def decode_transaction(raw: bytes, chain_id: int) -> SignedTransactionAPI:
+    """Raises RpcError for what is no transaction that somebody signed for this chain."""
+    try:
+        transaction = PragueVM.get_transaction_builder().decode(raw)
+        transaction.validate()
+        transaction.sender  # noqa: B018  recovers the key, so that a bad signature fails here
+    except _UNDECODABLE as error:
+        raise RpcError(SERVER_ERROR, f"not a valid signed transaction: {error}") from error
+    # py-evm leaves this check to the network layer: without it another chain's transactions replay here.
+    if transaction.chain_id != chain_id:
+        raise RpcError(SERVER_ERROR, f"signed for chain id {transaction.chain_id}")
+    return transaction
 
 
 def failure(computation: ComputationAPI) -> RpcError | None:

@@ -26,6 +26,8 @@ INTERNAL_ERROR = -32603
 # EIP-1474
 SERVER_ERROR = -32000
 NOT_FOUND = -32001
+REJECTED = -32003
+"""EIP-1474 "transaction rejected"."""
 READ_ONLY = -32004
 """EIP-1474 "method not supported": a node would do it, a read-only endpoint never does."""
 LIMIT_EXCEEDED = -32005

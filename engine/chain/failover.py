@@ -18,7 +18,6 @@ from engine.chain.rpc import READ_METHODS
 from engine.chain.transport import Chain, HttpChain
 
 AGAIN_AFTER_S = 5.0
-_SAFE_ANYWHERE = READ_METHODS | {"eth_estimateGas"}
 log = structlog.get_logger()
 
 Check = Callable[[Chain], None]
@@ -107,7 +106,7 @@ class FailoverChain:
                 answer = endpoint.chain.request(method, params)
             except ChainUnavailable as error:
                 self._set(endpoint, EndpointState.AWAY, str(error))
-                if method not in _SAFE_ANYWHERE:
+                if method not in READ_METHODS:
                     raise
                 continue
             if self._goes_back(endpoint, method, params, answer):

@@ -57,14 +57,10 @@ class RoleKeys:
         guards a weak passphrase, and can be low where the passphrase itself is random.
         Raises KeystoreInvalid for an unreadable file, another passphrase or another role's file.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        accounts = {}
-        for role in ROLES:
-            path = folder / f"{role}.json"
-            if not path.exists():
-                sealed = Account.encrypt(_private_key(rng), passphrase, kdf="scrypt", iterations=scrypt_n)
-                write_private(path, json.dumps(sealed | {"role": role}, indent=1).encode())
-            accounts[role] = _unlock(path, role, passphrase)
+        accounts = {
+            role: load_or_create_key(folder / f"{role}.json", role, passphrase, rng, scrypt_n)
+            for role in ROLES
+        }
         if len({account.address for account in accounts.values()}) != len(ROLES):
             raise KeystoreInvalid(f"{folder}: two roles hold the same key")
         return cls(accounts)
@@ -78,6 +74,21 @@ class RoleKeys:
     def addresses(self) -> dict[str, str]:
         """Role -> checksummed address."""
         return {role: account.address for role, account in self._accounts.items()}
+
+
+def load_or_create_key(
+    path: Path,
+    role: str,
+    passphrase: str,
+    rng: Callable[[int], bytes] = os.urandom,
+    scrypt_n: int = 2**14,
+) -> LocalAccount:
+    """One keystore, made where it is missing; as `RoleKeys.load_or_create`. Raises KeystoreInvalid."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        sealed = Account.encrypt(_private_key(rng), passphrase, kdf="scrypt", iterations=scrypt_n)
+        write_private(path, json.dumps(sealed | {"role": role}, indent=1).encode())
+    return _unlock(path, role, passphrase)
 
 
 def _unlock(path: Path, role: str, passphrase: str) -> LocalAccount:

@@ -6,7 +6,7 @@ Runs on the thread that owns the chain. Who may call what (read-only, size limit
 from collections.abc import Callable
 from typing import Any
 
-from eth.abc import BlockHeaderAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI
 
 from engine.chain import rpc_format as fmt
 from engine.chain.backend import ZERO_ADDRESS, SqliteBackend, failure
@@ -45,6 +45,7 @@ class NodeMethods:
             "eth_getStorageAt": self._storage_at,
             "eth_getProof": self._proof,
             "eth_call": self._call,
+            "eth_estimateGas": self._estimate_gas,
         }
 
     def request(self, method: str, params: list[Any]) -> Any:
@@ -156,11 +157,27 @@ class NodeMethods:
         }
 
     def _call(self, call: Any, tag: Any = "latest", overrides: Any = None) -> str:
+        computation, _ = self._run(call, tag, overrides, self._call_gas)
+        return fmt.data(computation.output)
+
+    def _estimate_gas(self, call: Any, tag: Any = "pending", overrides: Any = None) -> str:
+        """What the call used and a sixteenth more, if it runs with that; else all that a call may burn."""
+        computation, most = self._run(call, tag, overrides, self._call_gas)
+        used = most - computation.get_gas_remaining()
+        try:
+            _, enough = self._run(call, tag, overrides, min(used + used // 16, most))
+        except RpcError:
+            # A call holds back a 64th of what is left from each that it makes, and calldata has a floor.
+            enough = most
+        return fmt.quantity(enough)
+
+    def _run(self, call: Any, tag: Any, overrides: Any, most: int) -> tuple[ComputationAPI, int]:
+        """How it ended, and with how much gas it ran. Raises RpcError for one that fails."""
         if not isinstance(call, dict):
             raise RpcError(INVALID_PARAMS, "the call must be an object")
         if overrides:
             raise RpcError(INVALID_PARAMS, "state overrides are not supported")
-        gas = min(_integer(call["gas"], "gas"), self._call_gas) if "gas" in call else self._call_gas
+        gas = min(_integer(call["gas"], "gas"), most) if "gas" in call else most
         computation = self._backend.execute(
             self._backend.pending_header() if tag == "pending" else self._header(tag),
             to=_bytes(call["to"], "to", 20) if call.get("to") else b"",
@@ -172,7 +189,7 @@ class NodeMethods:
         refusal = failure(computation)
         if refusal is not None:
             raise refusal
-        return fmt.data(computation.output)
+        return computation, gas
 
     # Block parameters
 

@@ -23,7 +23,7 @@ READ_METHODS = frozenset({
     "eth_blockNumber", "eth_gasPrice", "eth_maxPriorityFeePerGas", "eth_getBlockByNumber",
     "eth_getBlockByHash", "eth_getBlockReceipts", "eth_getTransactionByHash",
     "eth_getTransactionReceipt", "eth_getLogs", "eth_getBalance", "eth_getTransactionCount",
-    "eth_getCode", "eth_getStorageAt", "eth_getProof", "eth_call",
+    "eth_getCode", "eth_getStorageAt", "eth_getProof", "eth_call", "eth_estimateGas",
 })  # fmt: skip
 _WRITE_PREFIXES = ("personal_", "evm_", "anvil_", "hardhat_", "miner_", "admin_", "debug_", "engine_")
 _WRITE_METHODS = frozenset({
@@ -43,7 +43,7 @@ class ReadOnlyRpc:
     """`handle` never raises: whatever comes in, a JSON-RPC answer goes out.
 
     max_bytes bounds a request, max_batch the calls in it, max_log_blocks the range of one eth_getLogs,
-    max_proof_slots the keys of one eth_getProof, call_gas what one eth_call may burn.
+    max_proof_slots the keys of one eth_getProof, call_gas what one eth_call or eth_estimateGas may burn.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ReadOnlyRpc:
         if not params:
             return params
         first = params[0]
-        if method == "eth_call" and isinstance(first, dict):
+        if method in ("eth_call", "eth_estimateGas") and isinstance(first, dict):
             return [
                 first | {"gas": hex(min(_hex(first.get("gas"), self._call_gas), self._call_gas))},
                 *params[1:],

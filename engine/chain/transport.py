@@ -15,7 +15,7 @@ from engine.chain.errors import ChainUnavailable, RpcError
 from engine.chain.rpc import READ_METHODS
 
 # web3's own list has eth_sendRawTransaction in it: whether to send again is for the sender to find out.
-_TRIED_AGAIN = [*sorted(READ_METHODS), "eth_estimateGas"]
+_TRIED_AGAIN = sorted(READ_METHODS)
 _ATTEMPTS = 3
 _CATCHING_UP = "catching up"
 """A CometBFT node that was away says so to every transaction: it is not there yet, rather than refusing."""

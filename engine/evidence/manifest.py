@@ -74,6 +74,11 @@ def scope_document(purpose: str, recipient: str, product: str) -> Document:
     return {"purpose": purpose, "recipient": recipient, "product": product}
 
 
+def provider_dataset(address: str) -> bytes:
+    """Under which a provider's discharges stand in the catalogue; its account on chain names them."""
+    return digest({"dataset": "discharges of a provider", "provider": address.lower()})
+
+
 def terms_register(terms_digests: Iterable[str]) -> list[str]:
     """All terms in force when a task is opened, as 0x digests, each once and sorted."""
     return sorted({hex32(bytes.fromhex(text.removeprefix("0x"))) for text in terms_digests})

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlmodel import select
 
-from engine.chain.artifacts import RESULTS
+from engine.chain.artifacts import CATALOG, RESULTS, SCHEDULER
 from engine.chain.client import ChainClient, ChainSettings
+from engine.chain.contracts import PROVIDER_ROLE
+from engine.chain.deploy import Appointed
 from engine.chain.errors import RpcError
 from engine.chain.fees import FeePolicy
 from engine.chain.sender import SendPolicy
@@ -106,12 +108,12 @@ class Context:
                     clock=clock,
                     chain_id=settings.chain_id,
                     send_policy=_send_policy(settings),
-                    appointed={RESULTS: settings.appointed},
+                    appointed=_appointed(settings),
                 )
             )
             on_failure.callback(chain.close)
             _deploy(chain, settings)
-            _say_who_is_no_witness(chain, settings)
+            _say_who_is_not_appointed(chain, settings)
             on_failure.pop_all()
         return cls(
             settings=settings,
@@ -246,12 +248,19 @@ def _deploy(chain: ChainClient, settings: Settings) -> None:
         ) from error
 
 
-def _say_who_is_no_witness(chain: ChainClient, settings: Settings) -> None:
-    """The setting speaks at the deployment only; whoever is added to it later must not go unnoticed."""
-    for role, accounts in settings.appointed.items():
-        for account in accounts:
-            if not chain.results.has_role(role, account):
-                log.warning("witness.not_appointed", role=role, account=account)
+def _appointed(settings: Settings) -> Appointed:
+    provider = {PROVIDER_ROLE: settings.provider_accounts}
+    return {RESULTS: settings.witness_accounts, CATALOG: provider, SCHEDULER: provider}
+
+
+def _say_who_is_not_appointed(chain: ChainClient, settings: Settings) -> None:
+    """The settings speak at the deployment only; whoever is added to them later must not go unnoticed."""
+    appointed = _appointed(settings)
+    for contract in (chain.results, chain.catalog, chain.scheduler):
+        for role, accounts in appointed[contract.name].items():
+            for account in accounts:
+                if not contract.has_role(role, account):
+                    log.warning("role.not_appointed", contract=contract.name, role=role, account=account)
 
 
 def _hospital(row: Any) -> Hospital:

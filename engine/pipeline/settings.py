@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     witnesses: str = ""
     """`auditor:0x…,hospital:0x…`: who co-signs checkpoints of the access log, appointed as the contracts are
     deployed. A later change is announced on chain and takes two days."""
+    providers: str = ""
+    """`0x…,0x…`: provider nodes that register what they hold themselves, appointed as the contracts are
+    deployed; later ones by `autoclaim matching appoint`. `autoclaim provider key` prints a node's."""
 
     @field_validator("remittance_payer")
     @classmethod
@@ -114,10 +117,21 @@ class Settings(BaseSettings):
         _witnesses(text)
         return text
 
+    @field_validator("providers")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        _providers(text)
+        return text
+
     @property
-    def appointed(self) -> dict[str, list[str]]:
+    def witness_accounts(self) -> dict[str, list[str]]:
         """Role on the result store -> addresses that hold it from the deployment on."""
         return _witnesses(self.witnesses)
+
+    @property
+    def provider_accounts(self) -> list[str]:
+        """Addresses that hold PROVIDER_ROLE from the deployment on."""
+        return _providers(self.providers)
 
     def in_home(self, name: str) -> Path:
         return self.home / name
@@ -144,10 +158,22 @@ class Settings(BaseSettings):
         return read_or_make(self.passphrase_file or self.in_home("passphrase"), lambda: rng(24).hex())
 
 
+def _items(text: str) -> list[str]:
+    return [item for item in (part.strip() for part in text.split(",")) if item]
+
+
+def _providers(text: str) -> list[str]:
+    """Raises ValueError naming what is no address."""
+    for item in _items(text):
+        if not is_address(item):
+            raise ValueError(f"{item}: not an address, which is 0x and 40 hexadecimal digits")
+    return sorted({to_checksum_address(item) for item in _items(text)})
+
+
 def _witnesses(text: str) -> dict[str, list[str]]:
     """Raises ValueError naming what is not `kind:address`."""
     appointed: dict[str, list[str]] = {}
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in _items(text):
         kind, _, address = item.partition(":")
         if kind not in WITNESS_ROLES or not is_address(address):
             raise ValueError(f"{item}: not one of {', '.join(WITNESS_ROLES)}, a colon and an address")

@@ -1,9 +1,10 @@
 """What somebody here has to see to: written down once a kind, and counted."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from engine.provider.tables import Alarm
 
@@ -19,3 +20,10 @@ def raise_alarm(session: Session, code: str, detail: str, now: datetime) -> None
     alarm.seen += 1
     alarm.last_at = now
     session.add(alarm)
+
+
+def settle_alarms(session: Session, codes: Collection[str], *, but: tuple[str, str] | None = None) -> None:
+    """What raised the alarms of these codes is over, but for one of this code and detail."""
+    for alarm in session.exec(select(Alarm).where(col(Alarm.code).in_(codes))):
+        if (alarm.code, alarm.detail) != but:
+            session.delete(alarm)

@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from eth_account.signers.local import LocalAccount
+
+from engine.chain.keys import load_or_create_key
 from engine.provider.alarms import raise_alarm
 from engine.provider.chain import ProviderChain
 from engine.provider.insurer import Insurer
@@ -111,6 +114,15 @@ def opened(url: str) -> Database:
 def made(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     return home
+
+
+def chain_account(home: Path, rng: Rng) -> LocalAccount:
+    """Who the node is on chain, made on first need: home/chain.json, which home/chain.passphrase opens.
+
+    Raises KeystoreInvalid, ValueError.
+    """
+    passphrase = read_or_make(made(home) / "chain.passphrase", lambda: rng(_KEY_BYTES).hex())
+    return load_or_create_key(home / "chain.json", "provider node", passphrase, rng)
 
 
 def signing_key(home: Path, rng: Rng) -> bytes:

@@ -63,15 +63,18 @@ class ProviderSettings(ProviderHome):
     tls_ca: Path | None = None
     """The CA of the insurer's certificate."""
     chain_rpc_url: str
-    """An endpoint that the provider trusts: what it finds there, it finds for itself."""
+    """An endpoint that the provider trusts: what it finds there, it finds for itself. It has to take what the
+    node signs; an engine's /chain/rpc does."""
     deployment: Path | None = None
     """Default: home/deployment.json, the manifest of the contracts as the parties agreed on it."""
-    dataset: str = Field(pattern=_BYTES32)
-    """This provider's settlements in the catalogue."""
+    chain_gas_price_wei: int | None = Field(default=None, ge=0)
+    """A fixed price a unit of gas; 0 where gas is free. Default: what the network asks."""
+    chain_max_fee_wei: int | None = Field(default=None, ge=0)
+    """The ceiling a unit of gas: where the network asks more, nothing is sent."""
     roll_dataset: str = Field(pattern=_BYTES32)
     """The insurer's roll in the catalogue, whose matching keys are believed, and no other's."""
     purposes: list[Purpose]
-    """JSON. Each has to be listed in the catalogue for `dataset`, too, when something is released for it."""
+    """JSON. The node lists them on chain, for what it holds, and takes off what is not here any more."""
     workers: int = Field(default=8, gt=0)
     """Discharges that are on the way at once."""
     tick_s: float = Field(default=0.5, gt=0)

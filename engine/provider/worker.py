@@ -18,6 +18,7 @@ from engine.provider.alarms import raise_alarm
 from engine.provider.ask import ask
 from engine.provider.look_up import look_up, look_up_again
 from engine.provider.node import Node
+from engine.provider.registration import register
 from engine.provider.release import release
 from engine.provider.states import ON_THE_WAY, DischargeState
 
@@ -37,28 +38,31 @@ class Worker:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._stopping = threading.Event()
-        self._has_followed = threading.Event()
-        """The roll has been looked for once: no discharge waits out a failure that there was none yet."""
+        self._may_begin = threading.Event()
+        """The dataset stands on chain, and the roll has been looked for: until then settlements are kept, and
+        none waits out a failure that was to be foreseen."""
+        self._is_registered = False
         self._under_way: set[int] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
 
     def start(self) -> None:
-        for loop in (self._discharges, self._follow):
+        for loop in (self._discharges, self._keep_following):
             thread = threading.Thread(target=loop, name=loop.__name__.strip("_"), daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._may_begin.set()
         self._node.arrived.set()
         for thread in self._threads:
             thread.join()
         self._pool.shutdown()
 
     def _discharges(self) -> None:
-        self._has_followed.wait()
+        self._may_begin.wait()
         while not self._stopping.is_set():
             self._node.arrived.clear()
             try:
@@ -84,16 +88,24 @@ class Worker:
                 self._under_way.discard(row.row_id)
             self._node.arrived.set()  # a worker is free
 
-    def _follow(self) -> None:
+    def _keep_following(self) -> None:
         while not self._stopping.is_set():
-            try:
-                if self._node.rolls.follow():
-                    look_up_again(self._node)
-                    self._node.arrived.set()
-            except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
-                _say_failed("provider.follow_failed", error)
-            self._has_followed.set()
+            self._follow()
             self._stopping.wait(self._node.settings.follow_s)
+
+    def _follow(self) -> None:
+        try:
+            self._is_registered = self._is_registered or register(self._node)
+        except Exception as error:  # noqa: BLE001  it is tried again
+            _say_failed("provider.register_failed", error)
+        try:
+            if self._node.rolls.follow():
+                look_up_again(self._node)
+                self._node.arrived.set()
+        except Exception as error:  # noqa: BLE001  discharges go on under what is at hand
+            _say_failed("provider.follow_failed", error)
+        if self._is_registered:
+            self._may_begin.set()
 
 
 def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:

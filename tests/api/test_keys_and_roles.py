@@ -73,6 +73,7 @@ MATRIX: dict[str, frozenset[str]] = {
     "DELETE /v1/match/epochs/{epoch}": frozenset({_O}),
     "GET /v1/match/epochs/{epoch}/updates/{update}": frozenset({_H, _O}),
     "PUT /v1/match/offers/{hospital_code}": frozenset({_O}),
+    "PUT /v1/match/providers/{address}": frozenset({_O}),
     "POST /v1/match/updates": frozenset({_O}),
     "POST /v1/match/evaluations": frozenset({_H}),
     "POST /v1/match/releases": frozenset({_H}),

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from eth_account import Account
 from sqlmodel import select
 from typer.testing import CliRunner
 
@@ -118,7 +119,7 @@ def test_calls_are_logged_without_what_was_asked(world: World, epoch: int) -> No
     assert body["elements"][0] not in told
 
 
-def test_an_operator_publishes_rotates_withdraws_and_is_told_of_alarms(
+def test_an_operator_publishes_rotates_withdraws_appoints_and_is_told_of_alarms(
     world: World, epoch: int, home: Path
 ) -> None:
     def run(*words: str) -> tuple[int, Any]:
@@ -138,5 +139,10 @@ def test_an_operator_publishes_rotates_withdraws_and_is_told_of_alarms(
     assert exit_code == 1
     assert next(one for one in told["items"] if one["epoch"] == number)["withdrawn_at"]
     assert (OURS, "match.discharge_reused") in {(one["provider"], one["code"]) for one in told["alarms"]}
+    address = Account.create().address
+    exit_code, announced = run("appoint", address)
+    assert (exit_code, announced["address"], announced["not_before"] is None) == (0, address, False)
+    assert run("appoint", address) == (0, announced), "it is too early"
+    assert CliRunner().invoke(app, ["matching", "appoint", "0x12", "--home", str(home)]).exit_code == 1
     refused = CliRunner().invoke(app, ["matching", "withdraw", "99", "--home", str(home)])
     assert (refused.exit_code, "[match.epoch_unknown]" in refused.stderr) == (1, True)

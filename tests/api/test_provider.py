@@ -55,7 +55,6 @@ class Parties:
     def __init__(self, world: World, home: Path) -> None:
         self.world = world
         self.home = home
-        home.mkdir()
         certificates.make(home, [[ENGINE], [NODE]], datetime.now(UTC))
         self.port = PartnerPort(world.app, certificates.identity(home, ENGINE), ENGINE, free_port())
         self.offered: dict[str, Any] = {}
@@ -92,7 +91,6 @@ class Parties:
             "TLS_CA": str(identity.ca),
             "CHAIN_RPC_URL": f"{chain_url}/chain/rpc",
             "DEPLOYMENT": str(ctx.settings.in_home("deployment.json")),
-            "DATASET": self.offered["dataset"],
             "ROLL_DATASET": self.offered["roll_dataset"],
             "PURPOSES": json.dumps(self.offered["purposes"]),
             "FOLLOW_S": "0.5",
@@ -191,7 +189,9 @@ def served(two: Parties) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
     folder = tmp_path_factory.mktemp("two")
-    with opened(folder / "engine") as (ctx, clock):
+    home = ["--home", str(folder / "node")]
+    address = json.loads(CliRunner().invoke(app, ["provider", "key", "--json", *home]).stdout)["address"]
+    with opened(folder / "engine", providers=address) as (ctx, clock):
         world = World(ctx, clock)
         two = Parties(world, folder / "node")
         with served(two) as world.url:

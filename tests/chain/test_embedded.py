@@ -217,6 +217,17 @@ def test_what_does_not_fit_the_block_is_refused_and_can_be_sent_again(path: Path
     chain.close()
 
 
+def test_gas_is_free_also_after_a_full_block_and_for_who_has_no_money(path: Path, clock: Clock) -> None:
+    chain = start(path, clock, ChainSpec(CHAIN_ID, SPEC.prefunded, block_gas_limit=1_500_000))
+    full = [signed(ALICE, nonce, None, CREATION, gas=60_000) for nonce in range(24)]
+    assert all(isinstance(outcome, str) for outcome in chain.send(full))
+    assert int(head(chain)["gasUsed"], 16) > 750_000, "over half of its limit"
+    free = {"maxFeePerGas": 0, "maxPriorityFeePerGas": 0}
+    assert isinstance(chain.send([signed(Account.create(), 0, None, CREATION, **free)])[0], str)
+    assert head(chain)["baseFeePerGas"] == "0x0"
+    chain.close()
+
+
 def test_a_failing_disk_takes_the_whole_block_back(
     chain: EmbeddedChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

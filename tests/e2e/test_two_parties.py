@@ -19,10 +19,11 @@ from api.http.examples import POLICY
 from api.tls import Identity
 from engine.pipeline.consent import PURPOSE
 from engine.pipeline.settings import Settings
+from engine.provider.node import chain_account
 from engine.sandbox.population import PAYING_HOSPITALS
 from tests.api.world import settlement
 from tests.e2e.on_the_wire import ask, chain_answers, knock
-from tests.e2e.two_parties import admit, claims_of, discharge, enrol, list_dataset
+from tests.e2e.two_parties import admit, claims_of, discharge, enrol
 from tests.support import anvil
 from tests.support.netns import Machine, machines
 from tests.support.process import REPOSITORY, stop
@@ -64,7 +65,9 @@ def chain(machine: Machine, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def engine(machine: Machine, folder: Path, tls: Path, chain_url: str) -> Iterator[dict[str, Any]]:
+def engine(
+    machine: Machine, folder: Path, tls: Path, chain_url: str, providers: str
+) -> Iterator[dict[str, Any]]:
     """`autoclaim serve` with its sandbox bank: its API on its own loopback, the partner port on the wire."""
     files = certificates.identity(tls, machine.address)
     settings = {
@@ -74,6 +77,7 @@ def engine(machine: Machine, folder: Path, tls: Path, chain_url: str) -> Iterato
         "partner_tls_ca": str(files.ca),
         "chain_rpc_url": chain_url,
         "chain_gas_price_wei": "0",
+        "providers": providers,
         "trust": str(folder / "trusted.json"),
     }
     serve = (sys.executable, "-m", "api.cli.main", "serve", "--home", folder / "engine", "--port", str(PORT))
@@ -92,8 +96,12 @@ class Party:
     machine: Machine
     home: Path
     files: Identity
-    dataset: str
     token: str = ""
+
+    @property
+    def address(self) -> str:
+        """On chain."""
+        return chain_account(self.home, os.urandom).address
 
     @property
     def pin(self) -> str:
@@ -115,7 +123,7 @@ def node(party: Party, ready: dict[str, Any], chain_url: str, roll: str, manifes
         "tls_ca": str(party.files.ca),
         "chain_rpc_url": chain_url,
         "deployment": str(manifest),
-        "dataset": f"0x{party.dataset}",
+        "chain_gas_price_wei": "0",
         "roll_dataset": roll,
         "purposes": json.dumps([purpose]),
         "follow_s": "0.5",
@@ -134,20 +142,18 @@ def test_two_nodes_and_an_engine_on_machines_of_their_own_settle_what_is_insured
     with machines("chain", "engine", "east", "west") as (public, insurer, east, west), ExitStack() as open_:
         certificates.make(tls, [[insurer.address], ["east"], ["west"]], datetime.now(UTC))
         url = open_.enter_context(chain(public, tmp_path))
-        ready = open_.enter_context(engine(insurer, tmp_path, tls, url))
+        nodes = [
+            Party(code, machine, tmp_path / name, certificates.identity(tls, name))
+            for code, machine, name in ((EAST, east, "east"), (WEST, west, "west"))
+        ]
+        providers = ",".join(party.address for party in nodes)
+        ready = open_.enter_context(engine(insurer, tmp_path, tls, url, providers))
         operator = {"url": ready["url"], "operator_key": Path(ready["operator_key_file"]).read_text()}
         roll = insurer.call(enrol, **operator)
-        nodes = []
-        for code, machine, name in ((EAST, east, "east"), (WEST, west, "west")):
-            party = Party(
-                code, machine, tmp_path / name, certificates.identity(tls, name), os.urandom(32).hex()
-            )
-            party.home.mkdir()
+        for party in nodes:
             party.token = insurer.call(
-                admit, **operator, code=code, node_home=str(party.home), tls_pin=party.pin
+                admit, **operator, code=party.code, node_home=str(party.home), tls_pin=party.pin
             )
-            insurer.call(list_dataset, home=str(home), chain_url=url, dataset=party.dataset)
-            nodes.append(party)
         _reach_it(tls, ready, insurer, nodes)
         for party in nodes:
             at = open_.enter_context(node(party, ready, url, roll, home / "deployment.json"))

@@ -15,16 +15,12 @@ from api.http.examples import POLICY
 from api.provider.insurer import key_id
 from api.signing import load_key
 from engine.chain import eip712
-from engine.pipeline import consent
-from engine.pipeline.context import Context
-from engine.pipeline.settings import Settings
 from engine.provider.node import signing_key
 from engine.provider.states import ON_THE_WAY
 from engine.settlement import load_register
 from tests.support.process import REPOSITORY
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
-CLASSIFICATION = 4
 UNDER_WAY = ("matched", "decided", "recorded", "paid")
 
 
@@ -53,16 +49,6 @@ def enrol(url: str, operator_key: str) -> str:
         operator.publish_roll()
         dataset: str = operator.match_epochs()["dataset"]
     return dataset
-
-
-def list_dataset(home: str, chain_url: str, dataset: str) -> None:
-    """A provider's settlements in the catalogue, for the one purpose that the insured consented to."""
-    ctx = Context.open(Settings(home=Path(home), chain_rpc_url=chain_url, chain_gas_price_wei=0))
-    try:
-        scope = bytes.fromhex(consent.scope_id(ctx, POLICY["product"])[2:])
-        ctx.chain.catalog.register(bytes.fromhex(dataset), CLASSIFICATION, [scope])
-    finally:
-        ctx.close()
 
 
 def discharge(url: str, key: str, natives: list[dict[str, Any]]) -> list[str]:

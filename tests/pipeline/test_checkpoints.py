@@ -359,8 +359,14 @@ def test_a_witness_named_too_late_does_not_go_unnoticed(
     )
     late = f"{WITNESSES},auditor:{STRANGER.address}"
     with opened(home, slow_bank, witnesses=late):
-        expected = {"event": "witness.not_appointed", "role": "AUDITOR_ROLE", "account": STRANGER.address}
-        assert warned == [expected]
+        assert warned == [
+            {
+                "event": "role.not_appointed",
+                "contract": "MatchResultStore",
+                "role": "AUDITOR_ROLE",
+                "account": STRANGER.address,
+            }
+        ]
 
 
 @pytest.mark.parametrize("text", ["auditor", "auditor:0x12", "judge:" + AUDITOR.address, AUDITOR.address])

@@ -16,7 +16,10 @@ from eth_account import Account
 
 from api.http.examples import SETTLEMENT
 from engine.chain.client import ChainClient
+from engine.chain.contracts import PROVIDER_ROLE
 from engine.chain.eip712 import Grant, grant_typed_data, sign
+from engine.chain.errors import RpcError
+from engine.chain.transport import Chain
 from engine.errors import AutoclaimError, NotFound
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.published import NO_DIGEST, Update, write_update
@@ -27,7 +30,7 @@ from engine.provider.look_up import look_up_again
 from engine.provider.node import Node
 from engine.provider.settings import ProviderSettings, Purpose
 from engine.provider.worker import advance, due
-from tests.chain.world import YEAR_S, word
+from tests.chain.world import YEAR_S, Clock, word
 
 HOSPITAL = "H31010100001"
 INSURED = ("01", "11010519491231002X", "测试甲")
@@ -44,18 +47,28 @@ def stay(**setlinfo: Any) -> Native:
 
 
 class OnChain:
-    """What the parties have put on chain: a purpose that is consented to, two datasets, keys."""
+    """What the insurer has put on chain: a purpose that is consented to, the roll, an appointed provider."""
 
-    def __init__(self, client: ChainClient, manifest: Path) -> None:
+    def __init__(self, client: ChainClient, manifest: Path, clock: Clock) -> None:
         self.client = client
         self.manifest = manifest
+        self._clock = clock
+        self.provider = Account.from_key(word())
+        self.appoint(self.provider.address)
         self.now = client.block_timestamp(client.block_number())
         self.purpose = Purpose(purpose=f"pay {word().hex()}", recipient="the pool", product="huhuibao")
-        self.dataset, self.roll = word(), word()
+        self.roll = word()
         self.insured = Account.from_key(word())
         client.registry.admit_scope(self.purpose.scope)
-        client.catalog.register(self.dataset, 4, [self.purpose.scope])
         client.catalog.register(self.roll, 4, [self.purpose.scope])
+
+    def appoint(self, address: str) -> None:
+        """As a provider; days go by."""
+        for contract in (self.client.catalog, self.client.scheduler):
+            assert contract.appoint(PROVIDER_ROLE, address)
+        self._clock.advance(3 * 86_400)
+        for contract in (self.client.catalog, self.client.scheduler):
+            assert contract.appoint(PROVIDER_ROLE, address) is None
 
     def grant(self) -> Grant:
         grant = Grant(word(), self.purpose.scope, word(), self.insured.address, self.now + YEAR_S)
@@ -156,15 +169,15 @@ class Site:
             insurer_url="http://127.0.0.1:1",
             chain_rpc_url="http://127.0.0.1:1",
             deployment=chain.manifest,
-            dataset="0x" + chain.dataset.hex(),
             roll_dataset="0x" + chain.roll.hex(),
             purposes=[chain.purpose],
         )
         self.node = self._open()
 
     def _open(self) -> Node:
-        reader = ProviderChain(_NotOurs(self.chain.client), self.settings, self.clock)
-        return Node.open(self.settings, self.insurer, reader, self.clock, self._rng)
+        reach = _NotOurs(self.chain.client.chain)
+        chain = ProviderChain(reach, self.settings, self.chain.provider, self.clock)
+        return Node.open(self.settings, self.insurer, chain, self.clock, self._rng)
 
     def clock(self) -> datetime:
         return datetime.fromtimestamp(self.chain.now, UTC) + self.ahead
@@ -203,17 +216,17 @@ class _NotOurs:
 
     checks_before_sending = True
 
-    def __init__(self, client: ChainClient) -> None:
-        self._client = client
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
 
     def request(self, method: str, params: list[Any]) -> Any:
-        return self._client.request(method, params)
+        return self._chain.request(method, params)
 
     def everywhere(self, method: str, params: list[Any]) -> list[Any]:
         return [self.request(method, params)]
 
-    def send(self, raw_transactions: Sequence[bytes]) -> list[Any]:
-        raise AssertionError("a provider node sends nothing")
+    def send(self, raw_transactions: Sequence[bytes]) -> list[str | RpcError]:
+        return self._chain.send(raw_transactions)
 
     def ahead_s(self) -> float:
         return 0.0

@@ -6,7 +6,6 @@ from datetime import date
 import pytest
 from sqlmodel import select
 
-from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotAllowed, Refused, Unavailable
 from engine.evidence.documents import settlement_reference
 from engine.matching.voprf import EpochKey
@@ -101,7 +100,7 @@ def test_consent_of_another_person_or_for_another_use_releases_nothing(site: Sit
 
 def test_a_purpose_that_the_catalogue_lists_no_more_gets_nothing(site: Site) -> None:
     site.insurer.publish(1, site.chain.cover(site.chain.grant()))
-    site.chain.client.catalog.delist_purpose(site.chain.dataset, site.chain.purpose.scope)
+    site.node.chain._open().catalog.delist_purpose(site.node.chain.dataset, site.chain.purpose.scope)
     row = site.through(stay())
     assert (row.state, row.reason) == ("no_consent", "purpose.purpose_not_listed")
     assert site.insurer.released == []
@@ -300,11 +299,3 @@ def test_the_same_settlement_again_is_one_and_other_content_under_its_number_is_
     with pytest.raises(NotAllowed):
         site.accept(stay(fixmedins_code="H31010100002"))
     assert reports.status(site.node.database)["discharges"]["kept"] == 1
-
-
-def test_a_node_reads_the_chain_and_can_send_nothing(site: Site) -> None:
-    catalog = site.node.chain._open()[1]
-    with pytest.raises(NotImplementedError):
-        catalog.retire(site.chain.dataset)
-    with pytest.raises(ContractRefused):
-        catalog.require_usable(word(), site.chain.purpose.scope)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.http.schemas.common import Body, ClaimIdField, Hex32
+from api.http.schemas.common import Address, Body, ClaimIdField, Hex32
 from engine.matching.voprf import PROTOCOL, SUITE
 
 _Bytes32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", examples=["5e" * 32])]
@@ -105,12 +105,18 @@ class Purpose(BaseModel):
 
 
 class MatchOffer(BaseModel):
-    """What a provider node's settings name. Datasets: 0x and 64 digits, in the catalogue on chain."""
+    """What a provider node's settings name. roll_dataset: in the catalogue on chain."""
 
     hospital_code: str
-    dataset: Hex32
     roll_dataset: Hex32
     purposes: list[Purpose]
+
+
+class MatchAppointment(BaseModel):
+    """not_before: when what is announced on chain can be carried out; null: the node may write."""
+
+    address: Address
+    not_before: datetime | None
 
 
 class MatchUpdates(BaseModel):

@@ -1,7 +1,14 @@
 """The four contracts in Python: one method a contract function, each sending as the role that may."""
 
 from engine.chain.contracts.authorization_registry import AuthorizationRegistry, GrantRefusal, Liveness
-from engine.chain.contracts.base import DEFAULT_ADMIN_ROLE, Bytes32, Contract, abi_of, role_id
+from engine.chain.contracts.base import (
+    DEFAULT_ADMIN_ROLE,
+    PROVIDER_ROLE,
+    Bytes32,
+    Contract,
+    abi_of,
+    role_id,
+)
 from engine.chain.contracts.data_catalog import DataCatalog
 from engine.chain.contracts.match_result_store import (
     RECORDINGS,
@@ -18,6 +25,7 @@ from engine.chain.contracts.task_scheduler import TaskKind, TaskScheduler, TaskS
 
 __all__ = [
     "DEFAULT_ADMIN_ROLE",
+    "PROVIDER_ROLE",
     "RECORDINGS",
     "AuthorizationRegistry",
     "Bytes32",

@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 
 from engine.chain.abi import ContractAbi, RefusalDecoder
 from engine.chain.artifacts import DEPLOY_ORDER, load_artifact
-from engine.chain.errors import RpcError
+from engine.chain.errors import ContractRefused, RpcError
 from engine.chain.keys import GOVERNOR, PAUSER
 from engine.chain.sender import Call, TxRef
 from engine.chain.transport import Chain
@@ -17,6 +17,8 @@ Bytes32 = bytes | str
 """32 bytes, or "0x" and 64 hexadecimal digits."""
 
 DEFAULT_ADMIN_ROLE = "DEFAULT_ADMIN_ROLE"
+PROVIDER_ROLE = "PROVIDER_ROLE"
+"""Of the data catalogue and of the task scheduler."""
 
 
 class Contract:
@@ -48,6 +50,27 @@ class Contract:
     def role_change_not_before(self, role: str, account: str, *, grants: bool) -> int:
         """When an announced change may be carried out; 0: none is announced."""
         return int(self._call("roleChangeNotBefore", role_id(role), account, grants))
+
+    def appoint(self, role: str, account: str) -> int | None:
+        """The next step towards the account's holding the role: announce it, or carry out what was announced.
+
+        None: the account holds it. Else from when on it can be carried out, in seconds since 1970; the chain
+        is asked for the time, and an announcement that has become stale is made anew. Raises ContractRefused.
+        """
+        if self.has_role(role, account):
+            return None
+        if self.role_change_not_before(role, account, grants=True):
+            try:
+                self.grant_role(role, account)
+            except ContractRefused as refused:
+                if refused.error_name == "RoleChangeTooEarly":
+                    return self.role_change_not_before(role, account, grants=True)
+                if refused.error_name != "RoleChangeStale":
+                    raise
+            else:
+                return None
+        self.announce_role_change(role, account, grants=True)
+        return self.role_change_not_before(role, account, grants=True)
 
     def grant_role(self, role: str, account: str) -> TxRef:
         """By the governor, once announced. Refused (AlreadyHoldsRole) for an account with another role."""
