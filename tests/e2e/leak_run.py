@@ -1,6 +1,7 @@
 """One run of two parties with known people: all that crossed between them, and all that it left behind."""
 
 import json
+import os
 import sqlite3
 import sys
 from collections import Counter
@@ -17,6 +18,7 @@ import httpx
 from api.cli.demo.players import enrol, withdraw
 from api.client import Client
 from engine.evidence.endpoint import HttpEndpoint
+from engine.provider.node import chain_account
 from engine.sandbox import people
 from engine.sandbox.discharges import Stay, settlement
 from engine.sandbox.people import Person
@@ -134,8 +136,13 @@ def engine(home: Path, folder: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = (*PROGRAM, "serve", "--home", home, "--port", str(port), "--sandbox-bank")
-    trust = {"AUTOCLAIM_TRUST": str(folder / "trusted.json")}
-    with running_server(command, health_url=f"{url}/healthz", log=home / "log", environment=trust) as server:
+    settings = {
+        "AUTOCLAIM_TRUST": str(folder / "trusted.json"),
+        "AUTOCLAIM_PROVIDERS": chain_account(folder / "node", os.urandom).address,
+    }
+    with running_server(
+        command, health_url=f"{url}/healthz", log=home / "log", environment=settings
+    ) as server:
         yield url
         server.kill()
 
@@ -158,7 +165,6 @@ def _settings(offered: Mapping[str, Any], folder: Path, mode: str) -> dict[str, 
         "HOME": str(folder / "node"),
         "HOSPITALS": HOSPITAL,
         "DEPLOYMENT": str(folder / "engine" / "deployment.json"),
-        "DATASET": offered["dataset"],
         "ROLL_DATASET": offered["roll_dataset"],
         "PURPOSES": json.dumps(purposes),
     }

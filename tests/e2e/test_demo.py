@@ -108,7 +108,8 @@ def test_the_same_on_postgres_and_on_another_chain(
     with running_anvil(tmp_path / "anvil.log") as chain_url:
         settings = {"AUTOCLAIM_DATABASE_URL": postgres_url, "AUTOCLAIM_CHAIN_RPC_URL": chain_url}
         assert "[chain.no_funds]" in DemoRun(tmp_path, **settings).refusal()
-        fund(chain_url, keystore_addresses(tmp_path / "demo" / "engine" / "keys"))
+        for keys in ("engine/keys", "provider"):
+            fund(chain_url, keystore_addresses(tmp_path / "demo" / keys))
         run = DemoRun(tmp_path, **settings)
         run.kill_engine(lambda r: '"batch.done"' in r.engine_log())
         outcome = run.outcome()

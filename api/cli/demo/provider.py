@@ -35,10 +35,9 @@ class Provider:
 
     def __init__(self, stage: Stage, hospital: Hospital) -> None:
         self.hospital = hospital
-        self.home = stage.home / "provider"
         self._stage = stage
         self._keys = Keys(stage.home, stage.operator())
-        self._key = load_key(signing_key(self.home, os.urandom))
+        self._key = load_key(signing_key(stage.provider_home, os.urandom))
         self._node: Child | None = None
         signer = HospitalSigner(key_id(hospital.code), self._key, lambda: datetime.now(UTC))
         self._engine = Client(stage.url, self._keys.of("hospital", hospital.code), signer)
@@ -54,7 +53,7 @@ class Provider:
         """Start the node, for what the insurer's operator admits it to; the roll is out by then."""
         operator, code = self._stage.operator(), self.hospital.code
         offered = patiently(lambda: operator.match_offer(code))
-        insurer_key = self.home / f"insurer-{code}.key"
+        insurer_key = self._stage.provider_home / f"insurer-{code}.key"
         insurer_key.touch(mode=0o600)
         insurer_key.write_text(self._keys.of("hospital", code))
         self._node = Child(
@@ -69,7 +68,7 @@ class Provider:
     def _environment(self, offered: Mapping[str, Any]) -> dict[str, str]:
         engine, own = (certificates.identity(self._stage.tls, name) for name in (ENGINE, PROVIDER))
         settings = {
-            "HOME": str(self.home),
+            "HOME": str(self._stage.provider_home),
             "PORT": str(httpx.URL(self._stage.provider_url).port),
             "HOSPITALS": self.hospital.code,
             "INSURER_URL": self._stage.partner_url,
@@ -80,7 +79,6 @@ class Provider:
             # The engine's, for there is no other here; in earnest one that the provider trusts.
             "CHAIN_RPC_URL": f"{self._stage.url}/chain/rpc",
             "DEPLOYMENT": str(self._stage.home / "engine" / "deployment.json"),
-            "DATASET": offered["dataset"],
             "ROLL_DATASET": offered["roll_dataset"],
             "PURPOSES": json.dumps(offered["purposes"]),
         }
@@ -93,7 +91,7 @@ class Provider:
     @cached_property
     def _http(self) -> httpx.Client:
         """The hospital's own systems, at their node."""
-        headers = {"Authorization": f"Bearer {(self.home / 'provider.key').read_text()}"}
+        headers = {"Authorization": f"Bearer {(self._stage.provider_home / 'provider.key').read_text()}"}
         return httpx.Client(base_url=self._stage.provider_url, headers=headers, timeout=30, trust_env=False)
 
     def send(self, settlement: Mapping[str, Any], attempt: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from api.cli.demo.players import InvoicePlatform, appointed_witnesses
 from api.cli.processes import Child, free_port
 from api.cli.serve import bank_process, invoice_process
 from api.client import Client
+from engine.provider.node import chain_account
 
 _WATCH_S = 0.2
 _PORTS = ("engine", "partners", "bank", "invoices", "provider")
@@ -48,6 +49,7 @@ class Stage:
         self.tls = home / "tls"
         certificates.make(self.tls, [[ENGINE], [PROVIDER]], datetime.now(UTC))
         engine_tls = certificates.identity(self.tls, ENGINE)
+        self.provider_home = home / "provider"
         self.engine = Child(
             "engine",
             ["api.cli.main", "serve", "--home", str(home / "engine"), "--port", str(ports["engine"])],
@@ -59,6 +61,7 @@ class Stage:
                 "AUTOCLAIM_INVOICE_URL": self.invoice_url,
                 "AUTOCLAIM_SANDBOX_BANK_DB": str(home / "bank.db"),
                 "AUTOCLAIM_WITNESSES": appointed_witnesses(),
+                "AUTOCLAIM_PROVIDERS": chain_account(self.provider_home, os.urandom).address,
                 "AUTOCLAIM_PARTNER_PORT": str(ports["partners"]),
                 "AUTOCLAIM_PARTNER_TLS_CERT": str(engine_tls.certificate),
                 "AUTOCLAIM_PARTNER_TLS_KEY": str(engine_tls.key),
