@@ -166,6 +166,15 @@ def test_no_file_of_the_insurers_holds_anything_of_an_unmatched_discharge(run: R
     assert found_in(search, run.insurer) == {}
 
 
+def test_every_question_and_every_answer_has_one_size_on_the_wire_whoever_it_is_about(run: Run) -> None:
+    """With its headers: what somebody on the line can see of them."""
+    head, question = rb"(?:[^\r]+\r\n)+\r\n", rb"POST /v1/match/evaluations HTTP/1\.1\r\n"
+    questions = re.findall(question + head + rb"\{[^}]+\}", run.asked)
+    answers = re.findall(rb"HTTP/1\.1 200 OK\r\n" + head + rb'\{"epoch":[^}]+\}', run.answered)
+    assert len(questions) == len(answers) == len(run.rested)
+    assert len(set(map(len, questions))) == len(set(map(len, answers))) == 1
+
+
 def test_what_crosses_is_neither_compressed_nor_cut_into_chunks(run: Run) -> None:
     """For what is looked through would show nothing then."""
     for crossed in run.crossed.values():
