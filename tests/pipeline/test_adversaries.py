@@ -51,6 +51,21 @@ def test_the_insurer_does_the_same_for_an_answer_whoever_it_is_about(world: Worl
         assert f" {table}" not in touched.replace('"', ""), table
 
 
+def test_a_provider_that_asks_much_and_releases_next_to_nothing_raises_an_alarm(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "FEW_RELEASED_OF", 4)
+    monkeypatch.setattr(matching, "FEW_RELEASED_PERCENT", 20)
+    honest, curious = published(world, tmp_path), Provider(world.ctx, tmp_path, hospital=THEIRS)
+    honest.release(world.native(0))
+    for index in range(1, 4):
+        honest.ask(world.native(index))
+    for index in range(4):
+        curious.ask(world.native(index))
+    raised = [(one["provider"], one["code"]) for one in matching.list_alarms(world.ctx)]
+    assert raised == [(THEIRS, "match.few_released")]
+
+
 def test_whoever_steals_an_epochs_key_reads_that_epochs_roll_and_nothing_else(
     world: World, tmp_path: Path
 ) -> None:
