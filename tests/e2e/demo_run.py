@@ -32,6 +32,7 @@ class DemoRun:
     def __init__(self, folder: Path, settlements: int = SETTLEMENTS, **environment: str) -> None:
         self.home = folder / "demo"
         self.environment = {**os.environ, "AUTOCLAIM_TRUST": str(folder / "trusted.json"), **environment}
+        self._killed: set[int] = set()
         self._log, self._answer = folder / "demo.log", folder / "answer.json"
         with self._log.open("ab") as log, self._answer.open("wb") as answer:
             self._process = subprocess.Popen(
@@ -66,8 +67,9 @@ class DemoRun:
         self._process.wait()
 
     def kill_engine(self, when: Callable[["DemoRun"], bool]) -> None:
-        """Wait until `when`, then SIGKILL the engine."""
-        self._wait_for(when)
+        """Wait until `when`, with an engine that was not killed before, then SIGKILL it."""
+        self._wait_for(lambda run: run.engine_pid() not in self._killed and when(run))
+        self._killed.add(self.engine_pid())
         os.kill(self.engine_pid(), signal.SIGKILL)
 
     def kill_node(self, when: Callable[["DemoRun"], bool]) -> None:
@@ -86,8 +88,9 @@ class DemoRun:
             time.sleep(0.01)
 
     def engine_pid(self) -> int:
-        serving = json.loads((self.home / "engine" / "serving.json").read_text())
-        return int(serving["pid"])
+        """0 before there is one."""
+        path = self.home / "engine" / "serving.json"
+        return int(json.loads(path.read_text())["pid"]) if path.exists() else 0
 
     def engine_log(self) -> str:
         path = self.home / "engine.log"

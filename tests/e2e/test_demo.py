@@ -15,6 +15,13 @@ from tests.support.anvil import fund, running_anvil
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoRun, dict[str, Any]]:
+    """One undisturbed run on SQLite."""
+    run = DemoRun(tmp_path_factory.mktemp("demo"))
+    return run, run.outcome()
+
+
 def test_every_discharge_ends_as_its_scenario_says(finished: tuple[DemoRun, dict[str, Any]]) -> None:
     _, outcome = finished
     expected = generate(240, SETTLEMENTS).expectations()
@@ -99,6 +106,29 @@ def test_fsck_finds_database_chain_and_bank_in_agreement(finished: tuple[DemoRun
     answer = run.autoclaim("fsck", "--home", str(run.home / "engine"), "--settled", "--json")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert json.loads(answer.stdout)["differences"] == []
+
+
+def test_an_engine_killed_thrice_at_work_and_a_node_killed_too_end_in_the_same_totals(
+    finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
+) -> None:
+    """While settlements arrive, after the first batch that was decided, and while the bank answers."""
+    run = DemoRun(tmp_path)
+    run.kill_engine(lambda run: '"/v1/settlements"' in run.engine_log())
+    run.kill_engine(lambda run: '"batch.done"' in run.engine_log())
+    run.kill_engine(lambda run: "/v1/bank/callback" in run.engine_log())
+    run.kill_node(lambda run: '"/v1/match/evaluations"' in run.engine_log())
+    outcome = run.outcome()
+    assert outcome["engine_restarts"] >= 3
+    assert outcome["provider"]["restarts"] >= 1
+    assert totals(outcome) == totals(finished[1])
+
+
+def test_a_demo_killed_whole_goes_on_where_it_stopped(
+    finished: tuple[DemoRun, dict[str, Any]], tmp_path: Path
+) -> None:
+    first = DemoRun(tmp_path)
+    first.kill_demo(lambda run: '"batch.done"' in run.engine_log())
+    assert totals(DemoRun(tmp_path).outcome()) == totals(finished[1])
 
 
 def test_the_same_on_postgres_and_on_another_chain(
