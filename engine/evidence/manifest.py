@@ -55,9 +55,12 @@ def claim_key(hospital_code: str, setl_id: str, policy_no: str, salts: ClaimSalt
     return commitment(salts.claim_key, opening)
 
 
-def subject_of(pseudonym: str, salts: AuthorizationSalts) -> bytes:
-    """The authorization's subject: a salted commitment to the person's keyed pseudonym (hexadecimal)."""
-    return commitment(salts.subject, {"pseudonym": pseudonym})
+def subject_of(cert_type: str, cert_no: str, salt: bytes) -> bytes:
+    """The authorization's subject: a salted commitment to the person's certificate, in its one spelling.
+
+    Whoever has the certificate in hand, and is given the salt, sees whose consent it is.
+    """
+    return commitment(salt, {"cert_type": cert_type, "cert_no": cert_no})
 
 
 def consent_digest(text: str, salts: AuthorizationSalts) -> bytes:

@@ -31,6 +31,7 @@ _LENGTH_BYTES = 2
 _MOST_DEFLATED = _PAYLOAD_BYTES - _LENGTH_BYTES
 _MOST_JSON = 8192
 _HANDLE = re.compile(r"[0-9a-f]{32,64}")
+_SALT = re.compile(r"[0-9a-f]{64}")
 _BYTES32 = re.compile(r"0x[0-9a-f]{64}")
 _TAG = re.compile(rf"[0-9a-f]{{{2 * TAG_BYTES}}}")
 
@@ -52,6 +53,9 @@ class InsuredUnder:
     """0x and 64 lower hexadecimal digits, as are `subject` and `scope`: what to look up on chain."""
     subject: str | None
     scope: str
+    subject_salt: str | None = None
+    """64 lower hexadecimal digits: opens `subject` to the certificate that the entry is of. None where there
+    is no consent, or where it was given under another certificate of the person's."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.product, str):
@@ -62,6 +66,8 @@ class InsuredUnder:
             value = getattr(self, name)
             if (value is not None or name == "scope") and _BYTES32.fullmatch(value) is None:
                 raise ValueError(f"{name}: must be 0x and 64 lower hexadecimal digits")
+        if self.subject_salt is not None and _SALT.fullmatch(self.subject_salt) is None:
+            raise ValueError("subject_salt: must be 64 lower hexadecimal digits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,7 @@ def _policy_document(policy: InsuredUnder) -> dict[str, str]:
         "authorization": policy.authorization,
         "subject": policy.subject,
         "scope": policy.scope,
+        "subject_salt": policy.subject_salt,
     }
     return {name: value for name, value in stated.items() if value is not None}
 
@@ -159,4 +166,5 @@ def _policy(document: dict[str, str]) -> InsuredUnder:
         authorization=document.get("authorization"),
         subject=document.get("subject"),
         scope=document["scope"],
+        subject_salt=document.get("subject_salt"),
     )

@@ -19,7 +19,8 @@ from engine.evidence.documents import Scope, SignedGrant
 from engine.evidence.manifest import consent_digest, hex32, scope_of, subject_of
 from engine.evidence.salts import AuthorizationSalts
 from engine.pipeline.context import Context
-from engine.pipeline.sealed import authorization_salts, seal_authorization_salts
+from engine.pipeline.sealed import authorization_salts, coverage, seal_authorization_salts
+from engine.settlement import normalise_certificate
 from engine.store import policies, tables
 
 PURPOSE = "settle and pay claims without an application (主动理赔)"
@@ -132,8 +133,10 @@ def _new_authorization(
 ) -> tables.Authorization:
     salts = AuthorizationSalts.generate(ctx.rng)
     text = consent_text(ctx, policy.product)
+    person = coverage(ctx.vault, policy)["person"]
+    certificate = normalise_certificate(person["cert_type"], person["cert_no"])
     grant = eip712.Grant(
-        subject=subject_of(policy.pseudonym, salts),
+        subject=subject_of(*certificate, salts.subject),
         scope=_raw(wanted),
         consent_digest=consent_digest(text, salts),
         insured=holders.insured,

@@ -23,6 +23,7 @@ from sqlmodel import Session
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound
 from engine.evidence.canonical import digest
+from engine.evidence.manifest import hex32, subject_of
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.errors import PayloadTooLarge
 from engine.matching.published import MOST_UPDATES, NO_DIGEST, Update, write_update
@@ -31,7 +32,7 @@ from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.erasure import ERASED
 from engine.pipeline.matching import epoch_key, roll_dataset
-from engine.pipeline.sealed import alias, coverage
+from engine.pipeline.sealed import alias, authorization_salts, coverage
 from engine.settlement import normalise_certificate, normalise_name
 from engine.store import matching, tables
 
@@ -39,6 +40,8 @@ _CLASSIFICATION = 4
 """Sensitive personal, in the catalogue's classification."""
 _AT_ONCE = 500
 _EMPTIED = ""
+_ENTRY_FORM = 2
+"""Of what entries say: an entry of an earlier form is published anew. 2: with what opens the subject."""
 Scope = Callable[[str], str]
 """Product -> its scope, 0x and 64 digits."""
 log = structlog.get_logger()
@@ -262,7 +265,7 @@ class _Changed:
             return None
         output = self._key.output(person_message(*certificate))
         names = {self._key.output(name_message(*certificate, name)).tag for name in chunk.names(who)}
-        under = [chunk.insured_under(one, handles[one.policy_id]) for one in chunk.known[who]]
+        under = [chunk.insured_under(one, handles[one.policy_id], certificate) for one in chunk.known[who]]
         while True:
             payload = Payload(tuple(sorted(names)), tuple(under))
             try:
@@ -295,13 +298,14 @@ class _Chunk:
 
     def stamp(self, who: str) -> str:
         """Changes with whatever the person's entry says."""
-        said = [
+        said: list[Any] = [_ENTRY_FORM]
+        said += [
             [
                 one.policy_id,
                 one.effective.isoformat(),
                 one.expires.isoformat(),
                 one.cancelled_on and one.cancelled_on.isoformat(),
-                list(self._consent(one) or ()),
+                self._authorization(one),
                 [[row.pseudonym, row.sealed is not None] for row in self._aliases[one.policy_id]],
             ]
             for one in self.known[who]
@@ -342,7 +346,7 @@ class _Chunk:
             found.update(names[0] for names in said if names is not None and len(names) == 1)
         return found
 
-    def insured_under(self, one: matching.Known, handle: str) -> InsuredUnder:
+    def insured_under(self, one: matching.Known, handle: str, certificate: tuple[str, str]) -> InsuredUnder:
         consent = self._consent(one)
         return InsuredUnder(
             handle=handle,
@@ -350,10 +354,20 @@ class _Chunk:
             effective=one.effective,
             expires=one.expires,
             cancelled_on=one.cancelled_on,
-            authorization=consent and consent.authorization_id,
+            authorization=self._authorization(one),
             subject=consent and consent.subject,
             scope=self._scope(one.product),
+            subject_salt=consent and self._subject_salt(consent, certificate),
         )
+
+    def _subject_salt(self, consent: matching.Consent, certificate: tuple[str, str]) -> str | None:
+        """What opens the subject to this certificate; None: it was given under another one."""
+        salt = authorization_salts(self._ctx.vault, consent).subject
+        return salt.hex() if hex32(subject_of(*certificate, salt)) == consent.subject else None
+
+    def _authorization(self, one: matching.Known) -> str | None:
+        consent = self._consent(one)
+        return consent and consent.authorization_id
 
     def _consent(self, one: matching.Known) -> matching.Consent | None:
         return self._consents.get((one.holder, self._scope(one.product)))

@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.evidence.salts import AuthorizationSalts, ClaimSalts, PolicySalts
 from engine.settlement import PersonIdentity, identity_of, parse_body
+from engine.store.matching import Consent
 from engine.store.tables import Authorization, Claim, Policy, PolicyAlias, Settlement
 from engine.store.vault import Vault
 
@@ -52,7 +53,7 @@ def seal_authorization_salts(vault: Vault, authorization_id: str, salts: Authori
     return vault.seal_json(salts.to_hex(), f"authorization.salts/{authorization_id}")
 
 
-def authorization_salts(vault: Vault, authorization: Authorization) -> AuthorizationSalts:
+def authorization_salts(vault: Vault, authorization: Authorization | Consent) -> AuthorizationSalts:
     place = f"authorization.salts/{authorization.authorization_id}"
     return AuthorizationSalts.from_hex(vault.unseal_json(authorization.salts_sealed, place))
 

@@ -44,7 +44,7 @@ def ask(node: Node, row: tables.Discharge) -> None:
         return
     roll, name = node.rolls.current(), _name(node, row)
     tags = _proven(node, row, roll, name, person)
-    finding = find(node, row, roll.epoch, tags)
+    finding = find(node, row, roll.epoch, tags, lambda: person)
 
     def keep(session: Session) -> None:
         question = session.get_one(tables.Question, name)

@@ -1,18 +1,21 @@
 """Look up: the proven tag in the published roll, here, so that nobody learns what was found."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
 from engine.errors import NotFound
+from engine.evidence.manifest import hex32, subject_of
 from engine.matching.cover import ends_during, in_force
 from engine.matching.entries import InsuredUnder, open_entry
 from engine.matching.errors import EntryInvalid
 from engine.provider import sealed, tables
 from engine.provider.node import Node
 from engine.provider.states import LOOKED_UP_AGAIN, RULED, DischargeState, move
+from engine.settlement import PersonIdentity, identity_of
 
 ACTOR = "node: look-up"
 _S = DischargeState
@@ -29,7 +32,7 @@ class Finding(NamedTuple):
 def look_up(node: Node, row: tables.Discharge) -> None:
     """From asked to nobody's, doubtful or matched; to kept where the key it was asked under is withdrawn."""
     assert row.epoch is not None  # noqa: S101  asked
-    finding = find(node, row, row.epoch, sealed.tags(node.vault, row))
+    finding = find(node, row, row.epoch, sealed.tags(node.vault, row), partial(_patient, node, row))
 
     def keep(session: Session) -> None:
         rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
@@ -37,7 +40,13 @@ def look_up(node: Node, row: tables.Discharge) -> None:
     node.writer.run(keep)
 
 
-def find(node: Node, row: tables.Discharge, epoch: int, tags: sealed.Tags) -> Finding:
+def _patient(node: Node, row: tables.Discharge) -> PersonIdentity:
+    return identity_of(sealed.body(node.vault, row))
+
+
+def find(
+    node: Node, row: tables.Discharge, epoch: int, tags: sealed.Tags, patient: Callable[[], PersonIdentity]
+) -> Finding:
     """What the roll says of a discharge. Raises ChainUnavailable."""
     try:
         entry = node.rolls.find(epoch, tags.person.tag)
@@ -52,7 +61,12 @@ def find(node: Node, row: tables.Discharge, epoch: int, tags: sealed.Tags) -> Fi
     answering = in_force(payload.policies, row.admitted_on, row.discharged_on)
     if not answering:
         return Finding(_S.NOBODYS, "match.no_policy")
+    consented = [policy for policy in answering if policy.authorization is not None]
+    if any(_is_anothers(policy, patient()) for policy in consented):
+        return Finding(_S.DOUBTFUL, "consent.other_person")  # nobody here can rule that it is this one's
     doubt = _doubt(row, answering, tags.name_tag in payload.name_tags)
+    if doubt is None and any(policy.subject_salt is None for policy in consented):
+        doubt = "consent.other_certificate"
     if doubt is not None and row.ruled_by is None:
         return Finding(_S.DOUBTFUL, doubt)
     return Finding(_S.MATCHED, "match.in_force", answering)
@@ -64,6 +78,14 @@ def rest_on(node: Node, session: Session, held: tables.Discharge, finding: Findi
         _name_releases(session, held, finding.answering)
     rest = node.until_news if finding.to == _S.KEPT else timedelta()
     move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=node.clock(), rest=rest)
+
+
+def _is_anothers(policy: InsuredUnder, patient: PersonIdentity) -> bool:
+    """Whether the consent is said to be this certificate's, and is not: the subject does not open."""
+    if policy.subject_salt is None:
+        return False
+    opened = subject_of(patient.cert_type, patient.cert_no, bytes.fromhex(policy.subject_salt))
+    return hex32(opened) != policy.subject
 
 
 def _doubt(row: tables.Discharge, answering: Sequence[InsuredUnder], name_agrees: bool) -> str | None:

@@ -132,6 +132,7 @@ class Known(NamedTuple):
 class Consent(NamedTuple):
     authorization_id: str
     subject: str
+    salts_sealed: bytes
 
 
 def epochs(session: Session) -> Sequence[MatchEpoch]:
@@ -186,6 +187,7 @@ def consents(
         columns(
             *(col(Authorization.pseudonym), col(Authorization.scope)),
             *(col(Authorization.authorization_id), col(Authorization.subject)),
+            col(Authorization.salts_sealed),
         )
         .where(
             col(Authorization.pseudonym).in_(people),

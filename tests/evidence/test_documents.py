@@ -167,7 +167,8 @@ def test_public_digests_are_plain_and_personal_ones_salted() -> None:
     assert register == ["0x" + "aa" * 32, "0x" + "bb" * 32]
     assert terms_root(register) == digest(register)
     salts = AuthorizationSalts.generate(RNG)
-    assert subject_of("ab", salts) == commitment(salts.subject, {"pseudonym": "ab"})
+    opening = {"cert_type": "01", "cert_no": "11010519491231002X"}
+    assert subject_of("01", "11010519491231002X", salts.subject) == commitment(salts.subject, opening)
 
 
 def test_a_signature_has_one_accepted_form(world: World) -> None:

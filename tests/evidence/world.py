@@ -45,6 +45,7 @@ TEXT = (
 )
 SECRETS = ("POL-2024-000017", "张伟", "11010519491231002X", "6222020200012345678", "S20241118000931")
 """What must never be found in a bundle: policy number, name, ID number, account, settlement number."""
+CERTIFICATE = ("01", SECRETS[2])
 COVERAGE: dict[str, Any] = {
     "policy_no": SECRETS[0],
     "product": "huhuibao",
@@ -167,7 +168,7 @@ class World:
     def _grant(self) -> SignedGrant:
         registry, deadline = self.deployment.addresses["AuthorizationRegistry"], self.seconds() + 3600
         grant = eip712.Grant(
-            subject=manifest.subject_of("ab" * 32, self.authorization_salts),
+            subject=manifest.subject_of(*CERTIFICATE, self.authorization_salts.subject),
             scope=self.scope,
             consent_digest=manifest.consent_digest(TEXT, self.authorization_salts),
             insured=self.insured.address,

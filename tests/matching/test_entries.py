@@ -24,9 +24,10 @@ POLICY = InsuredUnder(
     authorization="0x" + "a1" * 32,
     subject="0x" + "b2" * 32,
     scope="0x" + "c3" * 32,
+    subject_salt="d4" * 32,
 )
 PAYLOAD = Payload((b"n" * 16, b"m" * 16), (POLICY, replace(POLICY, product="泉城保 2025", cancelled_on=None)))
-WITHOUT_CONSENT = Payload((), (replace(POLICY, authorization=None, subject=None),))
+WITHOUT_CONSENT = Payload((), (replace(POLICY, authorization=None, subject=None, subject_salt=None),))
 
 
 def _policies(count: int) -> tuple[InsuredUnder, ...]:
@@ -40,6 +41,7 @@ def _policies(count: int) -> tuple[InsuredUnder, ...]:
             authorization="0x" + chance.randbytes(32).hex(),
             subject="0x" + chance.randbytes(32).hex(),
             scope="0x" + chance.randbytes(32).hex(),
+            subject_salt=chance.randbytes(32).hex(),
         )
         for year in range(count)
     )
@@ -133,7 +135,13 @@ def test_what_opens_and_is_no_payload_is_refused(plain: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("handle", "5A" * 32), ("authorization", "a1" * 32), ("subject", "0x"), ("scope", "")],
+    [
+        ("handle", "5A" * 32),
+        ("authorization", "a1" * 32),
+        ("subject", "0x"),
+        ("scope", ""),
+        ("subject_salt", "d4"),
+    ],
 )
 def test_what_a_policy_says_has_the_form_that_the_chain_is_asked_in(field: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: must be"):

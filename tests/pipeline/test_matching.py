@@ -11,9 +11,11 @@ from sqlmodel import select
 
 from engine.chain.contracts import Liveness
 from engine.errors import AutoclaimError, Refused
+from engine.evidence.manifest import hex32, subject_of
 from engine.matching.published import STEP
 from engine.pipeline import enrolment, erasure, matching, publishing
 from engine.pipeline.context import Context
+from engine.settlement import identity_of
 from engine.store import matching as store
 from tests.payout.bank_process import BankProcess
 from tests.pipeline.conftest import OpenWorld
@@ -65,7 +67,11 @@ def test_the_roll_says_under_what_and_by_which_consent_someone_is_insured(
     by_passport = provider.ask(native)
     assert by_passport is not None
     assert by_passport.is_name_known
-    assert by_passport.payload.policies == one.payload.policies
+    assert under.subject_salt is not None
+    mine = identity_of(either.native(0))
+    opened = subject_of(mine.cert_type, mine.cert_no, bytes.fromhex(under.subject_salt))
+    assert hex32(opened) == under.subject, "whose consent it is, who has the certificate can tell"
+    assert by_passport.payload.policies == (replace(under, subject_salt=None),)
     native["setlinfo"]["psn_name"] = "张三"
     assert provider.ask(native).is_name_known is False  # type: ignore[union-attr]
     assert provider.ask(either.native(STRANGER)) is None

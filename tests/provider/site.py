@@ -21,6 +21,7 @@ from engine.chain.eip712 import Grant, grant_typed_data, sign
 from engine.chain.errors import RpcError
 from engine.chain.transport import Chain
 from engine.errors import AutoclaimError, NotFound
+from engine.evidence.manifest import subject_of
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.published import NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Evaluated, name_message, person_message
@@ -59,6 +60,7 @@ class OnChain:
         self.purpose = Purpose(purpose=f"pay {word().hex()}", recipient="the pool", product="huhuibao")
         self.roll = word()
         self.insured = Account.from_key(word())
+        self.salts: dict[bytes, bytes] = {}
         client.registry.admit_scope(self.purpose.scope)
         client.catalog.register(self.roll, 4, [self.purpose.scope])
 
@@ -70,8 +72,12 @@ class OnChain:
         for contract in (self.client.catalog, self.client.scheduler):
             assert contract.appoint(PROVIDER_ROLE, address) is None
 
-    def grant(self) -> Grant:
-        grant = Grant(word(), self.purpose.scope, word(), self.insured.address, self.now + YEAR_S)
+    def grant(self, certificate: tuple[str, str] = INSURED[:2]) -> Grant:
+        """Consent of whoever has the certificate; what opens it to that is `salts[grant.subject]`."""
+        salt = word()
+        subject = subject_of(*certificate, salt)
+        self.salts[subject] = salt
+        grant = Grant(subject, self.purpose.scope, word(), self.insured.address, self.now + YEAR_S)
         typed = grant_typed_data(
             grant,
             nonce=self.client.registry.nonces(self.insured.address),
@@ -93,6 +99,7 @@ class OnChain:
             "authorization": None if grant is None else "0x" + grant.id.hex(),
             "subject": None if grant is None else "0x" + grant.subject.hex(),
             "scope": "0x" + self.purpose.scope.hex(),
+            "subject_salt": None if grant is None else self.salts[grant.subject].hex(),
         }
         return InsuredUnder(**stated | other)
 

@@ -8,11 +8,13 @@ from sqlmodel import select
 
 from engine.errors import Conflict, NotAllowed, Refused, Unavailable
 from engine.evidence.documents import settlement_reference
+from engine.evidence.manifest import subject_of
 from engine.matching.voprf import EpochKey
 from engine.provider import intake, reports, sealed, tables
 from tests.chain.world import word
 from tests.provider.site import HOSPITAL, INSURED, STRANGER, Native, Site, stay
 
+OTHER = ("01", STRANGER["certno"])
 NO_ANSWER = Unavailable("no answer", code="match.insurer_unavailable")
 
 
@@ -84,18 +86,53 @@ def test_consent_that_is_revoked_on_chain_is_not_live_whatever_the_entry_says(si
     assert site.insurer.released == []
 
 
-@pytest.mark.parametrize("other", ["authorization", "subject", "scope"])
-def test_consent_of_another_person_or_for_another_use_releases_nothing(site: Site, other: str) -> None:
+@pytest.mark.parametrize("other", ["authorization", "scope"])
+def test_consent_that_is_none_or_for_another_use_releases_nothing(site: Site, other: str) -> None:
     cover = site.chain.cover(site.chain.grant(), **{other: "0x" + word().hex()})
     site.insurer.publish(1, cover)
     row = site.through(stay())
-    expected = {
-        "authorization": "consent.unknown",
-        "subject": "consent.other_subject",
-        "scope": "purpose.not_ours",
-    }
+    expected = {"authorization": "consent.unknown", "scope": "purpose.not_ours"}
     assert (row.state, row.reason) == ("no_consent", expected[other])
     assert site.insurer.released == []
+
+
+def test_another_persons_consent_releases_nothing_and_nobody_can_rule_that_it_does(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant(OTHER)))
+    native = stay()
+    row = site.through(native)
+    assert (row.state, row.reason) == ("doubtful", "consent.other_person")
+    reports.rule(site.node, HOSPITAL, row.setl_id, is_insured=True, who="registrar")
+    site.work()
+    row = site.row(native)
+    assert (row.state, row.reason) == ("doubtful", "consent.other_person")
+    assert site.insurer.released == []
+    reports.rule(site.node, HOSPITAL, row.setl_id, is_insured=False, who="registrar")
+    assert site.row(native).state == "nobodys"
+
+
+def test_another_persons_consent_under_a_subject_made_up_for_the_patient_is_not_what_the_chain_holds(
+    site: Site,
+) -> None:
+    theirs, salt = site.chain.grant(OTHER), word()
+    made_up = {"subject": "0x" + subject_of(*INSURED[:2], salt).hex(), "subject_salt": salt.hex()}
+    site.insurer.publish(1, site.chain.cover(theirs, **made_up))
+    row = site.through(stay())
+    assert (row.state, row.reason) == ("no_consent", "consent.other_subject")
+    assert site.insurer.released == []
+
+
+def test_consent_given_under_another_certificate_is_for_a_person_here_to_judge(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant(OTHER), subject_salt=None))
+    mine, not_mine = stay(), stay()
+    for native in (mine, not_mine):
+        row = site.through(native)
+        assert (row.state, row.reason) == ("doubtful", "consent.other_certificate")
+    for native, is_insured in ((mine, True), (not_mine, False)):
+        setl_id = native["setlinfo"]["setl_id"]
+        reports.rule(site.node, HOSPITAL, setl_id, is_insured=is_insured, who="registrar")
+    site.work()
+    assert (site.row(mine).state, site.row(not_mine).state) == ("accepted", "nobodys")
+    assert len(site.insurer.released) == 1
 
 
 def test_a_purpose_that_the_catalogue_lists_no_more_gets_nothing(site: Site) -> None:
