@@ -20,7 +20,7 @@ from api.http.signatures import SignedBody
 from engine.errors import AutoclaimError
 from engine.matching.published import Update
 from engine.matching.voprf import SUITE
-from engine.pipeline import appointing, matching, offers, publishing, releases
+from engine.pipeline import appointing, matching, offers, publishing, releases, updates
 from engine.store.access_log import Call
 from engine.store.api_keys import Role
 
@@ -65,7 +65,7 @@ def list_epochs(ctx: Ctx) -> Response:
 def get_update(ctx: Ctx, epoch: Epoch, update: UpdateNumber) -> Response:
     """One update of the published roll: a line of JSON, then entries of one size that say nothing to whoever
     may not ask about their person."""
-    path = publishing.update_file(ctx, epoch, update)
+    path = updates.offered_file(ctx, epoch, update)
     return FileResponse(path, media_type="application/octet-stream")
 
 
@@ -177,7 +177,7 @@ def appoint(ctx: Ctx, address: ProviderAddress) -> Response:
     "/updates",
     status_code=201,
     response_model=schemas.MatchUpdates,
-    responses=documented(401, 403, 409),
+    responses=documented(401, 403, 409, 503),
     dependencies=[OPERATOR_ONLY],
 )
 def publish(ctx: Ctx) -> Response:
@@ -191,7 +191,7 @@ def publish(ctx: Ctx) -> Response:
     "/epochs",
     status_code=201,
     response_model=schemas.MatchUpdate,
-    responses=documented(401, 403, 409),
+    responses=documented(401, 403, 409, 503),
     dependencies=[OPERATOR_ONLY],
 )
 def rotate(ctx: Ctx) -> Response:

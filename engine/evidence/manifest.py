@@ -82,6 +82,11 @@ def provider_dataset(address: str) -> bytes:
     return digest({"dataset": "discharges of a provider", "provider": address.lower()})
 
 
+def roll_update(epoch: int, number: int) -> bytes:
+    """The schema digest under which an update's own digest stands, as a version of the roll's dataset."""
+    return digest({"epoch": epoch, "update": number})
+
+
 def terms_register(terms_digests: Iterable[str]) -> list[str]:
     """All terms in force when a task is opened, as 0x digests, each once and sorted."""
     return sorted({hex32(bytes.fromhex(text.removeprefix("0x"))) for text in terms_digests})

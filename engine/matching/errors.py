@@ -45,7 +45,7 @@ class EntryInvalid(AutoclaimError):
 
 
 class UpdateInvalid(Refused):
-    """`field` is one of the header's, "entries" for what follows it, or "file"."""
+    """`field` is one of the header's, "entries" for what follows it, or "file" or "digest" for the whole."""
 
     def __init__(self, field: str, rule: str) -> None:
         violation = {"field": f"/{field}", "rule": "match.update", "message": rule}

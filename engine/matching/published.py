@@ -113,6 +113,14 @@ def write_update(
     return replace(announced, digest=digest.hexdigest())
 
 
+def read_update(path: Path) -> Update:
+    """What a file that was written here is. Raises UpdateInvalid for one that is none."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        return _read_header(file.readline(_MOST_HEADER_BYTES), digest)
+
+
 class PublishedRoll:
     """A folder of the updates of one epoch. One process takes updates in; any thread of it may look up."""
 
@@ -144,16 +152,19 @@ class PublishedRoll:
         """The newest update, or None before the first."""
         return self._updates[-1] if self._updates else None
 
-    def take(self, source: BinaryIO) -> Update:
+    def take(self, source: BinaryIO, digest: str) -> Update:
         """Read the next update, as a stranger sent it, and keep it once all of it holds.
 
-        Raises UpdateInvalid; nothing of the update is kept then.
+        digest: what it has to come to, as everybody was told. Raises UpdateInvalid; nothing of the update is
+        kept then.
         """
         with self._taking:
             incoming = self._folder / _INCOMING
             try:
                 with incoming.open("wb") as file:
                     update = _taken(source, file, self._public_key, self._updates)
+                    if update.digest != digest:
+                        raise UpdateInvalid("digest", f"is {update.digest} where {digest} was published")
                     _to_disk(file)
                 _put_in_place(incoming, self._folder / update.file_name)
             finally:

@@ -1,20 +1,18 @@
 """The roll, published for private matching: an epoch's key on chain, then files of sealed entries.
 
 What has changed since the last update is found by comparing, people by people, so that nothing which changes
-a policy or a consent has to remember to say so. An update that was interrupted is simply made anew: what it
-wrote down counts only once the update itself is kept.
+a policy or a consent has to remember to say so. An update of which there is no whole file yet is simply made
+anew when it was interrupted: what it wrote down counts only once the update itself is kept.
 """
 
 import hashlib
 import json
-import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -28,6 +26,7 @@ from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_ent
 from engine.matching.errors import PayloadTooLarge
 from engine.matching.published import MOST_UPDATES, NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Output, name_message, person_message
+from engine.pipeline import updates
 from engine.pipeline.consent import GRANTED, scope_id
 from engine.pipeline.context import Context
 from engine.pipeline.erasure import ERASED
@@ -64,13 +63,13 @@ def made() -> int | None:
 
 
 def publish(ctx: Context) -> list[Update]:
-    """An update of every epoch that stands; the first epoch, where there is none.
+    """An update of every epoch that stands, after one that was interrupted; the first epoch, if none stands.
 
-    Raises Conflict `match.publishing`, `match.epoch_full`."""
+    Raises Conflict `match.publishing`, `match.epoch_full`, `match.update_lost`."""
     with _alone():
         with ctx.database.reading() as session:
             standing = [one.number for one in matching.epochs(session) if one.withdrawn_at is None]
-        return [_update(ctx, number) for number in standing or [_open(ctx)]]
+        return [update for number in standing or [_open(ctx)] for update in _updates(ctx, number)]
 
 
 def rotate(ctx: Context) -> Update:
@@ -97,19 +96,7 @@ def withdraw(ctx: Context, number: int) -> None:
         ctx.chain.catalog.withdraw_matching_key(dataset, number)
     with _alone():
         ctx.writer.run(lambda session: matching.forget_epoch(session, number))
-        shutil.rmtree(_folder(ctx, number), ignore_errors=True)
-
-
-def update_file(ctx: Context, epoch: int, number: int) -> Path:
-    """A published file. Raises NotFound, Conflict `match.epoch_withdrawn`."""
-    with ctx.database.reading() as session:
-        held = session.get(matching.MatchEpoch, epoch)
-        update = session.get(matching.MatchUpdate, (epoch, number))
-    if held is None or update is None:
-        raise NotFound(f"epoch {epoch} has no update {number}", code="match.update_unknown")
-    if held.withdrawn_at is not None:
-        raise Conflict(f"epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
-    return _file(ctx, epoch, number)
+        updates.forget_files(ctx, number)
 
 
 @contextmanager
@@ -145,32 +132,28 @@ def _key_on_chain(ctx: Context, dataset: bytes, number: int) -> bytes | None:
         return None
 
 
+def _updates(ctx: Context, epoch: int) -> list[Update]:
+    """What was interrupted, and what has changed since then."""
+    interrupted = updates.offer_interrupted(ctx, epoch)
+    update = _update(ctx, epoch)
+    return [update] if interrupted is None else [interrupted, update]
+
+
 def _update(ctx: Context, epoch: int) -> Update:
     with ctx.database.reading() as session:
         last = matching.last_update(session, epoch)
-    number = 0 if last is None else last.number + 1
+    number = updates.next_after(last)
     if number == MOST_UPDATES:
         raise Conflict(f"epoch {epoch} is full after {number} updates: rotate", code="match.epoch_full")
     ctx.writer.run(lambda session: matching.forget_emptied(session, epoch, number - 1))
     key, made_at = epoch_key(ctx, epoch), ctx.clock()
-    path = _file(ctx, epoch, number)
+    path = updates.file_of(ctx, epoch, number)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     changed = _Changed(ctx, key, epoch, number)
     previous = NO_DIGEST if last is None else last.digest
     entries = _counted(changed.entries())
     update = write_update(path, epoch, number, entries, previous, key.public, made_at, ctx.rng)
-    ctx.writer.run(
-        lambda session: session.add(
-            matching.MatchUpdate(
-                epoch=epoch,
-                number=number,
-                digest=update.digest,
-                previous_digest=previous,
-                entries=update.entries,
-                made_at=made_at,
-            )
-        )
-    )
+    updates.offer(ctx, update)
     log.info("matching.published", epoch=epoch, update=number, entries=update.entries, **changed.left_out)
     return update
 
@@ -179,14 +162,6 @@ def _counted(entries: Iterator[bytes]) -> Iterator[bytes]:
     for number, entry in enumerate(entries, start=1):
         _publication.made = number
         yield entry
-
-
-def _folder(ctx: Context, epoch: int) -> Path:
-    return ctx.settings.in_home("matching") / f"epoch-{epoch}"
-
-
-def _file(ctx: Context, epoch: int, number: int) -> Path:
-    return _folder(ctx, epoch) / f"{number}.roll"
 
 
 class _Changed:

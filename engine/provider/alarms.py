@@ -22,8 +22,15 @@ def raise_alarm(session: Session, code: str, detail: str, now: datetime) -> None
     session.add(alarm)
 
 
-def settle_alarms(session: Session, codes: Collection[str], *, but: tuple[str, str] | None = None) -> None:
-    """What raised the alarms of these codes is over, but for one of this code and detail."""
+def settle_alarm(session: Session, code: str, detail: str) -> None:
+    """What raised it is over."""
+    alarm = session.get(Alarm, (code, detail))
+    if alarm is not None:
+        session.delete(alarm)
+
+
+def settle_all_but(session: Session, codes: Collection[str], standing: tuple[str, str] | None) -> None:
+    """What raised the alarms of these codes is over, but for the one of this code and detail."""
     for alarm in session.exec(select(Alarm).where(col(Alarm.code).in_(codes))):
-        if (alarm.code, alarm.detail) != but:
+        if (alarm.code, alarm.detail) != standing:
             session.delete(alarm)

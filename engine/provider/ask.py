@@ -35,6 +35,7 @@ def ask(node: Node, row: tables.Discharge) -> None:
     Raises ProofInvalid for an answer whose proof does not hold under the key on chain, Unavailable, and what
     else the insurer refuses with; the discharge stays kept.
     """
+    kept_with_it = node.unasked.pop(row.row_id, None)
     native = sealed.body(node.vault, row)
     try:
         person = identity_of(native)
@@ -42,7 +43,7 @@ def ask(node: Node, row: tables.Discharge) -> None:
         reason = f"identity.{error.reason}"
         node.writer.run(lambda session: _move(node, session, row, DischargeState.DOUBTFUL, reason))
         return
-    roll, name = node.rolls.current(), _name(node, row)
+    roll, name = node.rolls.current(), kept_with_it or _another(node, row)
     tags = _proven(node, row, roll, name, person)
     finding = find(node, row, roll.epoch, tags, lambda: person)
 
@@ -70,13 +71,11 @@ def _proven(node: Node, row: tables.Discharge, roll: Roll, name: str, person: Pe
     return sealed.Tags(of_person, of_name.tag)
 
 
-def _name(node: Node, row: tables.Discharge) -> str:
-    """Of the question that was kept with the discharge, unless it may have been asked already."""
-    name = node.unasked.pop(row.row_id, None)
-    if name is None:
-        question = new_question(node, row.hospital_code, row.setl_id)
-        question.discharge_id, name = row.row_id, question.commitment
-        node.writer.run(lambda session: session.add(question))
+def _another(node: Node, row: tables.Discharge) -> str:
+    """A further question's name: the one that was kept with the discharge may have been asked already."""
+    question = new_question(node, row.hospital_code, row.setl_id)
+    question.discharge_id, name = row.row_id, question.commitment
+    node.writer.run(lambda session: session.add(question))
     return name
 
 

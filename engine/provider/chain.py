@@ -74,6 +74,10 @@ class ProviderChain:
         except ContractRefused:
             return None
 
+    def roll_updates(self) -> dict[bytes, bytes]:
+        """Which update -> the digest that everybody was told first: engine.evidence.manifest.roll_update."""
+        return self._open().catalog.first_versions(self._roll_dataset)
+
     def refusal(self, scope: str, subject: str | None, authorization: str | None) -> str | None:
         """Why nothing may be released for this purpose under this authorization now, as a code; None: it may.
 

@@ -11,11 +11,12 @@ from threading import Event
 from eth_account.signers.local import LocalAccount
 
 from engine.chain.keys import load_or_create_key
-from engine.provider.alarms import raise_alarm
+from engine.provider.alarms import raise_alarm, settle_alarm
 from engine.provider.chain import ProviderChain
 from engine.provider.insurer import Insurer
 from engine.provider.rolls import Rolls
 from engine.provider.settings import ProviderSettings
+from engine.provider.tables import Discharge
 from engine.settlement.hospitals import HospitalRegister, load_register
 from engine.store.database import Database
 from engine.store.ownership import Ownership
@@ -50,6 +51,8 @@ class Node:
     """What the hospital's own systems send to this node."""
     arrived: Event = field(default_factory=Event)
     """Set when there is something new to do."""
+    fresh: dict[int, Discharge] = field(default_factory=dict)
+    """Those that this process took in and has not begun with: what a read would find again."""
     unasked: dict[int, str] = field(default_factory=dict)
     """Discharges that this process took in and has not asked about -> the question kept with each."""
     _closing: ExitStack = field(default_factory=ExitStack)
@@ -80,6 +83,9 @@ class Node:
             def alarm(code: str, detail: str) -> None:
                 writer.run(partial(raise_alarm, code=code, detail=detail, now=clock()))
 
+            def settle(code: str, detail: str) -> None:
+                writer.run(partial(settle_alarm, code=code, detail=detail))
+
             return cls(
                 settings=settings,
                 database=database,
@@ -88,7 +94,7 @@ class Node:
                 register=register,
                 chain=chain,
                 insurer=insurer,
-                rolls=Rolls(home / "rolls", chain, insurer, alarm),
+                rolls=Rolls(home / "rolls", chain, insurer, alarm, settle),
                 clock=clock,
                 rng=rng,
                 api_key=api_key,

@@ -3,7 +3,7 @@
 from sqlmodel import Session
 
 from engine.chain.errors import ContractRefused, FeeTooHigh, RpcError
-from engine.provider.alarms import raise_alarm, settle_alarms
+from engine.provider.alarms import raise_alarm, settle_all_but
 from engine.provider.node import Node
 
 NOT_APPOINTED = "provider.not_appointed"
@@ -19,7 +19,7 @@ def register(node: Node) -> bool:
     obstacle = _obstacle(node)
 
     def tell(session: Session) -> None:
-        settle_alarms(session, {NOT_APPOINTED, NOT_REGISTERED, DATASET_TAKEN}, but=obstacle)
+        settle_all_but(session, {NOT_APPOINTED, NOT_REGISTERED, DATASET_TAKEN}, obstacle)
         if obstacle is not None:
             raise_alarm(session, *obstacle, node.clock())
 

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from engine.errors import NotFound, Unavailable
+from engine.evidence.manifest import roll_update
 from engine.matching.errors import UpdateInvalid
 from engine.matching.published import PublishedRoll
 from engine.provider.chain import ProviderChain
@@ -13,6 +14,12 @@ from engine.provider.insurer import Insurer
 
 _LOOKED_BACK = 2
 """Epochs: a key stands on chain before the roll under it is out, and until then the one before serves."""
+
+
+_NOT_ON_CHAIN = "match.update_not_on_chain"
+_REFUSED = "match.update_refused"
+Alarm = Callable[[str, str], None]
+"""Takes a code, and a detail."""
 
 
 class Roll(NamedTuple):
@@ -27,12 +34,13 @@ class Rolls:
     """Updates taken in, by one thread at a time; looked up in by many."""
 
     def __init__(
-        self, folder: Path, chain: ProviderChain, insurer: Insurer, alarm: Callable[[str, str], None]
+        self, folder: Path, chain: ProviderChain, insurer: Insurer, alarm: Alarm, settle: Alarm
     ) -> None:
         self._folder = folder
         self._chain = chain
         self._insurer = insurer
         self._alarm = alarm
+        self._settle = settle
         self._lock = Lock()
         self._open: dict[int, Roll] = {}
         self._newest: Roll | None = None
@@ -40,8 +48,9 @@ class Rolls:
     def follow(self) -> bool:
         """Take in what is new, of the newest epoch that has a roll; whether anything was.
 
-        Raises Unavailable, ChainUnavailable. An update that does not hold, or is under another key than the
-        chain's, is refused with an alarm, and what was taken in before it stays in use.
+        Raises Unavailable, ChainUnavailable. An update that does not hold, is under another key than the
+        chain's, or has another digest than everybody was told there, is refused with an alarm, and what was
+        taken in before it stays in use.
         """
         newest = self._chain.newest_epoch()
         for epoch in list(self._open):
@@ -85,15 +94,23 @@ class Rolls:
             return self._open.get(epoch)
 
     def _take_all(self, roll: Roll) -> bool:
-        published, news = roll.published, False
+        published, news, on_chain = roll.published, False, dict[bytes, bytes]()
         while True:
             number = 0 if published.last is None else published.last.number + 1
+            what, place = roll_update(roll.epoch, number), f"epoch {roll.epoch}, update {number}"
+            missing = f"{place}: is offered here, and nobody was told of it on chain"
             try:
                 with self._insurer.update(roll.epoch, number) as source:
-                    published.take(source)
+                    if what not in on_chain:
+                        on_chain = self._chain.roll_updates()
+                    if what not in on_chain:
+                        self._alarm(_NOT_ON_CHAIN, missing)
+                        return news
+                    published.take(source, on_chain[what].hex())
             except NotFound:
                 return news
             except UpdateInvalid as error:
-                self._alarm("match.update_refused", f"epoch {roll.epoch}, update {number}: {error}")
+                self._alarm(_NOT_ON_CHAIN if error.field == "digest" else _REFUSED, f"{place}: {error}")
                 return news
+            self._settle(_NOT_ON_CHAIN, missing)  # this node's endpoint was behind
             news = True

@@ -109,22 +109,30 @@ class Worker:
 
 
 def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:
-    """Those on the way whose time has come, the longest due first, but for those."""
+    """Those on the way whose time has come, but for those: what was just taken in, then the longest due."""
+    fresh = [row for row_id, row in list(node.fresh.items()) if row_id not in but][:most]
+    if len(fresh) >= most:
+        return fresh
+    known = {*but, *node.fresh}
     table = tables.Discharge
     with node.database.reading() as session:
-        return session.exec(
-            select(table)
-            .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
-            .where(col(table.id).not_in(but))
-            .order_by(col(table.not_before))
-            .limit(max(most, 0))
-        ).all()
+        return fresh + list(
+            session.exec(
+                select(table)
+                .where(col(table.state).in_(ON_THE_WAY), table.not_before <= node.clock())
+                .where(col(table.id).not_in(known))
+                .order_by(col(table.not_before))
+                .limit(most - len(fresh))
+            )
+        )
 
 
 def advance(node: Node, row: tables.Discharge) -> None:
     """As far as it goes. What fails is tried again later, ever less often."""
     try:
-        while row.state in _STEPS and row.not_before <= node.clock():
+        is_fresh = node.fresh.pop(row.row_id, None) is not None
+        while row.state in _STEPS and (is_fresh or row.not_before <= node.clock()):
+            is_fresh = False
             _STEPS[row.state](node, row)
             with node.database.reading() as session:
                 row = session.get_one(tables.Discharge, row.id)

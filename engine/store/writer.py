@@ -110,6 +110,9 @@ class GroupCommit:
         outcomes: list[tuple[_Work, Any]] = []
         try:
             with self._database.transaction() as session:
+                if len(group) == 1:  # a savepoint would guard it from itself
+                    outcomes += zip(group, group[0].keep(session, [group[0].item]), strict=True)
+                    kinds.clear()
                 for keep, works in kinds.items():
                     for together in [[work] for work in works] if keep is _call else [works]:
                         outcomes += zip(together, _kept(session, keep, together), strict=True)

@@ -104,14 +104,14 @@ def _of_updates(home: Path) -> Iterator[Row]:
     some: list[bytes] = []
     began = time.perf_counter()
     with OwnMemory() as writing:
-        write_update(
+        written = write_update(
             path, _EPOCH, 0, _noting(entries, some), NO_DIGEST, key.public, datetime.now(UTC), os.urandom
         )
     yield from _rows("an update written", began, writing)
     roll = PublishedRoll.open(home / "kept", key.public)
     began = time.perf_counter()
     with OwnMemory() as taking, path.open("rb") as source:
-        roll.take(source)
+        roll.take(source, written.digest)
     yield from _rows("an update taken in", began, taking)
     random.Random(6).shuffle(some)
     unknown = [os.urandom(16) for _ in some]

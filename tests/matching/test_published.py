@@ -30,8 +30,11 @@ def _write(path: Path, entries: list[bytes], after: Update | None = None, epoch:
 
 
 def _taken(roll: PublishedRoll, path: Path) -> Update:
-    with path.open("rb") as source:
-        return roll.take(source)
+    return _taken_bytes(roll, path.read_bytes())
+
+
+def _taken_bytes(roll: PublishedRoll, content: bytes) -> Update:
+    return roll.take(io.BytesIO(content), hashlib.sha256(content).hexdigest())
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,7 @@ class _Slow(io.RawIOBase):
 def test_a_source_may_give_less_than_is_asked_for(tmp_path: Path) -> None:
     written = _write(tmp_path / "update", _entries(7))
     roll = PublishedRoll.open(tmp_path / "kept", KEY)
-    assert roll.take(_Slow((tmp_path / "update").read_bytes())) == written
+    assert roll.take(_Slow((tmp_path / "update").read_bytes()), written.digest) == written
 
 
 Change = Callable[[bytes], bytes]
@@ -201,11 +204,14 @@ def test_what_does_not_hold_is_not_taken_in(
     first = _taken(roll, two[0])
     content = two[1].read_bytes()
     with pytest.raises(UpdateInvalid) as refused:
-        roll.take(io.BytesIO(change(content)))
+        _taken_bytes(roll, change(content))
     assert refused.value.field == field
     assert (_left_in(tmp_path), roll.last) == ([first.file_name], first)
     assert roll.find((2).to_bytes(16)) is None
-    assert roll.take(io.BytesIO(content)).number == 1, "the update as it was is still good"
+    with pytest.raises(UpdateInvalid, match=r"^digest: is .* was published$"):
+        roll.take(io.BytesIO(content), hashlib.sha256(change(content)).hexdigest())
+    assert (_left_in(tmp_path), roll.last) == ([first.file_name], first)
+    assert _taken_bytes(roll, content).number == 1, "the update as it was is still good"
 
 
 def test_order_is_watched_across_what_is_read_at_a_time(tmp_path: Path) -> None:
@@ -216,7 +222,7 @@ def test_order_is_watched_across_what_is_read_at_a_time(tmp_path: Path) -> None:
     start = content.index(b"\n") + 1
     halves = content[start : start + STEP * ENTRY_BYTES], content[start + STEP * ENTRY_BYTES :]
     with pytest.raises(UpdateInvalid, match="must ascend"):
-        PublishedRoll.open(tmp_path / "kept", KEY).take(io.BytesIO(content[:start] + halves[1] + halves[0]))
+        _taken_bytes(PublishedRoll.open(tmp_path / "kept", KEY), content[:start] + halves[1] + halves[0])
 
 
 @pytest.mark.parametrize(("bound", "most"), [("MOST_UPDATES", 1), ("MOST_ENTRIES", 2 * STEP - 1)])
@@ -232,9 +238,8 @@ def test_an_epoch_is_bounded(
 
 @pytest.mark.parametrize("epoch", [-1, 0, 2**32])
 def test_an_epoch_is_one_of_32_bits_from_1(two: tuple[Path, Path], tmp_path: Path, epoch: int) -> None:
-    source = io.BytesIO(_header(epoch=epoch)(two[0].read_bytes()))
     with pytest.raises(UpdateInvalid, match="epoch"):
-        PublishedRoll.open(tmp_path, KEY).take(source)
+        _taken_bytes(PublishedRoll.open(tmp_path, KEY), _header(epoch=epoch)(two[0].read_bytes()))
 
 
 class _WithoutEnd(io.RawIOBase):
@@ -248,7 +253,7 @@ class _WithoutEnd(io.RawIOBase):
 
 def test_a_header_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     with pytest.raises(UpdateInvalid, match="header"):
-        PublishedRoll.open(tmp_path, KEY).take(_WithoutEnd())
+        PublishedRoll.open(tmp_path, KEY).take(_WithoutEnd(), NO_DIGEST)
 
 
 SPOILT: dict[str, tuple[str, Callable[[Path, Path], object]]] = {

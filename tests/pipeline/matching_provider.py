@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.evidence.documents import settlement_document
+from engine.evidence.manifest import roll_update
 from engine.evidence.salts import ClaimSalts
 from engine.matching.entries import InsuredUnder, Payload, open_entry
 from engine.matching.errors import EntryInvalid
 from engine.matching.published import PublishedRoll
 from engine.matching.voprf import Question as Blinded
 from engine.matching.voprf import name_message, person_message
-from engine.pipeline import matching, publishing, releases
+from engine.pipeline import matching, publishing, releases, updates
 from engine.pipeline.context import Context
 from engine.settlement import identity_of, minimise
 from engine.store import matching as store
@@ -46,8 +47,9 @@ class Provider:
         with self.ctx.database.reading() as session:
             known = len(store.updates(session, self.epoch))
         for number in range(0 if self.roll.last is None else self.roll.last.number + 1, known):
-            raw = publishing.update_file(self.ctx, self.epoch, number).read_bytes()
-            self.roll.take(io.BytesIO(raw))
+            raw = updates.offered_file(self.ctx, self.epoch, number).read_bytes()
+            told = self.ctx.chain.catalog.first_versions(matching.roll_dataset(self.ctx.settings.recipient))
+            self.roll.take(io.BytesIO(raw), told[roll_update(self.epoch, number)].hex())
 
     def question(self, native: Mapping[str, Any]) -> tuple[Blinded, matching.Question]:
         who = identity_of(native)

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
 
 from engine.chain.contracts import Liveness
+from engine.chain.errors import TransactionUnknown
+from engine.chain.sender import TxRef
 from engine.errors import AutoclaimError, Refused
-from engine.evidence.manifest import hex32, subject_of
+from engine.evidence.manifest import hex32, roll_update, subject_of
 from engine.matching.published import STEP
-from engine.pipeline import enrolment, erasure, matching, publishing
+from engine.pipeline import enrolment, erasure, matching, publishing, updates
 from engine.pipeline.context import Context
 from engine.settlement import identity_of
 from engine.store import matching as store
@@ -141,6 +144,48 @@ def test_an_update_that_was_interrupted_is_made_anew(
     assert provider.ask(world.native(STRANGER)) is not None
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+def test_an_update_that_was_written_and_not_offered_is_offered_as_it_is_and_told_once(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    provider, catalog = published(world, tmp_path), world.ctx.chain.catalog
+    dataset = matching.roll_dataset(world.ctx.settings.recipient)
+    load(world, policy(STRANGER))
+    publish_version = catalog.publish_version
+
+    def crashing(*arguments: Any) -> TxRef:
+        if is_told:
+            publish_version(*arguments)
+        raise TransactionUnknown("0x00", 0, "provider")
+
+    with monkeypatch.context() as crash:
+        crash.setattr(catalog, "publish_version", crashing)
+        with pytest.raises(TransactionUnknown):
+            publishing.publish(world.ctx)
+    with pytest.raises(AutoclaimError, match="no update 1"):
+        updates.offered_file(world.ctx, 1, 1)
+    written = updates.file_of(world.ctx, 1, 1).read_bytes()
+    assert [update.number for update in publishing.publish(world.ctx)] == [1, 2]
+    assert updates.offered_file(world.ctx, 1, 1).read_bytes() == written
+    assert catalog.latest_version(dataset) == 3, "0, 1 and 2, each once"
+    provider.take_in()
+    assert provider.ask(world.native(STRANGER)) is not None
+
+
+def test_where_the_chain_has_another_digest_than_the_file_here_nothing_is_offered(
+    world: World, tmp_path: Path
+) -> None:
+    published(world, tmp_path)
+    dataset = matching.roll_dataset(world.ctx.settings.recipient)
+    world.ctx.chain.catalog.publish_version(dataset, roll_update(1, 1), b"\x01" * 32)
+    for _ in range(2):
+        with pytest.raises(AutoclaimError) as error:
+            publishing.publish(world.ctx)
+        assert error.value.code == "match.update_lost"
+        assert not updates.file_of(world.ctx, 1, 1).exists()
+    assert publishing.rotate(world.ctx).epoch == 2
+
+
 def test_no_more_is_evaluated_in_a_day_than_the_quota_whoever_asks(
     open_world: OpenWorld, slow_bank: BankProcess, tmp_path: Path
 ) -> None:
@@ -200,7 +245,7 @@ def test_a_key_serves_until_it_is_withdrawn_and_another_opens_nothing_of_its_rol
     publishing.withdraw(world.ctx, 1)
     assert _refused(world.ctx, question) == "match.epoch_withdrawn"
     with pytest.raises(AutoclaimError) as error:
-        publishing.update_file(world.ctx, 1, 0)
+        updates.offered_file(world.ctx, 1, 0)
     assert error.value.code == "match.epoch_withdrawn"
     assert not list(world.ctx.settings.in_home("matching").glob("epoch-1/*"))
     assert [update.epoch for update in publishing.publish(world.ctx)] == [2]

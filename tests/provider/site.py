@@ -21,7 +21,7 @@ from engine.chain.eip712 import Grant, grant_typed_data, sign
 from engine.chain.errors import RpcError
 from engine.chain.transport import Chain
 from engine.errors import AutoclaimError, NotFound
-from engine.evidence.manifest import subject_of
+from engine.evidence.manifest import roll_update, subject_of
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.published import NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Evaluated, name_message, person_message
@@ -125,9 +125,17 @@ class OwnInsurer:
         return epoch
 
     def publish(
-        self, epoch: int, *policies: InsuredUnder, name: str = INSURED[2], key: EpochKey | None = None
+        self,
+        epoch: int,
+        *policies: InsuredUnder,
+        name: str = INSURED[2],
+        key: EpochKey | None = None,
+        told: bool = True,
     ) -> None:
-        """An update that says of INSURED: insured under these. With no policies, that it says nothing."""
+        """An update that says of INSURED: insured under these. With no policies, that it says nothing.
+
+        told: whether its digest goes on chain.
+        """
         key, before = key or self.keys[epoch], self._updates[epoch]
         person = key.output(person_message(*INSURED[:2]))
         payload = Payload((key.output(name_message(*INSURED[:2], name)).tag,), policies)
@@ -138,6 +146,19 @@ class OwnInsurer:
         made_at = datetime(2026, 1, 1, tzinfo=UTC)
         update = write_update(path, epoch, len(before), [entry], previous, key.public, made_at, rng)
         before.append((update, path.read_bytes()))
+        if told:
+            self.tell(update)
+
+    def tell(self, update: Update) -> None:
+        what, digest = roll_update(update.epoch, update.number), bytes.fromhex(update.digest)
+        self._chain.client.catalog.publish_version(self._chain.roll, what, digest)
+
+    def newest(self, epoch: int) -> Update:
+        return self._updates[epoch][-1][0]
+
+    def take_back(self, epoch: int) -> Update:
+        """The newest update, as if it had never been offered."""
+        return self._updates[epoch].pop()[0]
 
     @contextmanager
     def update(self, epoch: int, number: int) -> Iterator[BinaryIO]:

@@ -69,6 +69,14 @@ class DataCatalog(Contract):
         schema, content = self._call("versionOf", word(dataset_id), version)
         return bytes(schema), bytes(content)
 
+    def first_versions(self, dataset_id: Bytes32) -> dict[bytes, bytes]:
+        """Schema digest -> content digest of the first version under it; what comes later says nothing."""
+        found: dict[bytes, bytes] = {}
+        for version in range(1, self.latest_version(dataset_id) + 1):
+            schema, content = self.version_of(dataset_id, version)
+            found.setdefault(schema, content)
+        return found
+
     def matching_key_of(self, dataset_id: Bytes32, epoch: int) -> bytes:
         """Raises ContractRefused NoMatchingKey where none was published, or it was withdrawn."""
         return bytes(self._call("matchingKeyOf", word(dataset_id), epoch))
