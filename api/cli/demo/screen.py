@@ -25,6 +25,12 @@ _COLOURS = {
     "no_consent": "dim",
     "nothing": "dim",
 }
+_AT_A_NODE = {
+    "nobodys": "nobody's",
+    "no_consent": "no consent",
+    "doubtful": "for a person there to judge",
+    "turned_down": "turned down",
+}
 _SHORT_WAY = {"accepted": None, "confirmed": "confirmed on chain", "recorded": "on chain"}
 
 
@@ -70,7 +76,7 @@ class Screen:
 
     def stayed(self, view: dict[str, Any], scenario: str) -> None:
         """Of a discharge that its node releases nothing of."""
-        state, name = view["state"].replace("_", " "), scenario.replace("_", " ")
+        state, name = _AT_A_NODE[view["state"]], scenario.replace("_", " ")
         self._out.print(
             f"{view['hospital_code']}  {name:<31} {'':13}  stays at its node · {state}  ({view['reason']})",
             style="cyan",
