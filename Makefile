@@ -38,11 +38,12 @@ serve: $(VENV)/.run ## start the engine, the sandbox bank and the sandbox invoic
 # ------------------------------------------------------------------------------------------- build
 
 # Lint and tests both run even when the first fails: one run tells everything. pytest speaks last.
-# Three at once, a file to one: on two cores too, since most tests wait for a process they started.
+# Three at once, a file to one: on two cores too, since most tests wait for a process they started. Not the files
+# of many tests first: those of few are the long ones, and would come last.
 test: $(VENV)/.dev $(NODE) postgres ## lint, then all tests
 	@status=0; \
 	$(MAKE) --no-print-directory --keep-going lint || status=1; \
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST_ARGS) || status=1; \
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
 bft: $(VENV)/.bft ## the chain's promises on four validators, of which some are killed

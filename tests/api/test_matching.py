@@ -89,6 +89,26 @@ def test_what_is_not_spoken_is_refused_with_its_code(
     assert NUMBER not in response.text
 
 
+@pytest.mark.parametrize("weaker", [{"protocol": "autoclaim-match/0"}, {"mode": "whole"}, {"mode": None}])
+def test_a_release_in_another_version_or_mode_is_refused(
+    world: World, epoch: int, weaker: dict[str, Any]
+) -> None:
+    stated = {
+        "protocol": PROTOCOL,
+        "mode": "settlement",
+        "epoch": epoch,
+        "discharge": "00" * 32,
+        "handle": "00" * 32,
+        "authorization": "0x" + "00" * 32,
+        "document": {},
+        "setl_id": "S1",
+        "salt": "00" * 32,
+    }
+    spoken, other = (_post(world, "releases", stated | changes) for changes in ({}, weaker))
+    assert (spoken.status_code, spoken.json()["code"]) == (404, "release.discharge_unknown")
+    assert (other.status_code, other.json()["code"]) in {(422, "match.protocol"), (422, "request.invalid")}
+
+
 def test_a_question_is_signed_by_the_hospital_that_asks(world: World, epoch: int) -> None:
     body = _asked(epoch, Question.of([person_message("01", NUMBER)]))
     with world.http(OURS) as http:

@@ -2,12 +2,11 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ from engine.store.settlements import by_setl_id
 from engine.store.tables import Settlement
 from tests.api.world import OURS, World, opened, settlement
 from tests.support.process import REPOSITORY, free_port, stop
+from tests.support.relay import Relay
 
 PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
 STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
@@ -101,36 +101,19 @@ class Parties:
         return {f"AUTOCLAIM_PROVIDER_{name}": value for name, value in settings.items()}
 
 
-class Relay:
-    """Between a node and its chain endpoint: passes everything on; while it holds, no look for consent."""
+class Holding(Relay):
+    """Between a node and its chain endpoint: while it holds, no look for consent goes on."""
 
-    def __init__(self, url: str) -> None:
-        self._to = httpx.URL(url)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+    def __init__(self, to: str) -> None:
+        super().__init__(to)
         self.holds = False
         self.has_held = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                node, _ = self._listener.accept()
-                engine = socket.create_connection((self._to.host, self._to.port))
-                for source, sink in ((node, engine), (engine, node)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError), source, sink:
-            while data := source.recv(65_536):
-                if self.holds and _LOOKS_FOR_CONSENT in data:
-                    self.has_held.set()
-                    source.recv(1)  # until whoever sent it is gone
-                    return
-                sink.sendall(data)
+    def passes(self, data: bytes) -> bool:
+        if self.holds and _LOOKS_FOR_CONSENT in data:
+            self.has_held.set()
+            return False
+        return True
 
 
 class Node:
@@ -139,7 +122,7 @@ class Node:
     def __init__(self, two: Parties) -> None:
         self._home = two.home
         self._port = free_port()
-        self.relay = Relay(two.world.url)
+        self.relay = Holding(two.world.url)
         self._environment = two.environment(self.relay.url)
         self._process = self._started()
         headers = {"Authorization": f"Bearer {(self._home / 'provider.key').read_text()}"}

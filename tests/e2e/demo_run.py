@@ -32,6 +32,7 @@ class DemoRun:
     def __init__(self, folder: Path, settlements: int = SETTLEMENTS, **environment: str) -> None:
         self.home = folder / "demo"
         self.environment = {**os.environ, "AUTOCLAIM_TRUST": str(folder / "trusted.json"), **environment}
+        self._killed: set[int] = set()
         self._log, self._answer = folder / "demo.log", folder / "answer.json"
         with self._log.open("ab") as log, self._answer.open("wb") as answer:
             self._process = subprocess.Popen(
@@ -54,7 +55,7 @@ class DemoRun:
         return self._log.read_text()
 
     def _last_words(self) -> str:
-        logs = [self._log, self.home / "engine.log", self.home / "bank.log"]
+        logs = [self._log, *(self.home / f"{name}.log" for name in ("engine", "provider", "bank"))]
         return "\n".join(log.read_text()[-3000:] for log in logs if log.exists())
 
     def kill_demo(self, when: Callable[["DemoRun"], bool]) -> None:
@@ -66,9 +67,18 @@ class DemoRun:
         self._process.wait()
 
     def kill_engine(self, when: Callable[["DemoRun"], bool]) -> None:
-        """Wait until `when`, then SIGKILL the engine."""
-        self._wait_for(when)
+        """Wait until `when`, with an engine that was not killed before, then SIGKILL it."""
+        self._wait_for(lambda run: run.engine_pid() not in self._killed and when(run))
+        self._killed.add(self.engine_pid())
         os.kill(self.engine_pid(), signal.SIGKILL)
+
+    def kill_node(self, when: Callable[["DemoRun"], bool]) -> None:
+        """Wait until `when`, then SIGKILL the provider node."""
+        self._wait_for(when)
+        said = [
+            line for line in (self.home / "provider.log").read_text().splitlines() if '"key_file"' in line
+        ]
+        os.kill(json.loads(said[-1])["pid"], signal.SIGKILL)
 
     def _wait_for(self, when: Callable[["DemoRun"], bool]) -> None:
         deadline = time.monotonic() + _WITHIN_S
@@ -78,8 +88,9 @@ class DemoRun:
             time.sleep(0.01)
 
     def engine_pid(self) -> int:
-        serving = json.loads((self.home / "engine" / "serving.json").read_text())
-        return int(serving["pid"])
+        """0 before there is one."""
+        path = self.home / "engine" / "serving.json"
+        return int(json.loads(path.read_text())["pid"]) if path.exists() else 0
 
     def engine_log(self) -> str:
         path = self.home / "engine.log"

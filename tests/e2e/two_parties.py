@@ -24,7 +24,7 @@ PRODUCT = REPOSITORY / "seeds" / "products" / "huhuibao-2024.yaml"
 UNDER_WAY = ("matched", "decided", "recorded", "paid")
 
 
-def admit(url: str, operator_key: str, code: str, node_home: str, tls_pin: str) -> str:
+def admit(url: str, operator_key: str, code: str, node_home: str, tls_pin: str | None) -> str:
     """The engine's operator registers a hospital with its node's keys; the API key issued to it."""
     public = load_key(signing_key(Path(node_home), os.urandom)).public_key().public_bytes_raw()
     entry = register_entry(load_register().hospitals[code])

@@ -15,6 +15,7 @@ _MAKE_COMMAND = re.compile(r"\bmake ([a-z][a-z-]*)\b")
 _CLI_COMMAND = re.compile(r"\bautoclaim ([a-z]+)\b")
 _TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 _CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+_TEST = re.compile(r"`(test_\w+)`")
 _BINARY = {".png", ".ico", ".woff2"}
 
 
@@ -49,3 +50,12 @@ def test_every_autoclaim_command_that_is_written_down_exists(document: str) -> N
 def test_the_readme_opens_with_the_three_commands() -> None:
     readme = text(Path("README.md"))
     assert all(command in readme for command in ("make demo", "make test", "make serve"))
+
+
+def test_every_test_that_a_document_names_is_there() -> None:
+    tests = "\n".join(text(path) for path in tracked_files() if path.name.startswith("test_"))
+    defined = set(re.findall(r"^(?:async )?def (test_\w+)\(", tests, re.MULTILINE))
+    documents = [path for path in tracked_files() if path.suffix == ".md"]
+    named = {(str(path), name) for path in documents for name in _TEST.findall(text(path))}
+    assert named
+    assert [one for one in sorted(named) if one[1] not in defined] == []

@@ -27,6 +27,7 @@ def demo(
 ) -> None:
     """Run the main job on real parts: an engine, a chain, a bank, hospitals that sign, people who consent.
 
+    One hospital is a party of its own, with a provider node that keeps its settlements.
     Invented people; real programs, each its own process on this machine. An interrupted demo goes on where
     it stopped. Exits 1 when a claim was not paid exactly once with evidence that verifies, 2 when it
     could not run.
@@ -34,6 +35,7 @@ def demo(
     from api.cli.demo.evidence import collect_and_verify
     from api.cli.demo.outcome import bank_duplicates, summarise
     from api.cli.demo.play import Play
+    from api.cli.demo.provider import HOSPITAL, Provider
     from api.cli.demo.screen import Screen
     from api.cli.demo.stage import Stage
     from api.cli.demo.watching import co_sign
@@ -41,6 +43,7 @@ def demo(
     from api.client import ApiError
     from api.witness import Refusal
     from engine.sandbox.population import generate
+    from engine.settlement import load_register
 
     screen = Screen(talk=not as_json)
     population = generate(max(_FEWEST_POLICIES, settlements * _POLICIES_A_SETTLEMENT), settlements)
@@ -48,11 +51,12 @@ def demo(
     try:
         with Stage(home, settlements) as stage:
             screen.opened(stage)
-            claims = Play(stage, population, screen).run()
+            provider = Provider(stage, load_register().hospitals[HOSPITAL])
+            claims = Play(stage, population, screen, provider).run()
             co_sign(stage, "hospital")
             evidence = collect_and_verify(stage, claims, screen)
             checkpoint = co_sign(stage, "auditor")
-            outcome = summarise(stage, claims, evidence, bank_duplicates(stage), checkpoint)
+            outcome = summarise(stage, claims, evidence, bank_duplicates(stage), checkpoint, provider)
             screen.closed(stage, outcome, time.monotonic() - started)
             stage.finish()
     except (ApiError, ChildFailed, TimeoutError) as error:

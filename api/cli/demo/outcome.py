@@ -1,7 +1,8 @@
-"""What the demo ends in: counts from the engine, duplicates from the bank's own statement."""
+"""What the demo ends in: counts from the engine and the node, duplicates from the bank's own statement."""
 
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 from api.cli.demo.evidence import PAID
 from api.cli.demo.play import INSURER, details
 from api.cli.demo.players import Keys, patiently
+from api.cli.demo.provider import Provider
 from api.cli.demo.stage import Stage
 from api.client import Client
 from engine.evidence.endpoint import HttpEndpoint
@@ -21,7 +23,12 @@ from engine.payout.signing import BankCredentials
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Counts of settlements by what became of them; amounts in fen; p50 and p99 from accepted to paid."""
+    """Counts of settlements by what became of them; amounts in fen; p50 and p99 from accepted to paid.
+
+    What the provider node accepts counts once, released or not: there nobody's is uninsured, doubtful is for
+    review, and what breaks rules is quarantined. p50 and p99 begin where the engine accepts. provider: how
+    the node stands by itself; None: there was none.
+    """
 
     accepted: int
     matched: int
@@ -43,6 +50,7 @@ class Outcome:
     chain: dict[str, Any]
     evidence: list[str]
     checkpoint: dict[str, Any]
+    provider: dict[str, Any] | None
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,6 +72,7 @@ def summarise(
     evidence: dict[str, Path],
     duplicates: int,
     checkpoint: dict[str, Any],
+    provider: Provider | None = None,
 ) -> Outcome:
     operator = stage.operator()
     keys = Keys(stage.home, operator)
@@ -75,18 +84,21 @@ def summarise(
     spans = sorted(_ms(settled[claim["claim_id"]] - _time(claim["created_at"])) for claim in paid)
     first = min((_time(claim["created_at"]) for claim in claims), default=None)
     whole_ms = _ms(max(settled.values()) - first) if settled and first else 0
-    unmatched = states["uninsured"] + states["no_consent"]
+    node = provider.counts(claims) if provider is not None else None
+    at_node: Mapping[str, int] = node or Counter()
+    uninsured = states["uninsured"] + at_node["nobodys"]
+    no_consent = states["no_consent"] + at_node["no_consent"]
     return Outcome(
-        accepted=totals["accepted"],
+        accepted=totals["accepted"] + at_node["kept"] - at_node["accepted"],
         matched=sum(1 for claim in claims if claim["policy_no"] is not None),
         paid=len(paid),
         nothing=states["nothing"],
-        refused=states["refused"] + unmatched,
-        review=states["review"],
-        uninsured=states["uninsured"],
-        no_consent=states["no_consent"],
+        refused=states["refused"] + uninsured + no_consent,
+        review=states["review"] + at_node["doubtful"],
+        uninsured=uninsured,
+        no_consent=no_consent,
         reversed=states["reversed"] + states["recovery_due"],
-        quarantined=totals["quarantined"],
+        quarantined=totals["quarantined"] + at_node["refused"],
         payout_fen=totals["payout_fen"],
         duplicate_payouts=duplicates,
         evidence_verified=len(evidence),
@@ -97,6 +109,7 @@ def summarise(
         chain=_chain(stage, paid),
         evidence=[str(path) for path in evidence.values()],
         checkpoint=checkpoint,
+        provider=node,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from api.cli.demo.players import HospitalDesk, Keys, enrol, patiently, register_entry, withdraw
+from api.cli.demo.players import HospitalDesk, Keys, enrol, patiently, withdraw
+from api.cli.demo.provider import Provider
 from api.cli.demo.screen import Screen
 from api.cli.demo.stage import Stage
 from api.cli.products import SEEDS
@@ -35,16 +36,26 @@ _AT_REST_WITHIN_S = 600.0
 
 
 class Play:
-    """One run over a population. Every act may be repeated, so an interrupted run is played again."""
+    """One run over a population. Every act may be repeated, so an interrupted run is played again.
 
-    def __init__(self, stage: Stage, population: Population, screen: Screen) -> None:
+    provider: a hospital whose settlements go to a node of its own; all others' go to the engine.
+    """
+
+    def __init__(
+        self, stage: Stage, population: Population, screen: Screen, provider: Provider | None = None
+    ) -> None:
         self._stage = stage
         self._population = population
         self._screen = screen
         keys = Keys(stage.home, stage.operator())
         self.insurer = Client(stage.url, keys.of("insurer", INSURER))
         hospitals = load_register().hospitals.values()
-        self._desks = {h.code: HospitalDesk(stage.url, h, keys.of("hospital", h.code)) for h in hospitals}
+        self._provider = provider
+        self._desks: dict[str, HospitalDesk | Provider] = {
+            h.code: HospitalDesk(stage.url, h, keys.of("hospital", h.code)) for h in hospitals
+        }
+        if provider is not None:
+            self._desks[provider.hospital.code] = provider
         self._policies = {policy["policy_no"]: policy for policy in population.policies()}
         self._shown: set[str] = set()
         self._scenario: dict[str, str] = {}
@@ -54,6 +65,9 @@ class Play:
         self._set_up()
         sent = [d for d in self._population.discharges() if not d.is_reversal]
         self._consent(sent)
+        if self._provider is not None:
+            self._provider.open()
+            self._screen.joined(self._stage, self._provider)
         self._stage.platform.issue(discharge.body for discharge in sent)
         self._screen.sending(len(sent))
         self._send(sent)
@@ -65,7 +79,7 @@ class Play:
     def _set_up(self) -> None:
         operator = self._stage.operator()
         for desk in self._desks.values():
-            patiently(lambda d=desk: operator.register_hospital(register_entry(d.hospital)))  # type: ignore[misc]
+            patiently(lambda d=desk: operator.register_hospital(d.entry()))  # type: ignore[misc]
         for path in sorted(SEEDS.glob("*.yaml")):
             patiently(lambda p=path: self.insurer.load_product(p.read_bytes()))  # type: ignore[misc]
         roll = [_line(policy) for policy in self._policies.values()]
@@ -80,6 +94,9 @@ class Play:
             return
         for number in enrol(self.insurer, list(self._policies.values())):
             self._screen.enrolled(number, len(self._policies))
+        if self._provider is not None:
+            # Before anybody withdraws: that a consent stands no more, the node then finds on chain by itself.
+            patiently(self._stage.operator().publish_roll)
         for discharge in sent:
             if discharge.scenario == "consent_revoked" and discharge.policy_no is not None:
                 withdraw(self.insurer, self._policies[discharge.policy_no])
@@ -108,7 +125,10 @@ class Play:
             except ApiError as error:
                 self._screen.refused(discharge.scenario, info["setl_id"], error)
             else:
-                self._scenario.setdefault(accepted["claim_id"], discharge.scenario)
+                if "claim_id" in accepted:
+                    self._scenario.setdefault(accepted["claim_id"], discharge.scenario)
+                else:
+                    self._screen.stayed(accepted, discharge.scenario)
                 self._screen.accepted(discharge.scenario, info["setl_id"])
 
     def _show_until(self, done: threading.Event) -> None:

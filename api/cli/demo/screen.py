@@ -12,6 +12,7 @@ from engine.money import format_yuan
 
 if TYPE_CHECKING:
     from api.cli.demo.outcome import Outcome
+    from api.cli.demo.provider import Provider
     from api.cli.demo.stage import Stage
 
 _COLOURS = {
@@ -23,6 +24,12 @@ _COLOURS = {
     "uninsured": "dim",
     "no_consent": "dim",
     "nothing": "dim",
+}
+_AT_A_NODE = {
+    "nobodys": "nobody's",
+    "no_consent": "no consent",
+    "doubtful": "for a person there to judge",
+    "turned_down": "turned down",
 }
 _SHORT_WAY = {"accepted": None, "confirmed": "confirmed on chain", "recorded": "on chain"}
 
@@ -53,12 +60,27 @@ class Screen:
         if done == total:
             self._out.print(f"consent  {total} policies' holders have signed (EIP-712); recorded on chain")
 
+    def joined(self, stage: "Stage", provider: "Provider") -> None:
+        self._out.print(
+            f"provider {stage.provider_url}  (process {provider.pid}, its own database and keys) keeps the "
+            f"settlements of {provider.hospital.code},\n"
+            f"         asks blinded at {stage.partner_url} by mutual TLS, and reads keys and consent on chain"
+        )
+
     def sending(self, total: int) -> None:
         self._out.print(f"\n[bold]{total} settlements arrive, signed by their hospitals[/]")
 
     def accepted(self, scenario: str, setl_id: str) -> None:
         if scenario == "duplicate":
             self._out.print(f"{setl_id}  sent twice: answered as before, nothing happens twice", style="dim")
+
+    def stayed(self, view: dict[str, Any], scenario: str) -> None:
+        """Of a discharge that its node releases nothing of."""
+        state, name = _AT_A_NODE[view["state"]], scenario.replace("_", " ")
+        self._out.print(
+            f"{view['hospital_code']}  {name:<31} {'':13}  stays at its node · {state}  ({view['reason']})",
+            style="cyan",
+        )
 
     def refused(self, scenario: str, setl_id: str, error: ApiError) -> None:
         rules = ", ".join(sorted({e["rule"] for e in error.errors})) or error.code
@@ -93,6 +115,8 @@ class Screen:
             f"accepted to paid: p50 {o.p50_ms / 1000:.2f} s, p99 {o.p99_ms / 1000:.2f} s; "
             f"{o.settlements_per_s} paid a second; {o.chain['gas_per_claim']} gas to record and confirm one"
         )
+        if o.provider is not None:
+            self._two_parties(o.provider)
         if o.engine_restarts:
             self._out.print(f"the engine was killed and started again {o.engine_restarts} time(s) on the way")
         self._out.print(
@@ -109,3 +133,16 @@ class Screen:
         if o.evidence:
             self._out.print(f"verify a payment     {program} verify {o.evidence[0]}", style="bold")
         self._out.print(f"compare everything   {program} fsck --home {home}", style="bold")
+
+    def _two_parties(self, node: dict[str, Any]) -> None:
+        """What either knows of the provider's patients."""
+        known = node["engine"]
+        self._out.print(
+            f"two parties: the node of {node['hospital']} keeps {node['kept']} settlements, of which "
+            f"{node['asked']} were asked about blinded:\n"
+            f"  {node['matched']} matched, {node['released']} released, {node['nobodys']} nobody's, "
+            f"{node['no_consent']} without consent, {node['doubtful']} doubtful; "
+            f"the engine knows {known['questions']} questions and {known['claims']} claims"
+        )
+        if node["restarts"]:
+            self._out.print(f"the node was killed and started again {node['restarts']} time(s) on the way")

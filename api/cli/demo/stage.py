@@ -1,27 +1,35 @@
-"""The stage: a bank, an invoice platform, an engine, each its own process, and what a crashed run left."""
+"""The stage: a bank, an invoice platform, an engine, each its own process, and what a crashed run left.
+
+What joins them later, as a provider node does, is kept alive like the engine.
+"""
 
 import json
 import os
 import shutil
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from api import certificates
 from api.cli.demo.players import InvoicePlatform, appointed_witnesses
 from api.cli.processes import Child, free_port
 from api.cli.serve import bank_process, invoice_process
 from api.client import Client
+from engine.provider.node import chain_account
 
 _WATCH_S = 0.2
-_PROCESSES = ("engine", "bank", "invoices")
+_PORTS = ("engine", "partners", "bank", "invoices", "provider")
+ENGINE, PROVIDER = "127.0.0.1", "provider"
+"""For whom there are certificates, by their first names."""
 
 
 class Stage:
     """All processes on loopback, everything they keep under `home`.
 
-    A finished run is cleared away; an interrupted one is taken up again where it stopped. The engine
-    is started again if it dies, as a service manager would.
+    A finished run is cleared away; an interrupted one is taken up again where it stopped. The engine, and
+    what is kept beside it, is started again if it dies, as a service manager would.
     """
 
     def __init__(self, home: Path, settlements: int) -> None:
@@ -36,6 +44,12 @@ class Stage:
         invoice_key = home / "engine" / "invoices.secret"
         self.invoices = invoice_process(home, ports["invoices"], invoice_key)
         self.platform = InvoicePlatform(self.invoice_url, invoice_key)
+        self.provider_url = f"http://127.0.0.1:{ports['provider']}"
+        self.partner_url = f"https://{ENGINE}:{ports['partners']}"
+        self.tls = home / "tls"
+        certificates.make(self.tls, [[ENGINE], [PROVIDER]], datetime.now(UTC))
+        engine_tls = certificates.identity(self.tls, ENGINE)
+        self.provider_home = home / "provider"
         self.engine = Child(
             "engine",
             ["api.cli.main", "serve", "--home", str(home / "engine"), "--port", str(ports["engine"])],
@@ -47,8 +61,15 @@ class Stage:
                 "AUTOCLAIM_INVOICE_URL": self.invoice_url,
                 "AUTOCLAIM_SANDBOX_BANK_DB": str(home / "bank.db"),
                 "AUTOCLAIM_WITNESSES": appointed_witnesses(),
+                "AUTOCLAIM_PROVIDERS": chain_account(self.provider_home, os.urandom).address,
+                "AUTOCLAIM_PARTNER_PORT": str(ports["partners"]),
+                "AUTOCLAIM_PARTNER_TLS_CERT": str(engine_tls.certificate),
+                "AUTOCLAIM_PARTNER_TLS_KEY": str(engine_tls.key),
+                "AUTOCLAIM_PARTNER_TLS_CA": str(engine_tls.ca),
             },
         )
+        self._kept = [self.engine]
+        """Started again when they die; those that began last end first."""
         self._leaving = threading.Event()
         self._watch = threading.Thread(target=self._keep_alive, name="watch", daemon=True)
 
@@ -57,11 +78,11 @@ class Stage:
         record = self.home / "run.json"
         if record.exists():
             run = json.loads(record.read_text())
-            if run["settlements"] == settlements and not run["finished"] and run.keys() >= set(_PROCESSES):
+            if run["settlements"] == settlements and not run["finished"] and run.keys() >= set(_PORTS):
                 return True
         shutil.rmtree(self.home, ignore_errors=True)
         (self.home / "engine").mkdir(parents=True, mode=0o700)
-        ports = {name: free_port() for name in _PROCESSES}
+        ports = {name: free_port() for name in _PORTS}
         record.write_text(json.dumps({"settlements": settlements, **ports, "finished": False}))
         return False
 
@@ -87,13 +108,19 @@ class Stage:
         self._end()
 
     def _end(self) -> None:
-        for process in (self.engine, self.invoices, self.bank):
+        for process in (*reversed(self._kept), self.invoices, self.bank):
             process.end()
+
+    def keep(self, process: Child) -> None:
+        """Start it, and again whenever it dies."""
+        process.ensure()
+        self._kept.append(process)
 
     def _keep_alive(self) -> None:
         while not self._leaving.wait(_WATCH_S):
-            if not self.engine.alive:
-                self.engine.ensure()
+            for process in self._kept:
+                if not process.alive:
+                    process.ensure()
 
     def operator(self) -> Client:
         return Client(self.url, (self.home / "engine" / "operator.key").read_text().strip())
