@@ -27,7 +27,7 @@ QUESTION = {"protocol", "suite", "mode", "epoch", "discharge", "elements"}
 RELEASE = {"protocol", "epoch", "discharge", "handle", "authorization", "mode", "document", "setl_id", "salt"}
 
 
-@pytest.fixture(scope="module", params=["settlement"])
+@pytest.fixture(scope="module", params=["settlement", "decision"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """For each mode in which a purpose releases."""
     return took_place(tmp_path_factory.mktemp("leaks"), request.param)
@@ -104,6 +104,7 @@ def test_nothing_that_names_or_describes_an_unmatched_person_crosses_the_boundar
     assert found_in(search, run.crossed) == {}
 
 
+@pytest.mark.parametrize("run", ["settlement"], indirect=True)
 def test_of_a_matched_person_only_what_the_release_lists_crosses_and_only_inside_of_it(run: Run) -> None:
     document = minimise(RELEASED.native, REGISTER)
     lists = json.dumps(document, ensure_ascii=False)
@@ -119,6 +120,19 @@ def test_of_a_matched_person_only_what_the_release_lists_crosses_and_only_inside
     assert described.found(body), "which is how what the purpose lists is seen to be there"
     rest = run.crossed | {"asked": run.asked[:begins] + _without_what_it_is_for(body) + run.asked[ends:]}
     assert found_in(described, rest) == {}
+
+
+@pytest.mark.parametrize("run", ["decision"], indirect=True)
+def test_where_the_terms_travel_no_diagnosis_and_no_amount_of_the_bill_crosses_either(run: Run) -> None:
+    """Of the stay itself only which it was, and when; and of the decision what it comes to."""
+    [(begins, ends)] = requests(run.asked, "/v1/match/decisions")
+    sent = json.loads(run.asked[begins:ends])
+    stay = {name: sent[name] for name in ("setl_id", "settlement")}
+    assert set(stay["settlement"]) == {"fixmedins_code", "setl_id", "adm", "dscg", "settled"}
+    assert sent["decision"]["payable_fen"] in run.paid_fen
+    assert requests(run.asked, "/v1/match/releases") == []
+    search = Search([*of_person(RELEASED), *of_stay(RELEASED, but=json.dumps(stay))])
+    assert found_in(search, run.crossed) == {}
 
 
 def _without_what_it_is_for(body: bytes) -> bytes:
@@ -150,7 +164,13 @@ def test_an_unmatched_discharge_leaves_nothing_at_the_insurer_but_a_count(run: R
             "which is salted, and opens for the provider"
         )
         assert row.pop("asked_at").startswith(row.pop("day"))
-        assert row == {"provider": HOSPITAL, "epoch": 1, "elements": 2, "settlement_id": None}
+        assert row == {
+            "provider": HOSPITAL,
+            "epoch": 1,
+            "elements": 2,
+            "settlement_id": None,
+            "task_id": None,
+        }
     [use] = run.left["match_use"]
     assert (use["questions"], use["released"]) == (len(UNMATCHED) + 1, 1)
     paths = [row["path"] for row in run.left["access_log"] if row["path"].startswith("/v1/match")]
