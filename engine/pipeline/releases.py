@@ -87,8 +87,8 @@ def checked(ctx: Context, one: Release) -> Arrival:
     """What would be kept of it now; nothing is.
 
     Raises NotFound `match.epoch_unknown`, `release.discharge_unknown`, `release.handle_unknown`; Conflict
-    `match.epoch_withdrawn`, `release.consent`, `release.task`, and Unavailable while its task lasts; NotAllowed
-    `settlement.other_hospital`; Refused `release.document`.
+    `match.epoch_withdrawn`, `release.consent`, `release.task`; Unavailable `release.task`, while that lasts;
+    NotAllowed `settlement.other_hospital`; Refused `release.document`.
     """
     with ctx.database.reading() as session:
         policy, authorization = _named(ctx, session, one)
