@@ -137,6 +137,7 @@ class Provider:
         """As after a crash: nothing is left but what is on the disk."""
         self.node.close()
         self.node = self._open()
+        self.node.rolls.follow()
 
     def close(self) -> None:
         self.node.close()
