@@ -32,7 +32,7 @@ Epoch = Annotated[int, Path(ge=1, le=2**31 - 1)]
 HospitalCode = Annotated[str, Path(pattern="^[HP][0-9]{11}$")]
 ProviderAddress = Annotated[str, Path(pattern="^0x[0-9a-fA-F]{40}$", examples=["0x" + "5e" * 20])]
 UpdateNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
-_SIGNED = documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 429)
+_SIGNED = documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,11 +170,12 @@ def tell_counts(ctx: Context, provider: str, task_id: str, counts: MatchCounts) 
 
 
 def outcomes(ctx: Context, provider: str, task_id: str) -> list[dict[str, Any]]:
-    """What became of this hospital's releases; outcome None: nothing yet. Raises NotFound."""
+    """What became of this hospital's releases, once the task has ended; outcome None: nothing yet. Raises
+    NotFound."""
     with ctx.database.reading() as session:
-        _of(session, provider, task_id)
+        ended = _of(session, provider, task_id).ended is not None
         return [
-            {"discharge": one.discharge, "handle": one.handle, "outcome": one.outcome}
+            {"discharge": one.discharge, "handle": one.handle, "outcome": one.outcome if ended else None}
             for one in match_tasks.outcomes(session, task_id, provider)
         ]
 

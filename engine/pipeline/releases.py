@@ -13,7 +13,7 @@ from typing import Any, Self
 from sqlmodel import Session
 
 from engine.chain.contracts import Liveness
-from engine.errors import AutoclaimError, Conflict, NotAllowed, NotFound, Refused
+from engine.errors import AutoclaimError, Conflict, NotAllowed, NotFound, Refused, Unavailable
 from engine.evidence.canonical import canonical_bytes
 from engine.evidence.salts import ClaimSalts
 from engine.matching.cover import in_force
@@ -92,8 +92,8 @@ def checked(ctx: Context, one: Release) -> Arrival:
     """What would be kept of it now; nothing is.
 
     Raises NotFound `match.epoch_unknown`, `release.discharge_unknown`, `release.handle_unknown`; Conflict
-    `match.epoch_withdrawn`, `release.consent`, `release.task`; NotAllowed `settlement.other_hospital`;
-    Refused `release.document`.
+    `match.epoch_withdrawn`, `release.consent`, `release.task`; Unavailable `release.task`, while that lasts;
+    NotAllowed `settlement.other_hospital`; Refused `release.document`.
     """
     with ctx.database.reading() as session:
         policy, authorization = named(ctx, session, one)
@@ -135,8 +135,10 @@ def _in_its_task(session: Session, asked_in: str | None, task: str | None, polic
     """What was asked in a task is released under it; what else was found of it, once that has completed."""
     row = match_tasks.task(session, asked_in) if asked_in is not None else None
     if task is None:
+        if row is not None and row.ended is None:
+            raise Unavailable("/discharge: asked about in a task that has not ended yet", code="release.task")
         if row is not None and row.ended != match_tasks.COMPLETED:
-            raise Conflict("/discharge: asked about in a task that has not completed", code="release.task")
+            raise Conflict("/discharge: asked about in a task that came to nothing", code="release.task")
     elif row is None or asked_in != task:
         raise NotFound(
             "/discharge: this provider has not asked about it in this task", code="release.discharge_unknown"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from api.http.examples import POLICY
 from api.provider.insurer import HttpInsurer, key_id
@@ -25,6 +25,7 @@ from engine.provider.node import Node, chain_account
 from engine.provider.registration import register
 from engine.provider.settings import ProviderSettings
 from engine.settlement.hospitals import Hospital
+from engine.store.matching import MatchQuestion
 from engine.store.tables import Payout
 from tests.api.world import OURS, World, opened, serving, settlement
 from tests.support.process import REPOSITORY
@@ -76,6 +77,12 @@ class Insurer:
             items = http.get("/v1/settlements", params={"limit": 500}).raise_for_status().json()["items"]
         by_number = {item["setl_id"]: item["claim_id"] for item in items}
         return [by_number.get(native["setlinfo"]["setl_id"]) for native in natives]
+
+    def asked_online(self) -> int:
+        """Questions."""
+        with self.ctx.database.reading() as session:
+            online = select(func.count()).select_from(MatchQuestion)
+            return session.exec(online.where(col(MatchQuestion.task_id).is_(None))).one()
 
     def payouts_fen(self) -> list[int]:
         with self.ctx.database.reading() as session:
@@ -130,6 +137,7 @@ class Provider:
         """As after a crash: nothing is left but what is on the disk."""
         self.node.close()
         self.node = self._open()
+        self.node.rolls.follow()
 
     def close(self) -> None:
         self.node.close()

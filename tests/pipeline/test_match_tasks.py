@@ -10,7 +10,7 @@ import pytest
 
 from engine.chain.contracts import TaskState
 from engine.chain.errors import ContractRefused
-from engine.errors import AutoclaimError
+from engine.errors import AutoclaimError, Conflict, Unavailable
 from engine.evidence.report import Outcome
 from engine.pipeline import decide, match_answers, match_tasks, matching, record, releases
 from engine.store import claims
@@ -117,11 +117,16 @@ def test_where_neither_is_right_nothing_becomes_a_claim_and_what_was_handed_over
     world: World, task: InTask
 ) -> None:
     native = world.native(0)
-    task.stage(native, *task.ask([native]))
+    (found,) = task.ask([native])
+    assert found is not None
+    task.stage(native, found)
     task.commit(released=2)
     task.until_settled()
     match_tasks.resolve(world.ctx, task.task_id, None)
     assert task.until_settled() is TaskState.FAILED
+    with pytest.raises(Conflict) as refused_online:
+        releases.release(world.ctx, task.provider.to_release(native, found))
+    assert refused_online.value.code == "release.task", "nor by the other way"
     assert (kept(world), match_answers.outcomes(world.ctx, task.order.hospitals[0], task.task_id)) == (0, [])
     again = match_tasks.open_task(world.ctx, task.order)
     assert (again.created, again.task["task_id"] != task.task_id) == (True, True)
@@ -174,9 +179,9 @@ def test_what_was_not_asked_in_a_task_is_not_released_under_it(world: World, tas
     assert not_staged(task, native, asked_online) == "release.discharge_unknown"
     assert not_staged(task, native, replace(found, discharge="5e" * 32)) == "release.discharge_unknown"
     online = task.provider.to_release(native, found)
-    with pytest.raises(AutoclaimError) as error:
+    with pytest.raises(Unavailable) as waits:
         releases.release(world.ctx, online)
-    assert error.value.code == "release.task", "it waits for both to agree"
+    assert waits.value.code == "release.task", "until both agree"
     other = match_answers.Batch(task.task_id, THEIRS, 7, ["5e" * 32], task.batch([native])[0].elements)
     assert refused(task, other) == "task.unknown"
 
