@@ -36,7 +36,7 @@ from tests.pipeline.deciding_provider import (
 from tests.pipeline.reopening import AUGUST
 from tests.pipeline.test_audit import Endpoint
 from tests.pipeline.test_reopen_checked import fsck, run
-from tests.pipeline.world import OURS, RATIO_PERCENT, World, person
+from tests.pipeline.world import DEDUCTIBLE_FEN, OURS, RATIO_PERCENT, World, person
 
 UNANNOUNCED = ["contracts"]
 """Step of a verification that a published manifest is needed for."""
@@ -72,6 +72,19 @@ def test_an_earlier_stay_that_comes_late_has_the_provider_decide_again_and_pays_
     used = decision_of(world, late)["benefits"][-1]["deductible_fen"]
     assert row.payable_fen - before == used * RATIO_PERCENT // 100
     assert [payout.amount_fen for payout in world.payouts(claim)] == [before, row.payable_fen - before]
+
+
+def test_what_moves_between_a_release_and_its_batch_is_decided_again(
+    world: World, provider: DecidingProvider
+) -> None:
+    claim = provider.released(world.native(0))
+    world.decided(world.accepted(0, admitted=AUGUST, self_paid_fen=900_000))
+    decide.decide_batch(world.ctx, world.batch(claim))
+    assert (world.state(claim), world.reasons(claim)) == ("review", ["withheld.decide_again"])
+    assert provider.answer_wanted() == 1
+    decide.decide_batch(world.ctx, world.batch(claim))
+    assert (world.state(claim), world.claim(claim).version) == ("decided", 1)
+    assert decision_of(world, claim)["benefits"][-1]["deductible_fen"] < DEDUCTIBLE_FEN
 
 
 def test_books_bank_and_chain_agree_about_what_a_provider_decided_twice(alone: World, tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ def test_where_one_purpose_has_the_settlement_released_nothing_is_withheld_for_a
     provider.node.close()
 
 
-def test_consent_that_is_revoked_gets_neither_a_question_nor_adecision_of(
+def test_consent_that_is_revoked_gets_neither_a_question_nor_a_decision(
     world: World, provider: DecidingProvider
 ) -> None:
     world.revoke(0)

@@ -178,6 +178,9 @@ class OwnInsurer:
         self.released.append(release)
         return f"clm_{release['handle'][:24]}"
 
+    def wanted(self, hospital_code: str) -> list[Mapping[str, Any]]:
+        return []
+
     def close(self) -> None:
         """The test's own."""
 
