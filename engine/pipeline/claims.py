@@ -16,7 +16,7 @@ from engine.pipeline.states import ClaimState, PayoutState, move_claim
 from engine.pipeline.touched import touch
 from engine.pipeline.values import not_erased, stored
 from engine.settlement import Settlement
-from engine.store import claims, policies, set_offs, tables
+from engine.store import claims, policies, provider_decisions, set_offs, tables
 
 ACTIONS = ("pay", "refuse", "readjudicate")
 _PAID = (PayoutState.SETTLED, PayoutState.CONFIRMED)
@@ -67,12 +67,14 @@ def get_claim(ctx: Context, claim_id: str) -> dict[str, Any]:
         invoice = invoices.view(session, claim.settlement_id)
         settlement = session.get_one(tables.Settlement, claim.settlement_id)
         reports = reports_of(ctx, session, settlement, claim)
+        demanded = provider_decisions.demanded(session, stored(claim.id))
     return {
         **_summary(claim, policy),
         "invoice": invoice,
         "reports": len({(delivery.delivery_id, record.ordinal) for record, _, delivery in reports}),
         "reasons": claim.reasons,
         "withheld": settlement.withheld,
+        "disclosure": demanded,
         "authorization_id": claim.authorization_id,
         "task_id": claim.task_id,
         "record_tx": claim.record_tx,

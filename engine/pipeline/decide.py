@@ -4,6 +4,9 @@ A settlement is decided on those before it, whatever arrived first, and on what 
 for it (engine.pipeline.histories). Those after it that are decided already are looked at again
 (engine.pipeline.reopen).
 
+Of a settlement that its provider withholds, the provider's decision takes the adjudication's place, if it was
+made of the case as it stands (engine.pipeline.provided).
+
 What the adjudication sees is the evidence form of its inputs, so that a verifier's re-run sees the same.
 """
 

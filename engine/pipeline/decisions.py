@@ -28,8 +28,6 @@ from engine.pipeline.values import stored
 from engine.store import policies, provider_decisions, tables
 from engine.store.provider_decisions import DECIDE_AGAIN
 
-MODE = "decision"
-
 
 @dataclass(frozen=True, slots=True)
 class DecisionRelease(cases.Asked):

@@ -75,6 +75,11 @@ def is_wanted(session: Session, claim_id: int, why: str) -> bool:
     return row is not None and row.answered_at is None
 
 
+def demanded(session: Session, claim_id: int) -> Wanted | None:
+    """The newest demand to disclose."""
+    return session.get(Wanted, (claim_id, DISCLOSE))
+
+
 def answered(session: Session, claim_id: int, why: str, outcome: str, at: datetime) -> None:
     row = session.get(Wanted, (claim_id, why))
     if row is not None and row.answered_at is None:

@@ -26,6 +26,7 @@ from engine.pipeline import (
     decisions,
     disclosures,
     feed,
+    invoices,
     matching,
     publishing,
     record,
@@ -198,7 +199,9 @@ class DecidingProvider:
 def decided_by_node(world: World, provider: DecidingProvider, native: Mapping[str, Any]) -> str:
     claim = provider.released(native)
     assert world.state(claim) == "matched"
-    decide.decide_batch(world.ctx, world.batch(claim))
+    batch = world.batch(claim)
+    assert invoices.check_batch(world.ctx, batch) == 1
+    decide.decide_batch(world.ctx, batch)
     return claim
 
 

@@ -121,6 +121,15 @@ class InvoiceCheck(BaseModel):
     checked_at: datetime
 
 
+class Disclosure(BaseModel):
+    """A settlement that was demanded. outcome: whether it comes to what its provider had decided (agrees,
+    differs); null until it is shown."""
+
+    asked_at: datetime
+    answered_at: datetime | None
+    outcome: str | None
+
+
 class ClaimDetail(ClaimSummary):
     """`decision` is the decision document: benefits, amounts, and the trace that explains each of them."""
 
@@ -128,6 +137,7 @@ class ClaimDetail(ClaimSummary):
     withheld: Hex32 | None = Field(
         description="the provider has decided and keeps the settlement, under this commitment to it"
     )
+    disclosure: Disclosure | None
     invoice: InvoiceCheck | None
     reports: int = Field(description="examinations and tests that the hospital delivered of the stay")
     authorization_id: Hex32 | None
