@@ -14,7 +14,7 @@ from engine.chain.rpc import ReadOnlyRpc
 
 SEND = "eth_sendRawTransaction"
 _MOST_GAS = 10_000_000
-"""Of one transaction: a tenth of it registers a dataset with a dozen purposes."""
+"""Of one transaction: a tenth of it registers a dataset with thirty purposes."""
 
 
 class ProvidersRpc(ReadOnlyRpc):

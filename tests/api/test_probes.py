@@ -6,8 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from eth_account import Account
 from prometheus_client.parser import text_string_to_metric_families
 from web3 import Web3
+from web3.exceptions import Web3RPCError
+from web3.types import Wei
 
 from api.http.health import Readiness
 from engine.chain.errors import ChainUnavailable
@@ -105,11 +108,25 @@ def test_an_auditors_own_client_reads_the_chain_and_cannot_write_to_it(world: Wo
     assert web3.eth.chain_id == deployment.chain_id
     address = Web3.to_checksum_address(deployment.addresses["MatchResultStore"])
     assert len(web3.eth.get_code(address)) > 100
-    with world.http() as http:
-        call = {"jsonrpc": "2.0", "id": 7, "method": "eth_sendRawTransaction", "params": ["0x00"]}
-        answer = http.post("/chain/rpc", json=call).json()
-    assert answer["id"] == 7
-    assert "read-only" in answer["error"]["message"]
+    with pytest.raises(Web3RPCError, match="read-only"):
+        web3.eth.send_transaction({"to": address, "from": address, "gas": 50_000, "gasPrice": Wei(0)})
+
+
+@pytest.mark.parametrize("stolen", ["nobody", OURS, "insurer", "operator"])
+def test_no_api_key_writes_to_the_chain_but_only_the_signature_of_an_appointed_provider(
+    world: World, stolen: str
+) -> None:
+    thief, chain = Account.create(), world.ctx.chain
+    call = chain.catalog.encode("register", bytes(31) + b"1", 4, [bytes(31) + b"2"])
+    fees = {"maxFeePerGas": 0, "maxPriorityFeePerGas": 0, "gas": 1_000_000, "value": 0}
+    what = {"chainId": chain.chain_id, "nonce": 0, "to": call.to, "data": call.data}
+    raw = "0x" + thief.sign_transaction(what | fees).raw_transaction.hex()
+    request = {"jsonrpc": "2.0", "id": 7, "method": "eth_sendRawTransaction", "params": [raw]}
+    with world.http(stolen) as http:
+        answer = http.post("/chain/rpc", json=request).json()
+    assert (answer["id"], answer["error"]["code"]) == (7, -32003)
+    assert f"{thief.address.lower()} does not hold PROVIDER_ROLE" in answer["error"]["message"]
+    assert int(chain.catalog.provider_of(bytes(31) + b"1"), 16) == 0
 
 
 @pytest.mark.parametrize(
