@@ -57,12 +57,12 @@ class Child:
                     preexec_fn=_end_with_parent,  # noqa: PLW1509  one system call, nothing allocated
                 )
         deadline = time.monotonic() + within_s
-        while not self._healthy():
-            if not self.alive or time.monotonic() > deadline:
-                raise ChildFailed(
-                    f"the {self.name} did not come up; its last words in {self.log}:\n{self._last_words()}"
-                )
-            time.sleep(_POLL_S)
+        with httpx.Client(timeout=2, trust_env=False) as http:
+            while not self._healthy(http):
+                if not self.alive or time.monotonic() > deadline:
+                    said = f"its last words in {self.log}:\n{self._last_words()}"
+                    raise ChildFailed(f"the {self.name} did not come up; {said}")
+                time.sleep(_POLL_S)
 
     def end(self) -> None:
         """Ask it to end, and insist after a while."""
@@ -79,9 +79,9 @@ class Child:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1][:_LAST_WORDS] if lines else "none"
 
-    def _healthy(self) -> bool:
+    def _healthy(self, http: httpx.Client) -> bool:
         try:
-            return httpx.get(self._health, timeout=2, trust_env=False).is_success
+            return http.get(self._health).is_success
         except httpx.HTTPError:
             return False
 

@@ -25,6 +25,7 @@ from engine.pipeline.context import Context
 from engine.pipeline.settings import Settings
 from engine.settlement.hospitals import Hospital
 from engine.store.api_keys import Role
+from tests.support.network import trusted
 
 OURS, THEIRS = "H31010100001", "H31010100002"
 _numbers = count(1)
@@ -72,7 +73,7 @@ class World:
     def http(self, who: str = "nobody") -> httpx.Client:
         """A plain client with that caller's key."""
         headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=trusted(), trust_env=False)
 
     def post_settlement(self, native: Mapping[str, Any], key: str, who: str = OURS) -> httpx.Response:
         body = json.dumps(native).encode()

@@ -19,6 +19,7 @@ from engine.money import Fen
 from engine.payout.http_bank import HttpBank, RetryPolicy
 from engine.payout.port import StatementLine, TransferOrder, TransferResult
 from engine.payout.signing import BankCredentials
+from tests.support.network import trusted
 from tests.support.process import REPOSITORY, stop
 
 _T = TypeVar("_T")
@@ -82,12 +83,12 @@ class BankProcess:
         return self.process.returncode
 
     def client(self, **options: Any) -> HttpBank:
-        return HttpBank(self.url, self.credentials, **({"policy": QUICK} | options))
+        return HttpBank(self.url, self.credentials, **({"policy": QUICK, "verify": trusted()} | options))
 
     def faults(self, *rules: dict[str, Any], seed: int = 0) -> None:
         headers = {"Authorization": f"Bearer {self.credentials.api_key}"}
         plan = {"seed": seed, "rules": rules}
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(verify=trusted(), trust_env=False) as client:
             response = client.put(f"{self.url}/v1/faults", json=plan, headers=headers)
         assert response.status_code == 200, response.text
 

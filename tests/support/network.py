@@ -1,7 +1,11 @@
 """No test reaches beyond this machine: the interpreter itself refuses, whichever library asks."""
 
 import ipaddress
+import ssl
 import sys
+from functools import cache
+
+import httpx
 
 _LOCAL_NAMES = frozenset({"localhost", "", None})
 
@@ -31,6 +35,12 @@ def _refuse_what_leaves(event: str, arguments: tuple[object, ...]) -> None:
         return
     if not _is_loopback(host):
         raise NetworkRefused(f"{event} to {host!r}: tests talk to 127.0.0.1 only")
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """`verify` of a client that is made often: reading whom to trust takes longer than what it does here."""
+    return httpx.create_ssl_context()
 
 
 def stay_on_this_machine() -> None:
