@@ -31,6 +31,7 @@ from engine.pipeline import (
     publishing,
     record,
     releases,
+    updates,
 )
 from engine.pipeline.context import Context
 from engine.pipeline.sealed import decision
@@ -61,7 +62,7 @@ class Wire:
 
     @contextmanager
     def update(self, epoch: int, number: int) -> Iterator[BinaryIO]:
-        with publishing.update_file(self.ctx, epoch, number).open("rb") as file:
+        with updates.offered_file(self.ctx, epoch, number).open("rb") as file:
             yield file
 
     def evaluate(
