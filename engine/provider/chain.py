@@ -17,7 +17,6 @@ from engine.chain.contracts import (
     Liveness,
     TaskOnChain,
     TaskScheduler,
-    TaskTerms,
 )
 from engine.chain.deploy import Deployment, verify
 from engine.chain.eip712 import case_typed_data, signer_of
@@ -160,10 +159,6 @@ class ProviderChain:
 
     def commit_result(self, task_id: bytes, result_digest: bytes) -> TxRef:
         return self._open().scheduler.commit_result_as_provider(task_id, result_digest)
-
-    def task_terms(self, task_id: str) -> TaskTerms:
-        """What a task was opened with."""
-        return self._open().scheduler.terms_of(task_id)
 
     def case_signer(self, case_digest: bytes, task_id: str, signature: bytes) -> str:
         """Whose key has signed that the case was given out under the task. Raises ValueError for bytes that

@@ -138,11 +138,11 @@ def _checked(node: Node, one: tables.Release, ref: SettlementRef, answer: Mappin
         raise Refused("case.invalid", "what the insurer gave to decide on is no case") from error
     if case != expected:
         raise Refused("case.other", "the case is of another settlement, wording or authorization")
-    task = node.chain.task_terms(task_id)
+    task = node.chain.task(task_id)
     in_register = hex32(bytes.fromhex(terms.digest_hex.removeprefix("0x"))) in register
-    if terms.product != one.product or not in_register or terms_root(register) != task.terms_digest:
+    if terms.product != one.product or not in_register or hex32(terms_root(register)) != task.terms:
         raise Refused("case.terms", "the wording is not one that the task was opened with on chain")
-    if "0x" + task.purpose.hex() != one.scope:
+    if task.purpose != one.scope:
         raise Refused("case.task", "the task on chain is for another purpose")
     try:
         by = node.chain.case_signer(digest(case), task_id, signer)

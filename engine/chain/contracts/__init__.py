@@ -21,7 +21,7 @@ from engine.chain.contracts.match_result_store import (
     Result,
     recorded_version,
 )
-from engine.chain.contracts.task_scheduler import TaskKind, TaskOnChain, TaskScheduler, TaskState, TaskTerms
+from engine.chain.contracts.task_scheduler import TaskKind, TaskOnChain, TaskScheduler, TaskState
 
 __all__ = [
     "DEFAULT_ADMIN_ROLE",
@@ -44,7 +44,6 @@ __all__ = [
     "TaskOnChain",
     "TaskScheduler",
     "TaskState",
-    "TaskTerms",
     "abi_of",
     "recorded_version",
     "role_id",

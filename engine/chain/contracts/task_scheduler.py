@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
 
 from engine.chain.artifacts import SCHEDULER
 from engine.chain.contracts.base import Bytes32, Contract, word
@@ -44,14 +43,6 @@ class TaskOnChain:
     terms: str
     requester_result: str | None
     provider_result: str | None
-
-
-class TaskTerms(NamedTuple):
-    """Of a task as it was opened: who by, the scope of consent, the root of the terms register."""
-
-    requester: str
-    purpose: bytes
-    terms_digest: bytes
 
 
 class TaskScheduler(Contract):
@@ -124,11 +115,6 @@ class TaskScheduler(Contract):
 
     def state_of(self, task_id: Bytes32) -> TaskState:
         return TaskState(self._call("stateOf", word(task_id)))
-
-    def terms_of(self, task_id: Bytes32) -> "TaskTerms":
-        """Who opened it, for what, by which terms; all zero where there is no such task."""
-        task = self._call("taskOf", word(task_id))
-        return TaskTerms(requester=task[0], purpose=bytes(task[9]), terms_digest=bytes(task[10]))
 
     def require_recordable(self, task_id: Bytes32) -> bytes:
         """The task's purpose. Raises ContractRefused unless results may be recorded under it now."""
