@@ -87,7 +87,7 @@ def rest_on(node: Node, session: Session, held: tables.Discharge, finding: Findi
     """Move an asked discharge to where a look-up leads."""
     if finding.answering:
         _name_releases(session, held, finding.answering)
-    rest = node.until_news if finding.to == _S.KEPT else timedelta()
+    rest = {_S.KEPT: node.until_news, _S.MATCHED: node.until_release()}.get(finding.to, timedelta())
     move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=node.clock(), rest=rest)
 
 

@@ -106,6 +106,11 @@ class Node:
         """By then the insurer has been asked for news of its roll."""
         return 2 * timedelta(seconds=self.settings.follow_s)
 
+    def until_release(self) -> timedelta:
+        """What matched leaves with all that matched in the same span; the chain is read only then."""
+        every_s = self.settings.release_every_s
+        return timedelta(seconds=every_s - self.clock().timestamp() % every_s) if every_s else timedelta()
+
     def close(self) -> None:
         self._closing.close()
 

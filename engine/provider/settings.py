@@ -94,6 +94,9 @@ class ProviderSettings(ProviderHome):
     """That blind and check the batches of a task, while one runs."""
     disclosures_a_day: int = Field(default=10, ge=0)
     """Settlements withheld that the insurer may have disclosed in a day; more are a person's to look into."""
+    release_every_s: int = Field(default=0, ge=0)
+    """So often what has matched leaves, together: who watches the line cannot tell then which question it was
+    of. 0: at once."""
     workers: int = Field(default=8, gt=0)
     """Discharges that are on the way at once."""
     tick_s: float = Field(default=0.5, gt=0)

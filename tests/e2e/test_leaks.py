@@ -25,6 +25,7 @@ FEWEST = 6
 """Characters of a value that is looked for: a ward or a quantity occurs anywhere."""
 QUESTION = {"protocol", "suite", "mode", "epoch", "discharge", "elements"}
 RELEASE = {"protocol", "epoch", "discharge", "handle", "authorization", "mode", "document", "setl_id", "salt"}
+RELEASE |= {"padding"}
 
 
 @pytest.fixture(scope="module", params=["settlement", "decision"])

@@ -72,7 +72,7 @@ class Wire:
 
     def release(self, hospital_code: str, release: Mapping[str, Any]) -> str:
         said = MatchRelease.model_validate(self._passes("release", release))
-        stated = said.model_dump(exclude={"protocol", "mode", "salt"})
+        stated = said.model_dump(exclude={"protocol", "mode", "salt", "padding"})
         one = releases.Release(provider=hospital_code, salt=bytes.fromhex(said.salt), **stated)
         return releases.release(self.ctx, one).claim_id
 

@@ -1,5 +1,7 @@
 """Those who would learn from a provider node what it does not tell: each tries (docs/privacy.md)."""
 
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from sqlmodel import select
 
 from engine.evidence.canonical import commitment
 from engine.provider import tables
+from engine.provider.release import STEP_BYTES
 from tests.provider.site import HOSPITAL, STRANGER, Site, stay
 
 
@@ -45,3 +48,38 @@ def test_a_node_asks_before_it_looks_so_that_when_it_asks_tells_nothing(
         done.clear()
         site.through(native)
         assert done == ["asks", "looks"]
+
+
+def test_what_matched_leaves_together_and_the_chain_is_read_only_then(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    site.work()
+    site.node.settings.release_every_s = 3600
+    read, refusal = list[str](), site.node.chain.refusal
+    monkeypatch.setattr(site.node.chain, "refusal", lambda *of: read.append(of[0]) or refusal(*of))
+    mine = [stay(), stay()]
+    for native in mine:
+        site.accept(native)
+    site.work()
+    assert [site.row(native).state for native in mine] == ["matched", "matched"]
+    [together] = {site.row(native).not_before for native in mine}
+    assert (together.timestamp() % 3600, read, site.insurer.released) == (0, [], [])
+    site.ahead += timedelta(hours=1)
+    site.work()
+    assert [site.row(native).state for native in mine] == ["accepted", "accepted"]
+    assert (len(read), len(site.insurer.released)) == (2, 2)
+
+
+def test_a_release_has_the_same_size_whether_the_bill_is_a_little_longer_or_not(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    short, longer = stay(), stay()
+    longer["diseinfo"].append(longer["diseinfo"][0] | {"maindiag_flag": "0", "diag_code": "I10.x00"})
+    for native in (short, longer):
+        assert site.through(native).state == "accepted"
+    one, other = site.insurer.released
+    assert len(other["document"]["diseinfo"]) > len(one["document"]["diseinfo"])
+    sizes = [
+        len(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()) for said in (one, other)
+    ]
+    assert sizes == [STEP_BYTES, STEP_BYTES]

@@ -56,6 +56,7 @@ class MatchRelease(Body):
     document: dict[str, Any] = Field(description="schema settlement.minimised/1", examples=[{}])
     setl_id: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$", examples=["S20250301000017"])
     salt: Bytes32
+    padding: str = Field(default="", pattern="^0*$", description="so that the size tells of the bill less")
 
 
 class ReleasedSettlement(BaseModel):
