@@ -41,7 +41,7 @@ def test_of_a_matched_person_with_live_consent_what_the_purpose_lists_leaves_and
     [release] = site.insurer.released
     assert set(release) == {
         *("protocol", "epoch", "discharge", "handle", "authorization", "mode", "document"),
-        *("setl_id", "salt"),
+        *("setl_id", "salt", "padding"),
     }
     assert (release["discharge"], release["handle"], release["mode"]) == (
         discharge,
