@@ -81,9 +81,9 @@ def _client(psi: Any, connection: Counted, items: list[str]) -> int:
 def _server(psi: Any, connection: Counted, items: list[str], asked: int) -> int:
     server = psi.server.CreateWithNewKey(True)
     setup = server.CreateSetupMessage(_FALSE_POSITIVES, asked, items, psi.DataStructure.GCS)
-    connection.send(setup.SerializeToString())
     request = psi.Request()
-    request.ParseFromString(connection.receive())
+    request.ParseFromString(connection.receive())  # before anything is sent: the client reads nothing until then
+    connection.send(setup.SerializeToString())
     connection.send(server.ProcessRequest(request).SerializeToString())
     return 0
 
