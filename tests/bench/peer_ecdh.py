@@ -82,7 +82,7 @@ def _server(psi: Any, connection: Counted, items: list[str], asked: int) -> int:
     server = psi.server.CreateWithNewKey(True)
     setup = server.CreateSetupMessage(_FALSE_POSITIVES, asked, items, psi.DataStructure.GCS)
     request = psi.Request()
-    request.ParseFromString(connection.receive())  # before anything is sent: the client reads nothing until then
+    request.ParseFromString(connection.receive())  # first: the client does not read before
     connection.send(setup.SerializeToString())
     connection.send(server.ProcessRequest(request).SerializeToString())
     return 0
