@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.evidence.manifest import scope_of
@@ -127,7 +128,11 @@ class ProviderSettings(ProviderHome):
     @classmethod
     def read(cls, **given: Any) -> Self:
         """The environment's, but for what is given otherwise. Raises ValueError naming what is missing."""
-        return cls(**{name: value for name, value in given.items() if value is not None})
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            told = [f"  {_variable(one['loc'])}: {_said(one)}" for one in error.errors()]
+            raise ValueError("\n".join(["its settings (docs/provider.md):", *told])) from error
 
     @property
     def engines_here(self) -> list[str]:
@@ -152,3 +157,14 @@ class ProviderSettings(ProviderHome):
     def scopes(self) -> frozenset[str]:
         """Of all purposes, 0x and 64 digits."""
         return frozenset("0x" + purpose.scope.hex() for purpose in self.purposes)
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """`hospitals` -> AUTOCLAIM_PROVIDER_HOSPITALS; of what concerns several, the prefix alone."""
+    name, *inside = place or ("…",)
+    return "/".join([f"AUTOCLAIM_PROVIDER_{str(name).upper()}", *map(str, inside)])
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    said: str = error["msg"]
+    return "is not set" if error["type"] == "missing" else said.removeprefix("Value error, ")

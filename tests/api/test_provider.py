@@ -343,7 +343,7 @@ def test_what_keeps_a_node_from_starting_is_named(two: Parties, tmp_path: Path) 
     unset = CliRunner().invoke(app, ["provider", "serve", *home])
     unregistered = CliRunner().invoke(app, ["provider", "serve", *home], env=settings)
     assert (unset.exit_code, unregistered.exit_code) == (2, 2)
-    assert "insurer_url" in unset.stderr
+    assert "AUTOCLAIM_PROVIDER_INSURER_URL: is not set" in unset.stderr
     assert "insurer_tls_pin" in CliRunner().invoke(app, ["provider", "serve", *home], env=unpinned).stderr
     assert "must be https" in CliRunner().invoke(app, ["provider", "serve", *home], env=plain).stderr
     public = load_key(signing_key(tmp_path, os.urandom)).public_key().public_bytes_raw().hex()
