@@ -17,6 +17,7 @@ import uvicorn
 from api.cli.processes import Child, ChildFailed, free_port
 from api.cli.products import SEEDS
 from engine.chain.errors import ChainError
+from engine.chain.files import write_private
 from engine.evidence.anchors import TrustStore
 from engine.pipeline.settings import Settings
 
@@ -195,13 +196,8 @@ def _operator_key(ctx: "Context") -> Path:
     path = ctx.settings.in_home("operator.key")
     if not path.exists():
         _, token = parties.issue_key(ctx, Role.OPERATOR, "operator")
-        _write_private(path, token)
+        write_private(path, token.encode())
     return path
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
 
 
 def _say(settings: Settings, partners: "PartnerPort | None", key_file: Path, as_json: bool) -> None:
@@ -219,7 +215,8 @@ def _say(settings: Settings, partners: "PartnerPort | None", key_file: Path, as_
     if partners is not None:
         ready |= {"partner_url": partners.url, "partner_tls_pin": partners.pin}
     # For commands beside it (fsck, trigger): where this engine is.
-    _write_private(settings.in_home("serving.json"), json.dumps(ready))
+    # Whole or not at all: other commands read it while an engine is started again.
+    write_private(settings.in_home("serving.json"), json.dumps(ready).encode())
     if as_json:
         print(json.dumps(ready), flush=True)
         return
