@@ -1,17 +1,15 @@
 """Questions of many elements, each worked on in a process of its own: the library holds Python's lock while
 it works, and blinds never leave the process that drew them."""
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
-from multiprocessing import get_context
 from typing import TypeVar
 
 from engine.errors import Unavailable
 from engine.matching.voprf import EpochKey, Evaluated, Output, Question
-from engine.processes import end_with_parent
+from engine.processes import Pool, executor
 
 T = TypeVar("T")
 WORTH_A_PROCESS = 256
@@ -19,42 +17,26 @@ WORTH_A_PROCESS = 256
 _ENDED = "a process that worked on a batch was ended from outside"
 
 
-def _executor(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent)
-
-
 class Evaluators:
     """The insurer's side. Started by the first batch. Thread-safe."""
 
     def __init__(self, processes: int) -> None:
-        self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
-        self._starting = threading.Lock()
+        self._pool = Pool(processes)
 
     def evaluate(self, seed: bytes, epoch: int, elements: Sequence[bytes]) -> Evaluated:
         """`EpochKey.evaluate` under the key derived from the seed. Raises what both raise; Unavailable where
         the process was ended: the next batch starts others."""
         if len(elements) < WORTH_A_PROCESS:
             return _evaluate(seed, epoch, tuple(elements))
-        with self._starting:
-            if self._pool is None:
-                self._pool = _executor(self._processes)
-            pool = self._pool
+        pool = self._pool.started()
         try:
             return pool.submit(_evaluate, seed, epoch, tuple(elements)).result()
         except BrokenProcessPool as error:
-            self._forget(pool)
+            self._pool.forget(pool)
             raise Unavailable(_ENDED, code="match.process_ended") from error
 
     def close(self) -> None:
-        self._forget(self._pool)
-
-    def _forget(self, pool: ProcessPoolExecutor | None) -> None:
-        with self._starting:
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
-            if self._pool is pool:
-                self._pool = None
+        self._pool.close()
 
 
 _derived = lru_cache(maxsize=8)(EpochKey.derive)
@@ -88,7 +70,7 @@ class Lane:
             self._process.shutdown(cancel_futures=True)
 
     def _do(self, work: Callable[..., T], *arguments: object) -> T:
-        self._process = self._process or _executor(1)
+        self._process = self._process or executor(1)
         try:
             return self._process.submit(work, *arguments).result()
         except BrokenProcessPool as error:

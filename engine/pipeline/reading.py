@@ -2,16 +2,14 @@
 one core for it. What comes one by one is read where it arrives: to hand it over would cost as much.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, ProcessPoolExecutor
+from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 
 import structlog
 
-from engine.processes import end_with_parent
+from engine.processes import Pool
 from engine.settlement import BodyRefused, HospitalRegister, SettlementInvalid, Submission, read_submission
 
 Read = Sequence[Submission | None]
@@ -29,8 +27,7 @@ class Readers:
     def __init__(self, processes: int) -> None:
         """processes: 0 reads everything where it arrives."""
         self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
-        self._starting = threading.Lock()
+        self._pool = Pool(processes)
 
     def read(
         self, raws: Sequence[bytes], register: HospitalRegister
@@ -50,19 +47,16 @@ class Readers:
 
     def close(self) -> None:
         """End the processes. The next batch starts new ones."""
-        self._forget(self._pool)
+        self._pool.close()
 
     def _begin(self, chunk: Sequence[bytes], register: HospitalRegister) -> Callable[[], Read]:
         """What waits until a process has read the chunk. One that was ended from outside takes all with it
         that its pool was to read: that is read here."""
-        with self._starting:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"), end_with_parent)
-            pool = self._pool
+        pool = self._pool.started()
 
         def read_here() -> Read:
             log.warning("reading.process_ended")
-            self._forget(pool)
+            self._pool.forget(pool)
             return _read(chunk, register)
 
         try:
@@ -77,13 +71,6 @@ class Readers:
                 return read_here()
 
         return read
-
-    def _forget(self, pool: ProcessPoolExecutor | None) -> None:
-        with self._starting:
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
-            if self._pool is pool:
-                self._pool = None
 
 
 def _read(raws: Sequence[bytes], register: HospitalRegister) -> Read:

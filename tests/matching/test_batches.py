@@ -53,8 +53,8 @@ def test_what_is_wrong_is_named_wherever_it_is_found(evaluators: Evaluators, lan
 def test_a_process_that_is_ended_is_told_and_the_next_batch_has_another(evaluators: Evaluators) -> None:
     elements = Question.of(MESSAGES).elements
     evaluators.evaluate(SEED, EPOCH, elements)
-    assert evaluators._pool is not None
-    for process in list(evaluators._pool._processes.values()):
+    assert evaluators._pool._started is not None
+    for process in list(evaluators._pool.started()._processes.values()):
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join(10)
     with pytest.raises(Unavailable):
