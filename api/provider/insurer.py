@@ -42,11 +42,14 @@ def key_id(hospital_code: str) -> str:
     return f"{hospital_code}-provider"
 
 
-class _Answer(BaseModel):
+class _BatchAnswer(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    epoch: int
     evaluated: list[str]
     proof: str
+
+
+class _Answer(_BatchAnswer):
+    epoch: int
 
 
 class _Joining(BaseModel):
@@ -63,12 +66,6 @@ class _Taken(BaseModel):
 class _TaskDocument(BaseModel):
     model_config = ConfigDict(extra="ignore")
     document: dict[str, Any]
-
-
-class _BatchAnswer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    evaluated: list[str]
-    proof: str
 
 
 class _Outcome(BaseModel):
@@ -137,12 +134,8 @@ class HttpInsurer:
             "discharge": commitment,
             "elements": [element.hex() for element in elements],
         }
-        answer = self._post(hospital_code, "/v1/match/evaluations", question)
-        try:
-            read = _Answer.model_validate(answer)
-            evaluated = Evaluated(tuple(map(bytes.fromhex, read.evaluated)), bytes.fromhex(read.proof))
-        except (ValidationError, ValueError) as error:
-            raise _not_spoken() from error
+        read = _read(_Answer, self._post(hospital_code, "/v1/match/evaluations", question))
+        evaluated = _evaluated(read)
         if read.epoch != epoch:
             raise Refused("match.protocol", f"asked under epoch {epoch}, answered under {read.epoch}")
         return evaluated
@@ -160,12 +153,8 @@ class HttpInsurer:
         return _taken(self._post(hospital_code, "/v1/match/decisions", release))
 
     def wanted(self, hospital_code: str) -> list[Mapping[str, Any]]:
-        with _named_errors():
-            answer = checked(self._http.get("/v1/match/wanted", headers=self._as(hospital_code))).json()
-        try:
-            return [one.model_dump() for one in _Wants.model_validate(answer).items]
-        except ValidationError as error:
-            raise Refused("match.protocol", "the insurer's answer is none of this protocol's") from error
+        read = _read(_Wants, self._get(hospital_code, "/v1/match/wanted"))
+        return [one.model_dump() for one in read.items]
 
     def disclose(self, hospital_code: str, disclosure: Mapping[str, Any]) -> None:
         self._post(hospital_code, "/v1/match/disclosures", disclosure)
@@ -187,11 +176,7 @@ class HttpInsurer:
             "elements": [element.hex() for element in elements],
         }
         path = f"{_TASKS}/{task_id}/evaluations"
-        answer = _read(_BatchAnswer, self._post(hospital_code, path, batch))
-        try:
-            return Evaluated(tuple(map(bytes.fromhex, answer.evaluated)), bytes.fromhex(answer.proof))
-        except ValueError as error:
-            raise _not_spoken() from error
+        return _evaluated(_read(_BatchAnswer, self._post(hospital_code, path, batch)))
 
     def join(self, hospital_code: str, task_id: str, ours: Joining) -> Joining:
         answer = self._post(hospital_code, f"{_TASKS}/{task_id}/scale", ours._asdict())
@@ -251,6 +236,13 @@ def _read(model: type[_M], answer: Any) -> _M:
     try:
         return model.model_validate(answer)
     except ValidationError as error:
+        raise _not_spoken() from error
+
+
+def _evaluated(read: _BatchAnswer) -> Evaluated:
+    try:
+        return Evaluated(tuple(map(bytes.fromhex, read.evaluated)), bytes.fromhex(read.proof))
+    except ValueError as error:
         raise _not_spoken() from error
 
 
