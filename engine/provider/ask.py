@@ -11,7 +11,7 @@ from engine.provider.look_up import find, rest_on
 from engine.provider.node import Node
 from engine.provider.rolls import Roll
 from engine.provider.states import DischargeState, move
-from engine.settlement import IdentityMissing, PersonIdentity, identity_of
+from engine.settlement import IdentityMissing, PersonIdentity
 
 ACTOR = "node: ask"
 
@@ -36,9 +36,8 @@ def ask(node: Node, row: tables.Discharge) -> None:
     else the insurer refuses with; the discharge stays kept.
     """
     kept_with_it = node.unasked.pop(row.row_id, None)
-    native = sealed.body(node.vault, row)
     try:
-        person = identity_of(native)
+        person = sealed.identity(node.vault, row)
     except IdentityMissing as error:
         reason = f"identity.{error.reason}"
         node.writer.run(lambda session: _move(node, session, row, DischargeState.DOUBTFUL, reason))

@@ -15,7 +15,7 @@ from engine.matching.errors import EntryInvalid
 from engine.provider import sealed, tables
 from engine.provider.node import Node
 from engine.provider.states import LOOKED_UP_AGAIN, RULED, DischargeState, move
-from engine.settlement import PersonIdentity, identity_of
+from engine.settlement import PersonIdentity
 
 ACTOR = "node: look-up"
 _S = DischargeState
@@ -32,7 +32,9 @@ class Finding(NamedTuple):
 def look_up(node: Node, row: tables.Discharge) -> None:
     """From asked to nobody's, doubtful or matched; to kept where the key it was asked under is withdrawn."""
     assert row.epoch is not None  # noqa: S101  asked
-    finding = find(node, row, row.epoch, sealed.tags(node.vault, row), partial(patient_of, node, row))
+    finding = find(
+        node, row, row.epoch, sealed.tags(node.vault, row), partial(sealed.identity, node.vault, row)
+    )
 
     def keep(session: Session) -> None:
         rest_on(node, session, session.get_one(tables.Discharge, row.id), finding)
@@ -49,10 +51,6 @@ class Stay(Protocol):
     def discharged_on(self) -> date: ...
     @property
     def ruled_by(self) -> str | None: ...
-
-
-def patient_of(node: Node, row: tables.Discharge) -> PersonIdentity:
-    return identity_of(sealed.body(node.vault, row))
 
 
 def find(

@@ -14,8 +14,6 @@ from engine.provider.insurer import Insurer
 
 _LOOKED_BACK = 2
 """Epochs: a key stands on chain before the roll under it is out, and until then the one before serves."""
-
-
 _NOT_ON_CHAIN = "match.update_not_on_chain"
 _REFUSED = "match.update_refused"
 Alarm = Callable[[str, str], None]
@@ -75,11 +73,7 @@ class Rolls:
 
     def of(self, epoch: int) -> Roll:
         """That epoch's. Raises NotFound as `find` does, Unavailable where nothing of it is at hand yet."""
-        with self._lock:
-            roll = self._open.get(epoch)
-        roll = roll or self._in_use(epoch)
-        if roll is None:
-            raise NotFound(f"the key of epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
+        roll = self._standing(epoch)
         if roll.published.last is None:
             raise Unavailable(f"no roll of epoch {epoch} is at hand yet", code="provider.no_roll")
         return roll
@@ -87,12 +81,15 @@ class Rolls:
     def find(self, epoch: int, tag: bytes) -> bytes | None:
         """The newest entry under the tag. Raises NotFound where the epoch's key was withdrawn, as far as was
         known when the roll was followed last."""
+        return self._standing(epoch).published.find(tag)
+
+    def _standing(self, epoch: int) -> Roll:
         with self._lock:
             roll = self._open.get(epoch)
         roll = roll or self._in_use(epoch)
         if roll is None:
             raise NotFound(f"the key of epoch {epoch} was withdrawn", code="match.epoch_withdrawn")
-        return roll.published.find(tag)
+        return roll
 
     def _in_use(self, epoch: int) -> Roll | None:
         """With what the folder holds of it; None where its key does not stand on chain."""

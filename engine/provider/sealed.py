@@ -2,15 +2,26 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from engine.evidence.salts import ClaimSalts
 from engine.matching.voprf import Output
 from engine.provider.tables import Decision, Discharge, TaskBatch
-from engine.settlement import PersonIdentity, identity_of, parse_body
+from engine.settlement import PersonIdentity, identity_of
 from engine.store.vault import Vault
 
 _TAG = 16
+
+
+class Body(Protocol):
+    """As much of a discharge as it takes to read what its hospital sent."""
+
+    @property
+    def hospital_code(self) -> str: ...
+    @property
+    def setl_id(self) -> str: ...
+    @property
+    def body_sealed(self) -> bytes: ...
 
 
 class Tags(NamedTuple):
@@ -24,14 +35,11 @@ def place(what: str, hospital_code: str, setl_id: str) -> str:
     return f"discharge.{what}/{hospital_code}/{setl_id}"
 
 
-def body(vault: Vault, row: Discharge) -> dict[str, Any]:
-    """The settlement as its hospital sent it."""
-    return parse_body(vault.unseal(row.body_sealed, place("body", row.hospital_code, row.setl_id)))
-
-
-def identity(vault: Vault, body_sealed: bytes, hospital_code: str, setl_id: str) -> PersonIdentity:
+def identity(vault: Vault, row: Body) -> PersonIdentity:
     """Whom a kept body is about; it was held to every rule when it came. Raises IdentityMissing."""
-    return identity_of(json.loads(vault.unseal(body_sealed, place("body", hospital_code, setl_id))))
+    return identity_of(
+        json.loads(vault.unseal(row.body_sealed, place("body", row.hospital_code, row.setl_id)))
+    )
 
 
 def document(vault: Vault, row: Discharge) -> dict[str, Any]:

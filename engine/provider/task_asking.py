@@ -22,7 +22,7 @@ from engine.errors import Unavailable
 from engine.evidence.match_task import MatchTask
 from engine.matching.batches import Lane
 from engine.provider import sealed, tables
-from engine.provider.look_up import find, patient_of, rest_on
+from engine.provider.look_up import find, rest_on
 from engine.provider.node import Node
 from engine.provider.rolls import Roll
 from engine.provider.states import DischargeState, move_all
@@ -133,7 +133,7 @@ def _answered(
 
 
 def _patient(node: Node, session: Session, row_id: int) -> PersonIdentity:
-    return patient_of(node, session.get_one(tables.Discharge, row_id))
+    return sealed.identity(node.vault, session.get_one(tables.Discharge, row_id))
 
 
 def _asked(session: Session, task_id: str, number: int) -> list[_Asked]:

@@ -73,7 +73,7 @@ def plan(node: Node, task: MatchTask) -> Plan:
     filling: dict[str, _Batch] = {}
     for row in candidates(node, task):
         try:
-            who = sealed.identity(node.vault, row.body_sealed, row.hospital_code, row.setl_id)
+            who = sealed.identity(node.vault, row)
         except IdentityMissing as error:
             made.nobodys[f"identity.{error.reason}"].append(row.id)
             continue
@@ -123,7 +123,7 @@ def _whom_both_have(node: Node, task: MatchTask) -> set[int]:
     def people() -> Iterator[bytes]:
         for row in candidates(node, task):
             try:
-                who = sealed.identity(node.vault, row.body_sealed, row.hospital_code, row.setl_id)
+                who = sealed.identity(node.vault, row)
             except IdentityMissing:
                 continue
             ids.append(row.id)

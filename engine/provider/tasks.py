@@ -5,7 +5,6 @@ kept, and may be taken again.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -13,13 +12,14 @@ from sqlmodel import Session, col, select
 
 from engine.chain.contracts import TaskKind, TaskOnChain
 from engine.chain.contracts import TaskState as OnChain
-from engine.chain.errors import ChainError, ChainUnavailable
-from engine.errors import AutoclaimError, Conflict, NotFound, Refused, Unavailable
+from engine.chain.errors import ChainError
+from engine.errors import AutoclaimError, Conflict, NotFound, Refused
 from engine.evidence.errors import DocumentInvalid
 from engine.evidence.match_task import RR22, MatchTask
 from engine.matching.errors import ProofInvalid
 from engine.provider import tables
 from engine.provider.alarms import raise_alarm
+from engine.provider.later import put_off
 from engine.provider.node import Node
 from engine.provider.task_asking import ask_all
 from engine.provider.task_chain import TaskOver, give_back, hold_lease
@@ -30,7 +30,6 @@ from engine.provider.task_states import UNDER_WAY, TaskState, move
 
 log = structlog.get_logger()
 GoesOn = Callable[[], bool]
-_LONGEST_WAIT_S = 300
 _GIVES_UP = (ProofInvalid, Conflict, Refused)
 """What the insurer answers in a task that no other attempt would change."""
 _OVER = (OnChain.FAILED, OnChain.EXPIRED, OnChain.CANCELLED)
@@ -79,13 +78,7 @@ def advance(node: Node, row: tables.Task, goes_on: GoesOn = lambda: True) -> Non
 
 
 def _later(session: Session, node: Node, task_id: str, error: Exception) -> None:
-    held = session.get_one(tables.Task, task_id)
-    held.attempts += 1
-    held.not_before = node.clock() + timedelta(seconds=min(2 ** min(held.attempts, 10), _LONGEST_WAIT_S))
-    held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
-    session.add(held)
-    if not isinstance(error, Unavailable | ChainUnavailable):
-        raise_alarm(session, held.reason, f"a matching task stays {held.state}", node.clock())
+    put_off(session, node, session.get_one(tables.Task, task_id), error, what="a matching task")
 
 
 def _take(node: Node, row: tables.Task, _: GoesOn) -> None:
@@ -93,7 +86,7 @@ def _take(node: Node, row: tables.Task, _: GoesOn) -> None:
     on_chain = node.chain.task(row.task_id)
     ours = on_chain.provider.lower() == node.chain.address.lower()
     if on_chain.state is not OnChain.OPEN and not (ours and on_chain.state in _LEASED):
-        _end(node, row.task_id, f"task.{on_chain.state.name.lower()}")
+        _finish(node, row.task_id, _S.ENDED, f"task.{on_chain.state.name.lower()}")
         return
     try:
         task = _document(node, row.task_id)
@@ -106,7 +99,7 @@ def _take(node: Node, row: tables.Task, _: GoesOn) -> None:
             raise Conflict(f"{made.elements} elements would have to be asked", code="task.most")
     except (NotFound, Conflict) as why:
         give_back(node, row.task_id, why.code)
-        _refuse(node, row.task_id, why.code)
+        _finish(node, row.task_id, _S.REFUSED, why.code)
         return
 
     def keep(session: Session) -> None:
@@ -192,13 +185,13 @@ def _while_ours(
         work()
     except TaskOver as over:
         if over.state in _OVER or over.state is OnChain.OPEN:
-            _end(node, row.task_id, f"task.{over.state.name.lower()}")
+            _finish(node, row.task_id, _S.ENDED, f"task.{over.state.name.lower()}")
             return
         if before is None or over.state not in (before, OnChain.DISPUTED):
             raise
     except _GIVES_UP as error:
         give_back(node, row.task_id, error.code)
-        _refuse(node, row.task_id, error.code)
+        _finish(node, row.task_id, _S.REFUSED, error.code)
         return
     node.writer.run(lambda session: _moved(session, node, row.task_id, to, "task.done"))
 
@@ -207,11 +200,11 @@ def _watch(node: Node, row: tables.Task, _: GoesOn) -> None:
     """What both parties' commitments come to."""
     on_chain = node.chain.task(row.task_id)
     if on_chain.state in _OVER:
-        _end(node, row.task_id, f"task.{on_chain.state.name.lower()}")
+        _finish(node, row.task_id, _S.ENDED, f"task.{on_chain.state.name.lower()}")
     elif on_chain.state is OnChain.DISPUTED and row.state == _S.COMMITTED:
         _dispute(node, row.task_id)
     elif on_chain.state is OnChain.COMPLETED and take_in_outcomes(node, MatchTask.of(row.document or {})):
-        _complete(node, row.task_id)
+        _finish(node, row.task_id, _S.COMPLETED, "task.completed")
     elif on_chain.provider_result is None:  # our lease lapsed before the insurer committed
         node.writer.run(
             lambda session: _moved(session, node, row.task_id, _S.HANDED_OVER, "task.lease_lapsed")
@@ -235,29 +228,14 @@ def _dispute(node: Node, task_id: str) -> None:
     node.writer.run(keep)
 
 
-def _complete(node: Node, task_id: str) -> None:
+def _finish(node: Node, task_id: str, to: TaskState, reason: str) -> None:
+    """To an end: its discharges go their own way again."""
+
     def keep(session: Session) -> None:
-        let_go(node, session, task_id, came_to_nothing=False)
-        _moved(session, node, task_id, _S.COMPLETED, "task.completed")
-
-    node.writer.run(keep)
-    node.arrived.set()
-
-
-def _end(node: Node, task_id: str, reason: str) -> None:
-    def keep(session: Session) -> None:
-        let_go(node, session, task_id, came_to_nothing=True)
-        _moved(session, node, task_id, _S.ENDED, reason)
-
-    node.writer.run(keep)
-    node.arrived.set()
-
-
-def _refuse(node: Node, task_id: str, reason: str) -> None:
-    def keep(session: Session) -> None:
-        let_go(node, session, task_id, came_to_nothing=True)
-        _moved(session, node, task_id, _S.REFUSED, reason)
-        raise_alarm(session, reason, "a matching task was refused", node.clock())
+        let_go(node, session, task_id, came_to_nothing=to != _S.COMPLETED)
+        _moved(session, node, task_id, to, reason)
+        if to == _S.REFUSED:
+            raise_alarm(session, reason, "a matching task was refused", node.clock())
 
     node.writer.run(keep)
     node.arrived.set()

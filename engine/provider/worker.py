@@ -4,18 +4,17 @@ nothing: every step starts from what is kept, and may be taken again."""
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import structlog
 from sqlmodel import Session, col, select
 
-from engine.chain.errors import ChainError, ChainUnavailable
+from engine.chain.errors import ChainError
 from engine.errors import AutoclaimError, Unavailable
 from engine.provider import tables, tasks
-from engine.provider.alarms import raise_alarm
 from engine.provider.ask import ask
+from engine.provider.later import put_off
 from engine.provider.look_up import look_up, look_up_again
 from engine.provider.node import Node
 from engine.provider.registration import register
@@ -30,7 +29,6 @@ _STEPS: dict[str, Callable[[Node, tables.Discharge], None]] = {
     DischargeState.MATCHED: release,
     DischargeState.RELEASED: release,
 }
-_LONGEST_WAIT_S = 300
 _REORGANISED = 64
 """Blocks that a chain may yet exchange: they are looked through again."""
 
@@ -169,16 +167,8 @@ def advance(node: Node, row: tables.Discharge) -> None:
 
 def _later(session: Session, node: Node, row: tables.Discharge, error: Exception) -> None:
     held = session.get_one(tables.Discharge, row.id)
-    held.attempts += 1
-    wait_s = min(2 ** min(held.attempts, 10), _LONGEST_WAIT_S)
-    if isinstance(error, Unavailable):
-        wait_s = max(wait_s, error.retry_after_s)
-    held.not_before = node.clock() + timedelta(seconds=wait_s)
-    held.reason = error.code if isinstance(error, AutoclaimError) else type(error).__name__
-    session.add(held)
-    if not isinstance(error, Unavailable | ChainUnavailable):
-        # A proof that does not hold, a key that is not known any more, a defect: none passes by itself.
-        raise_alarm(session, held.reason, f"a discharge stays {held.state}", node.clock())
+    least_s = error.retry_after_s if isinstance(error, Unavailable) else 0
+    put_off(session, node, held, error, what="a discharge", least_s=least_s)
 
 
 def _say_failed(event: str, error: Exception, **of: Any) -> None:
