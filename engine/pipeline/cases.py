@@ -69,6 +69,13 @@ def give(ctx: Context, asked: Asked) -> dict[str, Any]:
 def of(ctx: Context, session: Session, asked: Asked) -> tuple[Before, dict[str, Any]]:
     """The case as it stands, and what it was made of. Raises as `give`."""
     policy, _ = named(ctx, session, asked)
+    return of_policy(ctx, session, asked, policy)
+
+
+def of_policy(
+    ctx: Context, session: Session, asked: Asked, policy: tables.Policy
+) -> tuple[Before, dict[str, Any]]:
+    """`of`, where the policy that it names is known already."""
     check_covered(policy, asked.settlement.admitted_on, asked.settlement.discharged_on)
     known = _known(ctx, session, asked, policy)
     return known, case_of(ctx, policy, known, asked.settlement, asked.authorization)

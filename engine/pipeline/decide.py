@@ -163,6 +163,14 @@ def begin_version(ctx: Context, session: Session, claim: tables.Claim) -> None:
     claim.batch_id = None
 
 
+def matched_again(ctx: Context, session: Session, claim: tables.Claim, reason: str) -> None:
+    """What waited for its provider is matched again, and the next batch takes it up."""
+    begin_version(ctx, session, claim)
+    claim.reasons = []
+    actor = f"hospital {claim.hospital_code}"
+    move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
+
+
 def settle_decision(
     ctx: Context,
     session: Session,

@@ -19,11 +19,11 @@ from engine.evidence.salts import ClaimSalts
 from engine.pipeline import cases, counting
 from engine.pipeline.claims import known
 from engine.pipeline.context import Context
-from engine.pipeline.decide import begin_version
-from engine.pipeline.keeping import Arrival
+from engine.pipeline.decide import matched_again
+from engine.pipeline.keeping import Arrival, new_claim
 from engine.pipeline.releases import Kept, check_live, keep_matched, named
-from engine.pipeline.sealed import OfCase, provider_decision, seal_claim_salts, seal_provider_decision
-from engine.pipeline.states import ClaimState, move_claim
+from engine.pipeline.sealed import OfCase, provider_decision, seal_provider_decision
+from engine.pipeline.states import ClaimState
 from engine.pipeline.values import stored
 from engine.store import policies, provider_decisions, tables
 from engine.store.provider_decisions import DECIDE_AGAIN
@@ -115,18 +115,7 @@ def _arrived(ctx: Context, one: DecisionRelease, policy: tables.Policy) -> Arriv
         "released": True,
         "withheld": hex32(one.commitment),
     }
-    claim = {
-        "claim_id": claim_id,
-        "hospital_code": ref.hospital_code,
-        "state": ClaimState.ACCEPTED,
-        "version": 1,
-        "payable_fen": 0,
-        "recovery_fen": 0,
-        "reasons": [],
-        "salts_sealed": seal_claim_salts(ctx.vault, claim_id, salts),
-        "created_at": now,
-        "updated_at": now,
-    }
+    claim = new_claim(ctx, claim_id, ref.hospital_code, salts, now)
     of = counting.of(ctx, ref.hospital_code, counting.RELEASED, now)
     return Arrival(settlement, claim, of, counting.outcome("accepted"))
 
@@ -134,7 +123,7 @@ def _arrived(ctx: Context, one: DecisionRelease, policy: tables.Policy) -> Arriv
 def _keep(ctx: Context, session: Session, one: DecisionRelease, arrived: Arrival) -> Kept:
     policy, _ = named(ctx, session, one)
     policies.hold_people(session, [stored(policy.id)])
-    _, case = cases.of(ctx, session, one)
+    _, case = cases.of_policy(ctx, session, one, policy)
     _newest(one, case)
     kept = keep_matched(ctx, session, one, arrived)
     claim = known(session, kept.claim_id, lock=True)
@@ -162,7 +151,4 @@ def _begin_again(ctx: Context, session: Session, claim: tables.Claim) -> None:
     if not provider_decisions.is_wanted(session, claim_id, DECIDE_AGAIN) or claim.state != ClaimState.REVIEW:
         raise _decided()
     provider_decisions.answered(session, claim_id, DECIDE_AGAIN, "decided", ctx.clock())
-    begin_version(ctx, session, claim)
-    claim.reasons = []
-    actor, reason = f"hospital {claim.hospital_code}", "its provider has decided again"
-    move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
+    matched_again(ctx, session, claim, "its provider has decided again")

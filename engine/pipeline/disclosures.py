@@ -21,11 +21,11 @@ from engine.evidence.errors import NotCanonical
 from engine.evidence.manifest import hex32
 from engine.pipeline.claims import known
 from engine.pipeline.context import SHANGHAI, Context
-from engine.pipeline.decide import begin_version
+from engine.pipeline.decide import matched_again
 from engine.pipeline.histories import reference
 from engine.pipeline.releases import submission_of
 from engine.pipeline.sealed import claim_salts, provider_decision, seal_claim_salts, seal_disclosed
-from engine.pipeline.states import ClaimState, move_claim
+from engine.pipeline.states import ClaimState
 from engine.pipeline.touched import touch
 from engine.pipeline.values import not_erased, stored
 from engine.pipeline.wordings import decided_by
@@ -219,10 +219,7 @@ def _go_on(ctx: Context, session: Session, claim: tables.Claim, outcome: str | N
     if provider_decisions.is_wanted(session, claim_id, DECIDE_AGAIN):
         provider_decisions.answered(session, claim_id, DECIDE_AGAIN, "disclosed", ctx.clock())
         if claim.state == ClaimState.REVIEW:
-            begin_version(ctx, session, claim)
-            claim.reasons = []
-            actor, reason = f"hospital {claim.hospital_code}", "its provider has disclosed the settlement"
-            move_claim(session, claim, ClaimState.MATCHED, actor=actor, reason=reason, clock=ctx.clock)
+            matched_again(ctx, session, claim, "its provider has disclosed the settlement")
             return
     if outcome == DIFFERS:
         touch(ctx, session, claim)

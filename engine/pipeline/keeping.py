@@ -84,20 +84,33 @@ def arrival_of(
         "released": False,
         "withheld": None,
     }
-    claim = {
+    reasons = _identity_reason(submission.identity_missing)
+    claim = new_claim(ctx, claim_id, submission.hospital_code, salts, now, reasons)
+    of = counting.of(ctx, submission.hospital_code, source, now)
+    return Arrival(settlement, claim, of, counting.of_accepted(submission, now))
+
+
+def new_claim(
+    ctx: Context,
+    claim_id: str,
+    hospital_code: str,
+    salts: ClaimSalts,
+    now: datetime,
+    reasons: Sequence[dict[str, str]] = (),
+) -> dict[str, Any]:
+    """As it begins, by column."""
+    return {
         "claim_id": claim_id,
-        "hospital_code": submission.hospital_code,
+        "hospital_code": hospital_code,
         "state": ClaimState.ACCEPTED,
         "version": 1,
         "payable_fen": 0,
         "recovery_fen": 0,
-        "reasons": _identity_reason(submission.identity_missing),
+        "reasons": list(reasons),
         "salts_sealed": seal_claim_salts(ctx.vault, claim_id, salts),
         "created_at": now,
         "updated_at": now,
     }
-    of = counting.of(ctx, submission.hospital_code, source, now)
-    return Arrival(settlement, claim, of, counting.of_accepted(submission, now))
 
 
 def keep(session: Session, arrivals: Sequence[Arrival]) -> list[Accepted | AutoclaimError]:

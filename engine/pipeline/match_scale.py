@@ -14,7 +14,7 @@ import structlog
 from engine.errors import AutoclaimError
 from engine.evidence.match_task import MatchTask
 from engine.matching.errors import ScaleMissing
-from engine.matching.scale.link import Joining, Link, Tls, free_place, run_certificate, write_peer
+from engine.matching.scale.link import Joining, Link, free_place, joined, joining
 from engine.matching.scale.run import Run, Side, intersect
 from engine.matching.scale.running import Prepared
 from engine.matching.voprf import person_message
@@ -48,12 +48,8 @@ def _folder(ctx: Context, task_id: str) -> Path:
 
 def _prepared(ctx: Context, task: MatchTask, theirs: Joining) -> Prepared:
     folder = _folder(ctx, task.task_id)
-    certificate, key = run_certificate(folder, ctx.clock())
-    trusted = write_peer(folder, theirs.certificate)
-    ours = Joining(free_place(ctx.settings.psi_host), certificate.read_text("ascii"))
-    link = Link(ours.place, theirs.place, Tls(certificate, key, trusted))
-    link.check()
-    return ours, partial(_run, ctx, task, link)
+    ours = joining(folder, free_place(ctx.settings.psi_host), ctx.clock())
+    return ours, partial(_run, ctx, task, joined(folder, ours, theirs))
 
 
 def _run(ctx: Context, task: MatchTask, link: Link) -> None:

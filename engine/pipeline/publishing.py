@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
+from engine.chain.contracts import SENSITIVE_PERSONAL
 from engine.chain.errors import ContractRefused
 from engine.errors import Conflict, NotFound
 from engine.evidence.canonical import digest
@@ -26,8 +27,6 @@ from engine.pipeline.matching import epoch_key, roll_dataset
 from engine.pipeline.roll_people import People, pages, scopes
 from engine.store import matching
 
-_CLASSIFICATION = 4
-"""Sensitive personal, in the catalogue's classification."""
 _EMPTIED = ""
 log = structlog.get_logger()
 
@@ -103,7 +102,7 @@ def _open(ctx: Context) -> int:
     with ctx.database.reading() as session:
         number = max((one.number for one in matching.epochs(session)), default=0) + 1
     key, dataset, catalog = epoch_key(ctx, number), roll_dataset(ctx.settings.recipient), ctx.chain.catalog
-    catalog.register_once(dataset, _CLASSIFICATION, [digest({"use": "matching"})])
+    catalog.register_once(dataset, SENSITIVE_PERSONAL, [digest({"use": "matching"})])
     if _key_on_chain(ctx, dataset, number) != key.public:
         catalog.publish_matching_key(dataset, number, key.public)
     row = matching.MatchEpoch(number=number, public_key=key.public.hex(), opened_at=ctx.clock())

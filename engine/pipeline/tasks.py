@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlmodel import Session
 
-from engine.chain.contracts import RECORDINGS, TaskKind, TaskState, recorded_version
+from engine.chain.contracts import RECORDINGS, SENSITIVE_PERSONAL, TaskKind, TaskState, recorded_version
 from engine.chain.errors import ContractRefused
 from engine.chain.sender import TxRef
 from engine.evidence.canonical import digest
@@ -23,7 +23,6 @@ from engine.store import claims, match_tasks, policies, tables
 _LASTS = timedelta(days=14)
 _NODES_BEHIND = timedelta(hours=1)
 """How far a chain's time may lag behind ours at most, for a task to be looked for where it was opened."""
-_SENSITIVE_PERSONAL = 4
 
 
 def ensure_task(ctx: Context, product: str) -> tables.ProcessingTask:
@@ -159,5 +158,5 @@ def _move(ctx: Context, task_id: bytes, to: TaskState, send: Callable[[], TxRef]
 
 def _ensure_dataset(ctx: Context, product: str) -> bytes:
     dataset = digest({"dataset": "discharge settlements", "product": product})
-    ctx.chain.catalog.register_once(dataset, _SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))])
+    ctx.chain.catalog.register_once(dataset, SENSITIVE_PERSONAL, [raw(scope_id(ctx, product))])
     return dataset

@@ -11,6 +11,7 @@ from eth_account.signers.local import LocalAccount
 
 from engine.chain.contracts import (
     PROVIDER_ROLE,
+    SENSITIVE_PERSONAL,
     AuthorizationRegistry,
     Bytes32,
     DataCatalog,
@@ -29,9 +30,6 @@ from engine.chain.transport import Chain
 from engine.chain.wiring import check_wiring
 from engine.evidence.manifest import provider_dataset
 from engine.provider.settings import ProviderSettings
-
-_CLASSIFICATION = 4
-"""Sensitive personal, in the catalogue's classification."""
 
 
 class _Contracts(NamedTuple):
@@ -119,7 +117,7 @@ class ProviderChain:
         """
         catalog, dataset = self._open().catalog, self.dataset
         if self.owner_of_dataset() is None:
-            _unless_done("DatasetExists", partial(catalog.register, dataset, _CLASSIFICATION, [*scopes]))
+            _unless_done("DatasetExists", partial(catalog.register, dataset, SENSITIVE_PERSONAL, [*scopes]))
         for scope in scopes:
             if not catalog.lists(dataset, scope):
                 _unless_done("PurposeRepeated", partial(catalog.list_purpose, dataset, scope))

@@ -6,7 +6,7 @@ from shutil import rmtree
 
 from engine.evidence.match_task import MatchTask
 from engine.matching.errors import ScaleBroken, ScaleMissing
-from engine.matching.scale.link import Joining, Link, Tls, free_place, run_certificate, write_peer
+from engine.matching.scale.link import free_place, joined, joining
 from engine.matching.scale.run import Run, Side, intersect
 from engine.provider.node import Node
 
@@ -20,18 +20,17 @@ def in_both(node: Node, task: MatchTask, people: Iterable[bytes]) -> set[int]:
     if not python.is_file():
         raise ScaleMissing(python)
     folder = _folder(node, task.task_id)
-    certificate, key = run_certificate(folder, node.clock())
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = folder / "place"
     if not place.exists():
         place.write_text(free_place(node.settings.psi_host), "ascii")
     # The same as before where the insurer's answer was lost: its side may be waiting for ours there.
-    ours = Joining(place.read_text("ascii"), certificate.read_text("ascii"))
+    ours = joining(folder, place.read_text("ascii"), node.clock())
     theirs = node.insurer.join(task.hospitals[0], task.task_id, ours)
-    trusted = write_peer(folder, theirs.certificate)
     run = Run(
         id=bytes.fromhex(task.task_id[2:]),
         side=Side.PROVIDER,
-        link=Link(ours.place, theirs.place, Tls(certificate, key, trusted)),
+        link=joined(folder, ours, theirs),
         folder=folder / "run",
         python=python,
     )

@@ -4,7 +4,6 @@ mutual TLS between them, and a chain that is neither's (Anvil)."""
 import json
 import os
 import sys
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from api import certificates
-from api.cli.demo.players import enrol, register_entry
+from api.cli.demo.players import enrol
 from api.cli.products import SEEDS
 from api.client import Client
-from api.provider.insurer import key_id
-from api.signing import load_key
 from engine.pipeline.context import Context
 from engine.pipeline.settings import Settings
-from engine.provider.node import chain_account, signing_key
-from engine.settlement import load_register
+from engine.provider.node import chain_account
+from tests.e2e.two_parties import admit
 from tests.support.anvil import FREE, running_anvil
 from tests.support.process import Server, free_port, running_server
 
@@ -101,21 +98,12 @@ class Parties:
     def enrol(self, policies: Sequence[dict[str, Any]]) -> None:
         """Every product of the seeds, the policies, everyone's consent, the roll published, the hospital
         registered with its node's keys. The engine runs."""
-        public = load_key(signing_key(self.node_home, os.urandom)).public_key().public_bytes_raw()
         pin = certificates.describe(certificates.identity(self.home / "tls", "node").certificate).pin
-        entry = register_entry(load_register().hospitals[self.hospital])
-        entry |= {
-            "key_id": key_id(self.hospital),
-            "public_key": b64encode(public).decode(),
-            "tls_pin": pin,
-        }
+        url, key = f"http://{self.engine_url}", (self.engine_home / "operator.key").read_text()
+        token = admit(url, key, self.hospital, str(self.node_home), pin)
         with self.operator() as operator:
-            operator.register_hospital(entry)
-            token = operator.issue_key("hospital", self.hospital)["token"]
             (self.node_home / f"insurer-{self.hospital}.key").write_text(token)
-            with Client(
-                f"http://{self.engine_url}", operator.issue_key("insurer", "insurer")["token"]
-            ) as insurer:
+            with Client(url, operator.issue_key("insurer", "insurer")["token"]) as insurer:
                 for path in sorted(SEEDS.glob("*.yaml")):
                     insurer.load_product(path.read_bytes())
                 insurer.load_policies(b"".join(json.dumps(one).encode() + b"\n" for one in policies))

@@ -9,7 +9,7 @@ from engine.chain.contracts.base import (
     abi_of,
     role_id,
 )
-from engine.chain.contracts.data_catalog import DataCatalog
+from engine.chain.contracts.data_catalog import SENSITIVE_PERSONAL, DataCatalog
 from engine.chain.contracts.match_result_store import (
     RECORDINGS,
     Confirmation,
@@ -27,6 +27,7 @@ __all__ = [
     "DEFAULT_ADMIN_ROLE",
     "PROVIDER_ROLE",
     "RECORDINGS",
+    "SENSITIVE_PERSONAL",
     "AuthorizationRegistry",
     "Bytes32",
     "CoSignature",

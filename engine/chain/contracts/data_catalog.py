@@ -7,6 +7,9 @@ from engine.chain.contracts.base import Bytes32, Contract, word, words
 from engine.chain.keys import PROVIDER
 from engine.chain.sender import TxRef
 
+SENSITIVE_PERSONAL = 4
+"""The highest of the catalogue's classifications."""
+
 
 class DataCatalog(Contract):
     name = CATALOG

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 _THIS_MACHINE = ("127.0.0.1", "[::1]", "localhost")
+_CERTIFICATE, _KEY = "link.crt", "link.key"
 _EARLIER = timedelta(hours=1)
 """The other side's clock may be behind."""
 
@@ -60,12 +61,21 @@ class Link(NamedTuple):
                 raise ValueError(f"tls: {path} is missing")
 
 
-def write_peer(folder: Path, certificate: str) -> Path:
-    """The other side's certificate of this run, as a file to trust. Raises ValueError for what is none."""
-    x509.load_pem_x509_certificate(certificate.encode())
-    path = folder / "peer.crt"
-    path.write_text(certificate, encoding="ascii")
-    return path
+def joining(folder: Path, place: str, now: datetime) -> Joining:
+    """Ours, listening there; the certificate is made in the folder if there is none in force."""
+    certificate, _ = run_certificate(folder, now)
+    return Joining(place, certificate.read_text("ascii"))
+
+
+def joined(folder: Path, ours: Joining, theirs: Joining) -> Link:
+    """The link of this run, once both know of each other: their certificate is what is trusted. folder: what
+    ours was made in. Raises ValueError for what theirs cannot be."""
+    x509.load_pem_x509_certificate(theirs.certificate.encode())
+    trusted = folder / "peer.crt"
+    trusted.write_text(theirs.certificate, encoding="ascii")
+    link = Link(ours.place, theirs.place, Tls(folder / _CERTIFICATE, folder / _KEY, trusted))
+    link.check()
+    return link
 
 
 def free_place(host: str) -> str:
@@ -81,7 +91,7 @@ def run_certificate(folder: Path, now: datetime, days: int = 2) -> tuple[Path, P
     Makes folder/link.crt and folder/link.key (PEM, P-256), or leaves what is there and in force. Give the
     other side the certificate on a connection that is authenticated already, and delete both after the run.
     """
-    certificate, key = folder / "link.crt", folder / "link.key"
+    certificate, key = folder / _CERTIFICATE, folder / _KEY
     if certificate.exists():
         made = x509.load_pem_x509_certificate(certificate.read_bytes())
         if made.not_valid_after_utc > now:
