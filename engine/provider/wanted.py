@@ -23,7 +23,13 @@ log = structlog.get_logger()
 
 
 def answer_wanted(node: Node) -> int:
-    """How many were answered; the others stay wanted, and are asked for again. Raises Unavailable."""
+    """How many were answered; the others stay wanted, and are asked for again. Raises Unavailable.
+
+    A node that has never decided anything is not wanted for it, and does not ask for each of its hospitals.
+    """
+    with node.database.reading() as session:
+        if session.exec(select(tables.Decision.number).limit(1)).first() is None:
+            return 0
     return sum(
         _attempt(node, code, item)
         for code in node.settings.hospital_codes
