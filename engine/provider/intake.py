@@ -53,7 +53,7 @@ def accept(node: Node, raw: bytes) -> Kept:
     if new.id is not None:
         if node.settings.online and len(node.fresh) < _MOST_FRESH:
             node.unasked[new.id], node.fresh[new.id] = question.commitment, new
-        node.arrived.set()
+            node.taken_in()
     return kept
 
 

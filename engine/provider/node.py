@@ -50,7 +50,9 @@ class Node:
     api_key: str
     """What the hospital's own systems send to this node."""
     arrived: Event = field(default_factory=Event)
-    """Set when there is something new to do."""
+    """Set when there may be something to do that is found in the database."""
+    taken_in: Callable[[], None] = lambda: None
+    """To be called when something was added to `fresh`."""
     fresh: dict[int, Discharge] = field(default_factory=dict)
     """Those that this process took in and has not begun with: what a read would find again."""
     unasked: dict[int, str] = field(default_factory=dict)

@@ -4,10 +4,10 @@ The chain and the catalogue are read by this node, each time right before someth
 """
 
 import json
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sqlmodel import Session, select
 
@@ -27,6 +27,21 @@ STEP_BYTES = 16_384
 """To a multiple of which a release is padded: the line of a bill takes some 250."""
 _WITHDRAWN = "match.epoch_withdrawn"
 _S = DischargeState
+Verdicts = Mapping[str, str | None]
+"""By the handle of a policy: why nothing leaves for it, as a code; None: it may."""
+
+
+class Consented(Protocol):
+    """As much of a policy as the chain is asked about."""
+
+    @property
+    def handle(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def authorization(self) -> str | None: ...
 
 
 def release(node: Node, row: tables.Discharge) -> None:
@@ -35,40 +50,63 @@ def release(node: Node, row: tables.Discharge) -> None:
     Raises Unavailable, ChainUnavailable, and what the insurer refuses with before it looks at a release;
     whatever was answered by then is kept.
     """
-    every, standing = _rows(node, row), []
-    for one in every:
-        why = None if one.outcome is not None else refusal(node, one)
-        if why is not None:
-            node.writer.run(partial(_answered, one=one, outcome=why))
-        elif one.outcome is None or one.outcome.startswith(CLAIM):
-            standing.append(one)
-    # Where the insurer is to see it for one purpose, nothing is withheld by deciding for another.
-    decides = all(node.settings.decides(one.scope) for one in standing)
-    for one in standing:
-        if one.outcome is None:
-            _send(node, row, one, decides=decides)
-    finish(node, row)
+    verdicts = read_chain(node, [one for one in _rows(node, row) if one.outcome is None])
+    now = node.clock()
+    node.writer.run(lambda session: keep_verdicts(session, row.row_id, verdicts, now))
+    send(node, row, verdicts)
 
 
-def refusal(node: Node, one: tables.Release) -> str | None:
+def read_chain(node: Node, policies: Sequence[Consented]) -> Verdicts:
+    """By handle, what the chain and the catalogue say of each now. Raises ChainUnavailable."""
+    return {one.handle: refusal(node, one) for one in policies}
+
+
+def refusal(node: Node, one: Consented) -> str | None:
     """Why nothing leaves for this policy, whatever its entry says."""
     if one.scope not in node.settings.scopes:
         return "purpose.not_ours"
     return node.chain.refusal(one.scope, one.subject, one.authorization)
 
 
-def _send(node: Node, row: tables.Discharge, one: tables.Release, *, decides: bool) -> None:
-    node.writer.run(partial(about_to_leave, node=node, row=row, one=one))
+def keep_verdicts(session: Session, row_id: int, verdicts: Verdicts, now: datetime) -> None:
+    """Kept before anything leaves: for which policies it is about to, and why for the others nothing does.
+    now: when the chain was read."""
+    held = session.get_one(tables.Discharge, row_id)
+    if held.state == _S.MATCHED and None in verdicts.values():
+        move(session, held, _S.RELEASED, actor=ACTOR, reason="consent.live", now=now)
+    for handle, why in verdicts.items():
+        one = session.get_one(tables.Release, (row_id, handle))
+        if why is None:
+            one.sent_at = one.sent_at or now
+        else:
+            one.outcome = why
+        session.add(one)
+
+
+def send(node: Node, row: tables.Discharge, verdicts: Verdicts) -> None:
+    """Under which policies it may leave, once that is kept; and where the discharge comes to rest then.
+    Raises what `release` does."""
+    every = _rows(node, row)
+    leaving = [one for one in every if one.handle in verdicts and verdicts[one.handle] is None]
+    taken = [one for one in every if (one.outcome or "").startswith(CLAIM)]
+    # Where the insurer is to see it for one purpose, nothing is withheld by deciding for another.
+    decides = all(node.settings.decides(one.scope) for one in (*leaving, *taken))
+    for one in leaving:
+        outcome = _sent(node, row, one, decides=decides)
+        node.writer.run(partial(_answered, one=one, outcome=outcome))
+    finish(node, row)
+
+
+def _sent(node: Node, row: tables.Discharge, one: tables.Release, *, decides: bool) -> str:
+    """The insurer's claim, or the code with which it takes none."""
     try:
         if decides:
-            outcome = hand_over(node, row, one)
-        else:
-            outcome = node.insurer.release(row.hospital_code, message(node, row, one))
+            return hand_over(node, row, one)
+        return node.insurer.release(row.hospital_code, message(node, row, one))
     except (Refused, Conflict, NotFound, NotAllowed) as error:
         if not error.code.startswith(FINAL):
             raise  # of how it was said, not of what
-        outcome = error.code
-    node.writer.run(partial(_answered, one=one, outcome=outcome))
+        return error.code
 
 
 def message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str, Any]:
@@ -92,16 +130,6 @@ def message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str,
 def _rows(node: Node, row: tables.Discharge) -> Sequence[tables.Release]:
     with node.database.reading() as session:
         return session.exec(select(tables.Release).where(tables.Release.discharge_id == row.id)).all()
-
-
-def about_to_leave(session: Session, node: Node, row: tables.Discharge, one: tables.Release) -> None:
-    """Kept before it does."""
-    held = session.get_one(tables.Discharge, row.id)
-    if held.state == _S.MATCHED:
-        move(session, held, _S.RELEASED, actor=ACTOR, reason="consent.live", now=node.clock())
-    release = session.get_one(tables.Release, (one.discharge_id, one.handle))
-    release.sent_at = release.sent_at or node.clock()
-    session.add(release)
 
 
 def _answered(session: Session, one: tables.Release, outcome: str) -> None:

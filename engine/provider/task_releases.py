@@ -7,7 +7,6 @@ no claim of it before the task has completed. What else was found of a discharge
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 
 from sqlmodel import Session, col, select
 
@@ -15,7 +14,7 @@ from engine.errors import Conflict, NotAllowed, NotFound, Refused, Unavailable
 from engine.evidence.match_task import MatchCounts, MatchTask, release_digest, releases_root
 from engine.provider import tables
 from engine.provider.node import Node
-from engine.provider.release import FINAL, about_to_leave, finish, message, refusal
+from engine.provider.release import FINAL, finish, keep_verdicts, message, refusal
 from engine.provider.states import DischargeState, move
 from engine.provider.task_chain import hold_lease
 
@@ -73,7 +72,8 @@ def _hand_over(
     if (one.question, one.handle) not in there:
         why = refusal(node, one)
         if why is None:
-            node.writer.run(partial(about_to_leave, node=node, row=row, one=one))
+            leaves, now = {one.handle: None}, node.clock()
+            node.writer.run(lambda session: keep_verdicts(session, row.row_id, leaves, now))
             why = _stage(node, task_id, row.hospital_code, sent)
     node.writer.run(lambda session: _handed_over(session, node, one, release_digest(sent), why))
     if why is not None:

@@ -47,6 +47,7 @@ class Worker:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._pool = ThreadPoolExecutor(node.settings.workers, "discharges")
+        node.taken_in = self._begin_fresh
 
     def start(self) -> None:
         for loop in (self._discharges, self._keep_following, self._tasks):
@@ -73,11 +74,25 @@ class Worker:
             self._node.arrived.wait(self._node.settings.tick_s)
 
     def _begin_due(self) -> None:
-        """As many as there are workers free: what waits long for an answer keeps no other waiting."""
+        busy = self._busy()
+        self._begin(due(self._node, self._node.settings.workers - len(busy), busy))
+
+    def _begin_fresh(self) -> None:
+        """By whoever has just taken something in: its way is the shortest."""
+        if self._may_begin.is_set() and not self._stopping.is_set():
+            busy = self._busy()
+            self._begin(_fresh(self._node, self._node.settings.workers - len(busy), busy))
+
+    def _busy(self) -> set[int]:
         with self._lock:
-            busy = set(self._under_way)
-        for row in due(self._node, self._node.settings.workers - len(busy), busy):
+            return set(self._under_way)
+
+    def _begin(self, rows: Sequence[tables.Discharge]) -> None:
+        """As many as there are workers free: what waits long for an answer keeps no other waiting."""
+        for row in rows:
             with self._lock:
+                if row.row_id in self._under_way:
+                    continue
                 self._under_way.add(row.row_id)
             self._pool.submit(self._advance, row)
 
@@ -127,7 +142,7 @@ class Worker:
 
 def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Discharge]:
     """Those on the way whose time has come, but for those: what was just taken in, then the longest due."""
-    fresh = [row for row_id, row in list(node.fresh.items()) if row_id not in but][:most]
+    fresh = _fresh(node, most, but)
     if len(fresh) >= most:
         return fresh
     known = {*but, *node.fresh}
@@ -142,6 +157,10 @@ def due(node: Node, most: int, but: Collection[int] = ()) -> Sequence[tables.Dis
                 .limit(most - len(fresh))
             )
         )
+
+
+def _fresh(node: Node, most: int, but: Collection[int]) -> list[tables.Discharge]:
+    return [row for row_id, row in list(node.fresh.items()) if row_id not in but][: max(most, 0)]
 
 
 def _moved_on(node: Node) -> list[DischargeState]:

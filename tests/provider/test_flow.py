@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from sqlmodel import select
 
+from engine.chain.errors import ChainUnavailable
 from engine.errors import Conflict, NotAllowed, Refused, Unavailable
 from engine.evidence.documents import settlement_reference
 from engine.evidence.manifest import subject_of
@@ -183,6 +184,23 @@ def test_a_crash_after_the_answer_asks_no_second_question(site: Site) -> None:
     assert site.through(native).state == "released"
     site.open_again()
     site.insurer.refuses_releases = None
+    site.work()
+    assert site.row(native).state == "accepted"
+    assert (len(site.insurer.asked), len(site.insurer.released)) == (1, 1)
+
+
+def test_a_chain_that_is_away_when_the_answer_comes_costs_no_second_question(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ChainUnavailable("away")
+
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    native = stay()
+    with monkeypatch.context() as patched:
+        patched.setattr(site.node.chain, "refusal", away)
+        row = site.through(native)
+    assert (row.state, row.reason, site.insurer.released) == ("matched", "ChainUnavailable", [])
     site.work()
     assert site.row(native).state == "accepted"
     assert (len(site.insurer.asked), len(site.insurer.released)) == (1, 1)
