@@ -50,10 +50,9 @@ def accept(node: Node, raw: bytes) -> Kept:
     new = _row(node, raw, submission)
     question = new_question(node, new.hospital_code, new.setl_id)
     kept = node.writer.run(lambda session: _keep(session, new, question))
-    if new.id is not None:
-        if node.settings.online and len(node.fresh) < _MOST_FRESH:
-            node.unasked[new.id], node.fresh[new.id] = question.commitment, new
-            node.taken_in()
+    if new.id is not None and node.settings.online and len(node.fresh) < _MOST_FRESH:
+        node.unasked[new.id], node.fresh[new.id] = question.commitment, new
+        node.taken_in()
     return kept
 
 
