@@ -5,21 +5,33 @@ The node's own records say how long each took: from the receipt of a settlement,
 question, the insurer's commit, the proof, the look-up and the node's own reading of the chain, to where it
 may be released. A discharge comes once the claim before it has come to rest, and then RATE a second: the
 engine decides and pays beside the answers that it gives. ASKED: how many of each.
+
+What of that is the machine: the question alone, and a call that does nothing, by the same connection, as
+seldom as a discharge comes and back to back. Code that a processor has not run for a while runs slower.
 """
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
 import httpx
 from sqlmodel import Session, create_engine, select
 
+from api import certificates
 from api.client import Client, wait_until
+from api.provider.insurer import HttpInsurer
+from api.tls import client_context
 from engine.matching.entries import empty_entry
+from engine.matching.voprf import Question, name_message, person_message
 from engine.pipeline import publishing
+from engine.provider.node import signing_key
 from engine.provider.states import ON_THE_WAY, DischargeState
 from engine.provider.tables import Discharge, Move
 from engine.sandbox.population import PAYING_HOSPITALS, Population
@@ -53,11 +65,50 @@ def run() -> list[Row]:
                 _send(parties, [one], 0)
             _send(parties, steady, 1 / _RATE)
             spans = _spans_ms(parties.node_home / "provider.db")
+            calls = _calls(parties)
     of_alone, of_steady = ([spans[_name(one)] for one in some] for some in (alone, steady))
     return [
         *_rows(f"to insured and consented, roll of {_ROLL:,}, one at a time", of_alone, "≤ 5", "≤ 20"),
         *_rows(f"to insured and consented, roll of {_ROLL:,}, {_RATE:g} a second", of_steady, "≤ 5", "≤ 20"),
+        *calls,
     ]
+
+
+def _calls(parties: Parties) -> list[Row]:
+    tls = client_context(certificates.identity(parties.home / "tls", "node"), lambda _: True)
+    url, now = f"https://{parties.partner_url}", partial(datetime.now, UTC)
+    api_key = (parties.node_home / f"insurer-{_HOSPITAL}.key").read_text()
+    question = Question.of([person_message("01", "nobody"), name_message("01", "nobody", "nobody")])
+    with (
+        httpx.Client(base_url=url, verify=tls, trust_env=False) as plain,
+        closing(
+            HttpInsurer(url, {_HOSPITAL: api_key}, signing_key(parties.node_home, os.urandom), now, tls)
+        ) as insurer,
+    ):
+
+        def ask() -> None:
+            insurer.evaluate(_HOSPITAL, 1, os.urandom(32).hex(), question.elements)
+
+        def do_nothing() -> None:
+            plain.get("/healthz").raise_for_status()
+
+        return [
+            _row("the question alone, over mutual TLS", ask),
+            _row("a call that does nothing, over mutual TLS", do_nothing),
+        ]
+
+
+def _row(what: str, call: Callable[[], None]) -> Row:
+    apart_s = 1 / _RATE
+    apart, together = (median([_took_ms(call, pause_s) for _ in range(_ASKED)]) for pause_s in (apart_s, 0))
+    return Row(f"{what}, {apart_s:g} s apart, p50", "ms", apart, together, "back to back")
+
+
+def _took_ms(call: Callable[[], None], pause_s: float) -> float:
+    time.sleep(pause_s)
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000
 
 
 def _bodies(population: Population) -> list[dict[str, Any]]:
