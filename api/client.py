@@ -242,6 +242,11 @@ class Client:
     def match_task(self, task_id: str) -> Json:
         return self._get(f"/v1/matching/tasks/{task_id}")
 
+    def cancel_match_task(self, task_id: str) -> Json:
+        """One that no node is at."""
+        cancelled: Json = checked(self._http.post(f"/v1/matching/tasks/{task_id}:cancel")).json()
+        return cancelled
+
     def resolve_match_task(self, task_id: str, digest: str | None) -> Json:
         """The arbiter's word on a disputed one: which committed digest is right; None: neither."""
         resolved: Json = self._post_json(f"/v1/matching/tasks/{task_id}:resolve", {"digest": digest})

@@ -1,8 +1,10 @@
 """Fixtures for every room. A room's own fixtures stand in its own conftest."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.network import stay_on_this_machine
@@ -13,6 +15,19 @@ settings.register_profile("autoclaim", deadline=None, derandomize=True, database
 settings.load_profile("autoclaim")
 
 stay_on_this_machine()
+
+# As `serve` logs: structlog's default draws every local of a traceback, for seconds. And to where the process
+# itself began to write: what a test has put into `sys.stdout` is closed when it ends, under the threads of
+# servers that go on.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ],
+    logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+)
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,8 @@ def list_tasks(home: _Home = None, as_json: _Json = False) -> None:
     else:
         for task in tasks:
             typer.echo(_line(task))
+        if not tasks:
+            typer.echo("no task yet: `autoclaim matching task open --help` says how to order one", err=True)
     if any(task["state"] == "disputed" for task in tasks):
         raise typer.Exit(EXIT_NO)
 
@@ -65,6 +67,12 @@ def list_tasks(home: _Home = None, as_json: _Json = False) -> None:
 def show(task_id: _TaskId, home: _Home = None, as_json: _Json = False) -> None:
     """One task, with both parties' counts. Exits 1 when there is none, 2 when no engine runs."""
     _told(home, lambda client: client.match_task(task_id), as_json)
+
+
+@app.command()
+def cancel(task_id: _TaskId, home: _Home = None, as_json: _Json = False) -> None:
+    """Take back a task that no node is at. Exits 1 when one is, or it has ended, 2 when no engine runs."""
+    _told(home, lambda client: client.cancel_match_task(task_id), as_json)
 
 
 @app.command()

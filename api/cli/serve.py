@@ -220,7 +220,7 @@ def _say(settings: Settings, partners: "PartnerPort | None", key_file: Path, as_
     if as_json:
         print(json.dumps(ready), flush=True)
         return
-    chain = settings.chain_rpc_url or f"embedded, read-only at {url}/chain/rpc"
+    chain = settings.chain_rpc_url or f"embedded, to be read at {url}/chain/rpc"
     print(
         f"autoclaim is ready\n"
         f"  API documentation  {url}/docs\n"

@@ -69,6 +69,17 @@ def resolve_task(ctx: Ctx, task_id: Bytes32, said: schemas.TaskResolution) -> Re
     return rendered(schemas.MatchTaskView, match_tasks.resolve(ctx, task_id, said.digest))
 
 
+@orders.post(
+    "/{task_id}:cancel",
+    response_model=schemas.MatchTaskView,
+    responses=documented(401, 403, 404, 409, 422),
+    dependencies=[ORDERERS],
+)
+def cancel_task(ctx: Ctx, task_id: Bytes32) -> Response:
+    """Take back a task that no node is at. Nothing that was handed over under it becomes a claim."""
+    return rendered(schemas.MatchTaskView, match_tasks.cancel(ctx, task_id))
+
+
 @router.get("/{task_id}", response_model=schemas.MatchTaskDocument, responses=_READ)
 def get_document(ctx: Ctx, caller: HospitalCaller, task_id: Bytes32) -> Response:
     """What a task that stands on chain asks; it is believed if its digest is the task's id there."""

@@ -208,6 +208,29 @@ def resolve(ctx: Context, task_id: str, result_digest: str | None) -> dict[str, 
     return _view(ctx, row)
 
 
+def cancel(ctx: Context, task_id: str) -> dict[str, Any]:
+    """Take back a task that no node is at; again is no change. Nothing that was handed over under it becomes
+    a claim, and the provider goes on with its discharges.
+
+    Raises NotFound; Conflict `task.leased` while a node is at it, `task.not_cancellable` once it has ended or
+    is disputed.
+    """
+    row, scheduler = known(ctx, task_id), ctx.chain.scheduler
+    try:
+        scheduler.cancel(task_id)
+    except ContractRefused as refused:
+        state = scheduler.state_of(task_id)
+        if refused.error_name == "LeaseStillHeld":
+            raise Conflict(
+                "a node is at it: it can be cancelled once the node gives it back, or has not been heard of "
+                "for a while",
+                code="task.leased",
+            ) from refused
+        if state is not TaskState.CANCELLED:
+            raise Conflict(f"the task is {state.name.lower()}", code="task.not_cancellable") from refused
+    return _view(ctx, row)
+
+
 def advance(ctx: Context) -> int:
     """Do what the chain's state of each task asks of us; how many had something done. One that fails keeps no
     other from it."""

@@ -5,19 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.api.world import World, opened, serving
-
-# As `serve` logs, not as structlog does by default: that draws every local of a traceback, for seconds.
-structlog.configure(
-    processors=[
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(),
-    ]
-)
 
 
 @pytest.fixture(scope="session")

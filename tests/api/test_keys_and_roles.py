@@ -81,6 +81,7 @@ MATRIX: dict[str, frozenset[str]] = {
     "POST /v1/matching/tasks": frozenset({_I, _O}),
     "GET /v1/matching/tasks": frozenset({_I, _O}),
     "GET /v1/matching/tasks/{task_id}": frozenset({_I, _O}),
+    "POST /v1/matching/tasks/{task_id}:cancel": frozenset({_I, _O}),
     "POST /v1/matching/tasks/{task_id}:resolve": frozenset({_O}),
     "GET /v1/match/tasks/{task_id}": frozenset({_H}),
     "POST /v1/match/tasks/{task_id}/evaluations": frozenset({_H}),

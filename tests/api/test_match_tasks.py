@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
+from api.client import ApiError
 from engine.chain.contracts import TaskKind, TaskState
 from engine.chain.errors import ContractRefused
 from engine.errors import Unavailable
@@ -101,6 +103,18 @@ def test_a_task_is_done_and_paid_to_the_fen_as_what_is_asked_online(
     paid = [fen for fen in insurer.payouts_fen() if fen not in before]
     assert (len(set(paid)), len(paid)) == (1, 2)
     assert second is not None
+
+
+def test_a_node_on_postgres_does_the_same(insurer: Insurer, tmp_path: Path, postgres_url: str) -> None:
+    with closing(Provider(insurer, tmp_path / "node", database_url=postgres_url)) as provider:
+        provider.node.settings.online = True
+        online, stranger = provider.accept(**OTHER), provider.accept(**STRANGER)
+        provider.work_online()
+        provider.node.settings.online = False
+        assert provider.states(online, stranger) == ["accepted", "nobodys"]
+        mine, nobodys = provider.accept(), provider.accept(**STRANGER)
+        until_completed(provider, insurer.order())
+        assert provider.states(mine, nobodys) == ["accepted", "nobodys"]
 
 
 def test_lists_of_nobody_and_of_one_complete(insurer: Insurer, provider: Provider) -> None:
@@ -237,6 +251,35 @@ def test_an_insurer_that_commits_other_counts_gets_a_dispute_and_no_claim(
     assert provider.states(native) == ["accepted"], "asked anew, in another task"
 
 
+def test_a_task_is_cancelled_while_no_node_is_at_it_and_its_discharges_go_their_own_way(
+    insurer: Insurer, provider: Provider
+) -> None:
+    native, unwanted = provider.accept(), insurer.order(most=60)
+    with insurer.world.client("insurer") as orderer:
+        assert {orderer.cancel_match_task(unwanted)["state"] for _ in range(2)} == {"cancelled"}
+        assert provider.work(unwanted) == S.ENDED
+        assert (provider.states(native), provider.discharge(native).task_id) == (["kept"], None)
+        insurer.settle(unwanted)
+        begun = insurer.order(most=60)
+        assert begun != unwanted, "the same order again, once the first has ended"
+        honest = Wire(provider)
+        Wire(provider, evaluate_batch=_no_answer)
+        provider.work(begun)
+        for task_id, code in ((begun, "task.leased"), ("0x" + "00" * 32, "task.unknown")):
+            with pytest.raises(ApiError) as refused:
+                orderer.cancel_match_task(task_id)
+            assert refused.value.code == code
+        provider.node.insurer = honest  # type: ignore[assignment]
+        until_completed(provider, begun)
+        with pytest.raises(ApiError) as refused:
+            orderer.cancel_match_task(begun)
+        assert (refused.value.code, "completed" in refused.value.detail) == ("task.not_cancellable", True)
+
+
+def _no_answer(*_: object) -> None:
+    raise Unavailable("no answer", code="match.insurer_unavailable")
+
+
 def test_a_batch_holds_no_more_discharges_than_the_insurer_takes(
     insurer: Insurer, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,6 +370,7 @@ def test_a_task_is_ordered_and_watched_from_the_command_line(
     assert "task.not_disputed" in refused("resolve", task_id, "neither")
     assert "task.unknown" in refused("show", "0x" + "5e" * 32)
     assert "task.order" in refused(*order, "2025-01-31")
+    assert run("cancel", task_id)["state"] == "cancelled"
 
 
 def test_every_state_of_a_task_is_reached_and_what_is_over_stays_over() -> None:

@@ -77,7 +77,15 @@ def test_every_operation_says_what_it_is_and_documents_its_problems(
 @pytest.mark.parametrize("route", [route for route in _OPERATIONS if route.startswith("POST")])
 def test_every_body_has_an_example_or_examples_in_its_fields(document: dict[str, Any], route: str) -> None:
     if route.endswith(
-        (":trigger", "}:revoke", "}:read", "/match/epochs", "/match/updates", "/disclosures/{claim_id}")
+        (
+            ":trigger",
+            "}:revoke",
+            "}:read",
+            "}:cancel",
+            "/match/epochs",
+            "/match/updates",
+            "/disclosures/{claim_id}",
+        )
     ):
         return  # takes no body
     for content in _operation(document, route)["requestBody"]["content"].values():
