@@ -26,7 +26,7 @@ structlog.configure(
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),
     ],
-    logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+    logger_factory=structlog.PrintLoggerFactory(sys.__stdout__),
 )
 
 

@@ -2,17 +2,18 @@
 
 from typing import Any
 
+from sqlalchemy import bindparam, update
 from sqlmodel import Session
 
-from engine.chain.errors import ChainError
 from engine.evidence.canonical import SALT_BYTES, commitment
 from engine.matching.voprf import Question, name_message, person_message
 from engine.provider import sealed, tables
-from engine.provider.look_up import Finding, find, rest_on
+from engine.provider.look_up import ACTOR as LOOK_UP
+from engine.provider.look_up import Finding, find, name_releases, rest_of
 from engine.provider.node import Node
-from engine.provider.release import Verdicts, keep_verdicts, read_chain, send
+from engine.provider.release import leave, read_chain
 from engine.provider.rolls import Roll
-from engine.provider.states import DischargeState, move
+from engine.provider.states import DischargeState, Step, move_on
 from engine.settlement import IdentityMissing, PersonIdentity
 
 ACTOR = "node: ask"
@@ -32,55 +33,69 @@ def new_question(node: Node, hospital_code: str, setl_id: str) -> tables.Questio
 
 
 def ask(node: Node, row: tables.Discharge) -> None:
-    """From kept to asked, and on to where the roll and the chain lead; to doubtful where the settlement names
-    nobody. All of it is one commit: what is known of a discharge a moment later needs none of its own.
+    """From kept to asked, and on to where the roll leads, in one commit; to doubtful where the settlement
+    names nobody. What may leave at once is released.
 
     Raises ProofInvalid for an answer whose proof does not hold under the key on chain, Unavailable, and what
-    else the insurer refuses with; the discharge stays kept. Once it is released, what `release` raises.
+    else the insurer refuses with; the discharge stays kept. Once it is matched, what `release` raises.
     """
     kept_with_it = node.unasked.pop(row.row_id, None)
     try:
         person = sealed.identity(node.vault, row)
     except IdentityMissing as error:
-        reason = f"identity.{error.reason}"
-        node.writer.run(lambda session: _move(node, session, row, DischargeState.DOUBTFUL, reason))
+        nobody = Step(DischargeState.DOUBTFUL, ACTOR, f"identity.{error.reason}")
+        node.writer.run(
+            lambda session: move_on(session, row.row_id, [nobody], of=DischargeState.KEPT, now=node.clock())
+        )
         return
     roll, name = node.rolls.current(), kept_with_it or _another(node, row)
     tags = _proven(node, row, roll, name, person)
     finding = find(node, row, roll.epoch, tags, lambda: person)
-    verdicts, now = _may_leave_now(node, finding), node.clock()
-
-    def keep(session: Session) -> tables.Discharge | None:
-        question = session.get_one(tables.Question, name)
-        question.epoch, question.answered_at = roll.epoch, now
-        if session.get_one(tables.Discharge, row.id).task_id is not None:
-            return None  # a matching task has set it aside meanwhile, and asks about it itself
-        held = _move(node, session, row, DischargeState.ASKED, "match.answered")
-        held.epoch = roll.epoch
-        held.tags_sealed = sealed.seal_tags(node.vault, held.hospital_code, held.setl_id, roll.epoch, tags)
-        session.flush()
-        rest_on(node, session, held, finding)
-        session.flush()
-        keep_verdicts(session, held.row_id, verdicts, now)
-        return held
-
-    held = node.writer.run(keep)
-    if held is not None and verdicts:
-        send(node, held, verdicts)
+    kept = node.writer.submit(lambda session: _keep(session, node, row, name, roll.epoch, tags, finding))
+    if node.settings.release_every_s or not finding.answering:
+        kept.result()
+        return
+    # While that is written the chain is read. Where it does not answer, the discharge is matched all the same
+    # and nobody is asked again.
+    verdicts, now = read_chain(node, finding.answering), node.clock()
+    if kept.result():
+        leave(node, row.row_id, verdicts, now)
 
 
-def _may_leave_now(node: Node, finding: Finding) -> Verdicts:
-    """What the chain says of the policies that answer, where what matched does not wait for others.
+def _keep(
+    session: Session,
+    node: Node,
+    row: tables.Discharge,
+    name: str,
+    epoch: int,
+    tags: sealed.Tags,
+    finding: Finding,
+) -> bool:
+    """The answer, and where it leads; False where a matching task has set the discharge aside meanwhile, and
+    asks about it itself."""
+    now = node.clock()
+    session.connection().execute(_ANSWERED, {"name": name, "epoch": epoch, "answered_at": now})
+    steps = (
+        Step(DischargeState.ASKED, ACTOR, "match.answered"),
+        Step(finding.to, LOOK_UP, finding.reason),
+    )
+    is_ours = move_on(
+        session,
+        row.row_id,
+        steps,
+        of=DischargeState.KEPT,
+        now=now,
+        rest=rest_of(node, finding),
+        epoch=epoch,
+        tags_sealed=sealed.seal_tags(node.vault, row.hospital_code, row.setl_id, epoch, tags),
+    )
+    if is_ours and finding.answering:
+        name_releases(session, row.row_id, finding.answering, name)
+    return is_ours
 
-    Empty where the chain does not answer: the insurer's answer is kept all the same, and as matched the
-    discharge is released once the chain does.
-    """
-    if node.settings.release_every_s:
-        return {}
-    try:
-        return read_chain(node, finding.answering)
-    except ChainError:
-        return {}
+
+_QUESTION = tables.Question.__table__  # type: ignore[attr-defined]
+_ANSWERED = update(_QUESTION).where(_QUESTION.c.commitment == bindparam("name"))
 
 
 def _proven(node: Node, row: tables.Discharge, roll: Roll, name: str, person: PersonIdentity) -> sealed.Tags:
@@ -101,11 +116,3 @@ def _another(node: Node, row: tables.Discharge) -> str:
     question.discharge_id, name = row.row_id, question.commitment
     node.writer.run(lambda session: session.add(question))
     return name
-
-
-def _move(
-    node: Node, session: Session, row: tables.Discharge, to: DischargeState, reason: str
-) -> tables.Discharge:
-    held = session.get_one(tables.Discharge, row.id)
-    move(session, held, to, actor=ACTOR, reason=reason, now=node.clock())
-    return held

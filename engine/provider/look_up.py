@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from functools import partial
-from typing import NamedTuple, Protocol
+from functools import cache, partial
+from typing import Any, NamedTuple, Protocol
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from engine.errors import NotFound
@@ -84,9 +85,14 @@ def find(
 def rest_on(node: Node, session: Session, held: tables.Discharge, finding: Finding) -> None:
     """Move an asked discharge to where a look-up leads."""
     if finding.answering:
-        _name_releases(session, held, finding.answering)
-    rest = {_S.KEPT: node.until_news, _S.MATCHED: node.until_release()}.get(finding.to, timedelta())
-    move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=node.clock(), rest=rest)
+        name_releases(session, held.row_id, finding.answering, _answered_by(session, held))
+    now, rest = node.clock(), rest_of(node, finding)
+    move(session, held, finding.to, actor=ACTOR, reason=finding.reason, now=now, rest=rest)
+
+
+def rest_of(node: Node, finding: Finding) -> timedelta:
+    """How long a discharge rests where a look-up has led."""
+    return {_S.KEPT: node.until_news, _S.MATCHED: node.until_release()}.get(finding.to, timedelta())
 
 
 def _is_anothers(policy: InsuredUnder, patient: PersonIdentity) -> bool:
@@ -107,29 +113,42 @@ def _doubt(row: Stay, answering: Sequence[InsuredUnder], name_agrees: bool) -> s
     return "match.several_policies" if several else None
 
 
-def _name_releases(session: Session, row: tables.Discharge, answering: Sequence[InsuredUnder]) -> None:
+def _answered_by(session: Session, row: tables.Discharge) -> str:
     newest = col(tables.Question.answered_at).desc()
-    question = session.exec(
+    return session.exec(
         select(tables.Question.commitment)
         .where(tables.Question.discharge_id == row.id, tables.Question.epoch == row.epoch)
         .where(col(tables.Question.answered_at).is_not(None))
         .order_by(newest)
         .limit(1)
     ).one()
-    for policy in answering:
-        before = session.get(tables.Release, (row.row_id, policy.handle))
-        session.merge(
-            tables.Release(
-                discharge_id=row.row_id,
-                handle=policy.handle,
-                product=policy.product,
-                scope=policy.scope,
-                subject=policy.subject,
-                authorization=policy.authorization,
-                question=question,
-                sent_at=None if before is None else before.sent_at,
-            )
-        )
+
+
+def name_releases(session: Session, row_id: int, answering: Sequence[InsuredUnder], question: str) -> None:
+    """What it is to be released under, by which question's answer. What was named before is decided anew."""
+    rows = [
+        {
+            "discharge_id": row_id,
+            "handle": policy.handle,
+            "product": policy.product,
+            "scope": policy.scope,
+            "subject": policy.subject,
+            "authorization": policy.authorization,
+            "question": question,
+        }
+        for policy in answering
+    ]
+    session.connection().execute(_naming(session.get_bind().dialect.name), rows)
+
+
+@cache
+def _naming(dialect: str) -> Any:
+    of: Any = postgresql if dialect == "postgresql" else sqlite
+    statement = of.insert(tables.Release)
+    key = ["discharge_id", "handle"]
+    said = ("product", "scope", "subject", "authorization", "question")
+    anew = {name: statement.excluded[name] for name in said} | {"outcome": None, "staged_digest": None}
+    return statement.on_conflict_do_update(index_elements=key, set_=anew)
 
 
 def look_up_again(node: Node) -> int:

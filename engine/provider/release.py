@@ -51,9 +51,7 @@ def release(node: Node, row: tables.Discharge) -> None:
     whatever was answered by then is kept.
     """
     verdicts = read_chain(node, [one for one in _rows(node, row) if one.outcome is None])
-    now = node.clock()
-    node.writer.run(lambda session: keep_verdicts(session, row.row_id, verdicts, now))
-    send(node, row, verdicts)
+    leave(node, row.row_id, verdicts, node.clock())
 
 
 def read_chain(node: Node, policies: Sequence[Consented]) -> Verdicts:
@@ -68,9 +66,9 @@ def refusal(node: Node, one: Consented) -> str | None:
     return node.chain.refusal(one.scope, one.subject, one.authorization)
 
 
-def keep_verdicts(session: Session, row_id: int, verdicts: Verdicts, now: datetime) -> None:
+def keep_verdicts(session: Session, row_id: int, verdicts: Verdicts, now: datetime) -> tables.Discharge:
     """Kept before anything leaves: for which policies it is about to, and why for the others nothing does.
-    now: when the chain was read."""
+    now: when the chain was read. The discharge as it stands then."""
     held = session.get_one(tables.Discharge, row_id)
     if held.state == _S.MATCHED and None in verdicts.values():
         move(session, held, _S.RELEASED, actor=ACTOR, reason="consent.live", now=now)
@@ -81,11 +79,13 @@ def keep_verdicts(session: Session, row_id: int, verdicts: Verdicts, now: dateti
         else:
             one.outcome = why
         session.add(one)
+    return held
 
 
-def send(node: Node, row: tables.Discharge, verdicts: Verdicts) -> None:
-    """Under which policies it may leave, once that is kept; and where the discharge comes to rest then.
-    Raises what `release` does."""
+def leave(node: Node, row_id: int, verdicts: Verdicts, now: datetime) -> None:
+    """What may, leaves; then the discharge comes to rest. now: when the chain was read. Raises what `release`
+    does."""
+    row = node.writer.run(lambda session: keep_verdicts(session, row_id, verdicts, now))
     every = _rows(node, row)
     leaving = [one for one in every if one.handle in verdicts and verdicts[one.handle] is None]
     taken = [one for one in every if (one.outcome or "").startswith(CLAIM)]

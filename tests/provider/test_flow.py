@@ -1,7 +1,9 @@
 """A discharge at its provider: what leaves, when, and what never does."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -12,6 +14,7 @@ from engine.evidence.documents import settlement_reference
 from engine.evidence.manifest import subject_of
 from engine.matching.voprf import EpochKey
 from engine.provider import intake, reports, sealed, tables
+from engine.provider.settings import Purpose
 from tests.chain.world import word
 from tests.provider.site import HOSPITAL, INSURED, STRANGER, Native, Site, stay
 
@@ -260,6 +263,45 @@ def test_two_policies_with_consent_get_a_release_each_and_one_without_gets_none(
     row = site.through(stay())
     assert (row.state, row.reason) == ("accepted", "2 claim(s)")
     assert {release["handle"] for release in site.insurer.released} == {first.handle, second.handle}
+
+
+def test_what_is_about_to_leave_is_kept_of_every_policy_before_the_first_does(site: Site) -> None:
+    revoked = site.chain.grant()
+    site.chain.client.registry.revoke_for(revoked.id)
+    live = [site.chain.cover(site.chain.grant(), product=product) for product in ("a", "b")]
+    site.insurer.publish(1, *live, site.chain.cover(revoked, product="c"))
+    site.insurer.refuses_releases = NO_ANSWER
+    site.through(stay())
+    with site.node.database.reading() as session:
+        kept = {one.product: one for one in session.exec(select(tables.Release))}
+    assert {product: (one.sent_at is None, one.outcome) for product, one in kept.items()} == {
+        "a": (False, None),
+        "b": (False, None),
+        "c": (True, "consent.revoked"),
+    }
+
+
+def test_where_the_insurer_has_seen_it_for_one_purpose_nothing_is_withheld_for_another(site: Site) -> None:
+    """Also where it has taken the one, and did not answer to the other for a while."""
+    shown = site.chain.cover(site.chain.grant(), product="a", handle="0a" * 16)
+    other = site.chain.purpose = Purpose(purpose="b", recipient="the pool", product="b", mode="decision")
+    site.chain.client.registry.admit_scope(other.scope)
+    site.node.settings.purposes.append(other)
+    site.node.chain.register_dataset([purpose.scope for purpose in site.node.settings.purposes])
+    site.insurer.publish(1, shown, site.chain.cover(site.chain.grant(), product="b", handle="0b" * 16))
+    release, asked = site.insurer.release, list[str]()
+
+    def once(hospital_code: str, said: Mapping[str, Any]) -> str:
+        asked.append(said["mode"])
+        if len(asked) == 2:
+            raise NO_ANSWER
+        return release(hospital_code, said)
+
+    site.insurer.release = once  # type: ignore[method-assign]
+    native = stay()
+    assert site.through(native).state == "released"
+    site.work()
+    assert (site.row(native).state, asked) == ("accepted", ["settlement"] * 3)
 
 
 def test_news_of_the_roll_are_looked_up_for_earlier_discharges_without_another_question(site: Site) -> None:

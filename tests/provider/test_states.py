@@ -1,18 +1,18 @@
 """The table of states, and the schema that a node's database is brought to."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from engine.errors import Conflict
 from engine.provider.node import opened
-from engine.provider.states import MOVES, DischargeState, move
-from engine.provider.tables import Discharge, ProviderTable
+from engine.provider.states import MOVES, DischargeState, Step, move, move_on
+from engine.provider.tables import Discharge, Move, ProviderTable
 from engine.store.database import Database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,6 +51,35 @@ def test_a_discharge_makes_the_moves_of_the_table_and_no_other(database: Databas
             for to in _S:
                 row.state = start
                 assert _may(session, row, to) == (to in MOVES[start]), (start, to)
+
+
+def test_through_several_states_goes_what_the_table_lets_and_is_where_it_is_said_to_be(
+    database: Database,
+) -> None:
+    """And is no matching task's."""
+    through = [Step(to, "test", "test") for to in (_S.ASKED, _S.MATCHED, _S.RELEASED)]
+    with database.transaction() as session:
+        rows = discharge(_S.KEPT), discharge(_S.NOBODYS), discharge(_S.KEPT)
+        rows[1].setl_id, rows[2].setl_id, rows[2].task_id = "other", "set aside", "0x01"
+        session.add_all(rows)
+        session.flush()
+        went = [
+            move_on(session, row.row_id, through, of=_S.KEPT, now=NOW, rest=timedelta(1), epoch=7)
+            for row in rows
+        ]
+        with pytest.raises(Conflict):
+            move_on(session, rows[0].row_id, through[::2], of=_S.KEPT, now=NOW)
+    with database.reading() as session:
+        held = session.exec(select(Discharge).order_by(col(Discharge.id))).all()
+        moves = session.exec(select(Move).order_by(col(Move.id))).all()
+    assert went == [True, False, False]
+    assert [(one.state, one.epoch) for one in held] == [("released", 7), ("nobodys", None), ("kept", None)]
+    assert held[0].not_before == NOW + timedelta(1)
+    assert [(one.discharge_id, one.from_state, one.to_state) for one in moves] == [
+        (held[0].id, "kept", "asked"),
+        (held[0].id, "asked", "matched"),
+        (held[0].id, "matched", "released"),
+    ]
 
 
 def _may(session: Session, row: Discharge, to: DischargeState) -> bool:
