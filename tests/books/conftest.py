@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.adjudication.builder import terms
-from tests.adjudication.replay.lives import Life
+from tests.adjudication.replay.lives import Life, compiled
 from tests.books.making import Claims, write_book
 
+__all__ = ["compiled"]
 EDITION = "huhuibao-2023"
 PARTS = 12
 

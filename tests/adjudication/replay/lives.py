@@ -4,25 +4,39 @@ All choice is by one `Random`. `trouble` is how often something is other than pl
 covered and money flows; at 3 in 10 most settlements meet a gate, a review or a policy's last day.
 """
 
+import fcntl
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 
 from engine.adjudication import Coverage
+from engine.adjudication.replay.whole_book import Adjudicator
 from engine.money import Fen
 from engine.settlement.model import DetailLine, Settlement
 from engine.terms import Terms
-from tests.adjudication.builder import MATERIAL, PRODUCTS, SERVICE, line, stay
+from tests.adjudication.builder import MATERIAL, PRODUCTS, SERVICE, line, policy, stay, terms
+from tests.books.making import part_from
 
 V = TypeVar("V")
-COMPILES = pytest.mark.timeout(900)
+SEEDS = sorted(path.stem for path in PRODUCTS.glob("*.yaml"))
+COMPILES = [pytest.mark.timeout(900), pytest.mark.usefixtures("compiled")]
 """Whoever calls the kernel first compiles it: half a minute of one processor, minutes where many share it."""
 
-SEEDS = sorted(path.stem for path in PRODUCTS.glob("*.yaml"))
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The kernel, by one process of a run: the others wait, and find it in its cache. A conftest names it."""
+    part, kinds = part_from([(policy(), [stay([line(1)])])])
+    with (tmp_path_factory.getbasetemp().parent / "kernel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Adjudicator(terms(SEEDS[0]), kinds).by_columns(part, np.ones(1, dtype=np.bool_))
+
+
 KINDS: list[dict[str, Any]] = [
     {"category": "09", "code": "XL01XCQ072B002010100843", "name": "甲注射液"},
     {"category": "09", "code": "XL01XCQ072B002010100999", "name": "甲注射液（大）"},
