@@ -209,6 +209,21 @@ def test_a_chain_that_is_away_when_the_answer_comes_costs_no_second_question(
     assert (len(site.insurer.asked), len(site.insurer.released)) == (1, 1)
 
 
+def test_what_a_task_sets_aside_while_its_question_is_out_goes_no_further(site: Site) -> None:
+    site.insurer.publish(1, site.chain.cover(site.chain.grant()))
+    evaluate = site.insurer.evaluate
+
+    def meanwhile(*asked: Any) -> Any:
+        with site.node.database.transaction() as session:
+            session.exec(select(tables.Discharge)).one().task_id = "0x01"
+        return evaluate(*asked)
+
+    site.insurer.evaluate = meanwhile  # type: ignore[method-assign]
+    row = site.through(stay())
+    assert (row.state, row.task_id, row.attempts) == ("kept", "0x01", 0)
+    assert (site.insurer.released, alarms(site)) == ([], [])
+
+
 def test_another_name_under_the_certificate_waits_for_a_person_here(site: Site) -> None:
     site.insurer.publish(1, site.chain.cover(site.chain.grant()), name="测试丙")
     mine, not_mine = stay(), stay()
