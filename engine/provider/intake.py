@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from engine.errors import Conflict, NotAllowed, Refused
@@ -19,6 +18,7 @@ from engine.provider.node import Node
 from engine.provider.sealed import place
 from engine.provider.states import DischargeState
 from engine.settlement import BodyRefused, SettlementInvalid, Submission, read_submission
+from engine.store.inserting import insert_on
 
 _MOST_FRESH = 1_000
 _BEGUN_WITHIN = timedelta(seconds=5)
@@ -97,8 +97,7 @@ _QUESTION = insert(tables.Question)
 
 @cache
 def _keeping(dialect: str) -> Any:
-    of: Any = postgresql if dialect == "postgresql" else sqlite
-    return of.insert(tables.Discharge).on_conflict_do_nothing().returning(col(tables.Discharge.id))
+    return insert_on(dialect, tables.Discharge).on_conflict_do_nothing().returning(col(tables.Discharge.id))
 
 
 def _held(session: Session, hospital_code: str, setl_id: str) -> tables.Discharge:

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from engine.errors import NotFound
@@ -17,6 +16,7 @@ from engine.provider import sealed, tables
 from engine.provider.node import Node
 from engine.provider.states import LOOKED_UP_AGAIN, RULED, DischargeState, move
 from engine.settlement import PersonIdentity
+from engine.store.inserting import insert_on
 
 ACTOR = "node: look-up"
 _S = DischargeState
@@ -143,8 +143,7 @@ def name_releases(session: Session, row_id: int, answering: Sequence[InsuredUnde
 
 @cache
 def _naming(dialect: str) -> Any:
-    of: Any = postgresql if dialect == "postgresql" else sqlite
-    statement = of.insert(tables.Release)
+    statement = insert_on(dialect, tables.Release)
     key = ["discharge_id", "handle"]
     said = ("product", "scope", "subject", "authorization", "question")
     anew = {name: statement.excluded[name] for name in said} | {"outcome": None, "staged_digest": None}

@@ -3,8 +3,9 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
+
+from engine.store.inserting import insert_on
 
 
 @cache
@@ -15,8 +16,7 @@ def adding(table: type[SQLModel], dialect: str) -> Any:
     Made once: making it costs more than running it for one settlement.
     """
     columns = table.__table__.columns  # type: ignore[attr-defined]
-    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    statement = insert(table)
+    statement = insert_on(dialect, table)
     new = {one.name: statement.excluded[one.name] for one in columns if not one.primary_key}
     key = [one.name for one in columns if one.primary_key]
     more = {**new, "seen": columns["seen"] + statement.excluded["seen"]}

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
+from engine.store.inserting import insert_on
 from engine.store.named import named
 from engine.store.tables import IdempotentAnswer
 
@@ -41,5 +41,5 @@ def find_all(session: Session, names: Collection[Name]) -> dict[Name, Idempotent
 def keep_all(session: Session, answers: Sequence[Mapping[str, Any]]) -> None:
     """Keep answers, by column. The first one of a key stands: of two processes that raced, both must tell
     the same later."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.connection().execute(insert(IdempotentAnswer).on_conflict_do_nothing(), list(answers))
+    insert = insert_on(session.get_bind().dialect.name, IdempotentAnswer)
+    session.connection().execute(insert.on_conflict_do_nothing(), list(answers))

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Index, Integer, bindparam, delete, update
 from sqlalchemy import select as columns
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from engine.store.adding import adding
+from engine.store.inserting import insert_on
 from engine.store.named import named
 from engine.store.tables import Authorization, Policy, PolicyAlias, UtcTime
 
@@ -320,12 +320,7 @@ def alarms(session: Session, since: date) -> Sequence[tuple[MatchAlarm, MatchUse
 
 
 def _insert(session: Session, table: type[SQLModel]) -> Any:
-    return _insert_on(session.get_bind().dialect.name, table)
-
-
-def _insert_on(dialect: str, table: type[SQLModel]) -> Any:
-    of: Any = postgresql if dialect == "postgresql" else sqlite
-    return of.insert(table)
+    return insert_on(session.get_bind().dialect.name, table)
 
 
 # What every question runs is made once: making it costs more than running it.
@@ -340,12 +335,12 @@ _STANDING: Any = (
 @cache
 def _keeping(dialect: str) -> Any:
     key = col(MatchQuestion.provider), col(MatchQuestion.discharge)
-    return _insert_on(dialect, MatchQuestion).on_conflict_do_nothing().returning(*key)
+    return insert_on(dialect, MatchQuestion).on_conflict_do_nothing().returning(*key)
 
 
 @cache
 def _using(dialect: str) -> Any:
-    statement = _insert_on(dialect, MatchUse)
+    statement = insert_on(dialect, MatchUse)
     counts = col(MatchUse.elements), col(MatchUse.questions), col(MatchUse.released)
     more = {name: one + statement.excluded[name] for name, one in zip(Use._fields, counts, strict=True)}
     statement = statement.on_conflict_do_update(index_elements=["provider", "day"], set_=more)

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, func, or_, select
 
+from engine.store.inserting import insert_on
 from engine.store.tables import (
     Authorization,
     Claim,
@@ -154,11 +154,11 @@ def _with_claims(session: Session, *which: ColumnElement[bool] | bool) -> Sequen
 
 def ask_to_reopen(session: Session, policy_ids: Sequence[int], at: datetime) -> None:
     """Have these policies' decisions looked at again, from then on."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    dialect = session.get_bind().dialect.name
     for first in range(0, len(policy_ids), _AT_ONCE):
         part = policy_ids[first : first + _AT_ONCE]
         rows = [{"policy_id": policy_id, "asked_at": at} for policy_id in part]
-        session.execute(dialect.insert(Reopening).values(rows).on_conflict_do_nothing())
+        session.execute(insert_on(dialect, Reopening).values(rows).on_conflict_do_nothing())
 
 
 def to_reopen(session: Session, moving: Iterable[str], at: datetime, limit: int) -> Sequence[int]:
