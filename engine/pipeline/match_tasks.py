@@ -219,13 +219,13 @@ def cancel(ctx: Context, task_id: str) -> dict[str, Any]:
     try:
         scheduler.cancel(task_id)
     except ContractRefused as refused:
-        state = scheduler.state_of(task_id)
         if refused.error_name == "LeaseStillHeld":
             raise Conflict(
                 "a node is at it: it can be cancelled once the node gives it back, or has not been heard of "
                 "for a while",
                 code="task.leased",
             ) from refused
+        state = scheduler.state_of(task_id)
         if state is not TaskState.CANCELLED:
             raise Conflict(f"the task is {state.name.lower()}", code="task.not_cancellable") from refused
     return _view(ctx, row)

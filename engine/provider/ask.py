@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import bindparam, update
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from engine.evidence.canonical import SALT_BYTES, commitment
 from engine.matching.voprf import Question, name_message, person_message
@@ -94,8 +94,7 @@ def _keep(
     return is_ours
 
 
-_QUESTION = tables.Question.__table__  # type: ignore[attr-defined]
-_ANSWERED = update(_QUESTION).where(_QUESTION.c.commitment == bindparam("name"))
+_ANSWERED = update(tables.Question).where(col(tables.Question.commitment) == bindparam("name"))
 
 
 def _proven(node: Node, row: tables.Discharge, roll: Roll, name: str, person: PersonIdentity) -> sealed.Tags:

@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from sqlmodel import Session, select
 
 from engine.errors import Conflict, NotAllowed, NotFound, Refused
+from engine.matching.entries import InsuredUnder
 from engine.matching.voprf import PROTOCOL
 from engine.provider import sealed, tables
 from engine.provider.decide import CLAIM, hand_over
@@ -31,17 +32,8 @@ Verdicts = Mapping[str, str | None]
 """By the handle of a policy: why nothing leaves for it, as a code; None: it may."""
 
 
-class Consented(Protocol):
-    """As much of a policy as the chain is asked about."""
-
-    @property
-    def handle(self) -> str: ...
-    @property
-    def scope(self) -> str: ...
-    @property
-    def subject(self) -> str | None: ...
-    @property
-    def authorization(self) -> str | None: ...
+Consented = InsuredUnder | tables.Release
+"""A policy, as its entry in the roll or as the node has kept it."""
 
 
 def release(node: Node, row: tables.Discharge) -> None:
@@ -50,8 +42,9 @@ def release(node: Node, row: tables.Discharge) -> None:
     Raises Unavailable, ChainUnavailable, and what the insurer refuses with before it looks at a release;
     whatever was answered by then is kept.
     """
-    verdicts = read_chain(node, [one for one in _rows(node, row) if one.outcome is None])
-    leave(node, row.row_id, verdicts, node.clock())
+    with node.database.reading() as session:
+        open_ones = [one for one in _rows(session, row.row_id) if one.outcome is None]
+    leave(node, row.row_id, read_chain(node, open_ones), node.clock())
 
 
 def read_chain(node: Node, policies: Sequence[Consented]) -> Verdicts:
@@ -66,28 +59,29 @@ def refusal(node: Node, one: Consented) -> str | None:
     return node.chain.refusal(one.scope, one.subject, one.authorization)
 
 
-def keep_verdicts(session: Session, row_id: int, verdicts: Verdicts, now: datetime) -> tables.Discharge:
+def keep_verdicts(
+    session: Session, row_id: int, verdicts: Verdicts, now: datetime
+) -> tuple[tables.Discharge, Sequence[tables.Release]]:
     """Kept before anything leaves: for which policies it is about to, and why for the others nothing does.
-    now: when the chain was read. The discharge as it stands then."""
-    held = session.get_one(tables.Discharge, row_id)
+    now: when the chain was read. The discharge as it stands then, with all of its releases."""
+    held, every = session.get_one(tables.Discharge, row_id), _rows(session, row_id)
     if held.state == _S.MATCHED and None in verdicts.values():
         move(session, held, _S.RELEASED, actor=ACTOR, reason="consent.live", now=now)
-    for handle, why in verdicts.items():
-        one = session.get_one(tables.Release, (row_id, handle))
-        if why is None:
+    for one in every:
+        if one.handle not in verdicts:
+            continue
+        one.outcome = verdicts[one.handle]
+        if one.outcome is None:
             one.sent_at = one.sent_at or now
-        else:
-            one.outcome = why
         session.add(one)
-    return held
+    return held, every
 
 
 def leave(node: Node, row_id: int, verdicts: Verdicts, now: datetime) -> None:
     """What may, leaves; then the discharge comes to rest. now: when the chain was read. Raises what `release`
     does."""
-    row = node.writer.run(lambda session: keep_verdicts(session, row_id, verdicts, now))
-    every = _rows(node, row)
-    leaving = [one for one in every if one.handle in verdicts and verdicts[one.handle] is None]
+    row, every = node.writer.run(lambda session: keep_verdicts(session, row_id, verdicts, now))
+    leaving = [one for one in every if one.handle in verdicts and one.outcome is None]
     taken = [one for one in every if (one.outcome or "").startswith(CLAIM)]
     # Where the insurer is to see it for one purpose, nothing is withheld by deciding for another.
     decides = all(node.settings.decides(one.scope) for one in (*leaving, *taken))
@@ -127,9 +121,8 @@ def message(node: Node, row: tables.Discharge, one: tables.Release) -> dict[str,
     return said | {"padding": "0" * (-size % STEP_BYTES)}
 
 
-def _rows(node: Node, row: tables.Discharge) -> Sequence[tables.Release]:
-    with node.database.reading() as session:
-        return session.exec(select(tables.Release).where(tables.Release.discharge_id == row.id)).all()
+def _rows(session: Session, row_id: int) -> Sequence[tables.Release]:
+    return session.exec(select(tables.Release).where(tables.Release.discharge_id == row_id)).all()
 
 
 def _answered(session: Session, one: tables.Release, outcome: str) -> None:

@@ -68,28 +68,21 @@ class Worker:
         while not self._stopping.is_set():
             self._node.arrived.clear()
             try:
-                self._begin_due()
+                self._begin(due)
             except Exception as error:  # noqa: BLE001  the database is away: it is looked at again
                 _say_failed("provider.round_failed", error)
             self._node.arrived.wait(self._node.settings.tick_s)
 
-    def _begin_due(self) -> None:
-        busy = self._busy()
-        self._begin(due(self._node, self._node.settings.workers - len(busy), busy))
-
     def _begin_fresh(self) -> None:
         """By whoever has just taken something in: its way is the shortest."""
         if self._may_begin.is_set() and not self._stopping.is_set():
-            busy = self._busy()
-            self._begin(_fresh(self._node, self._node.settings.workers - len(busy), busy))
+            self._begin(_fresh)
 
-    def _busy(self) -> set[int]:
-        with self._lock:
-            return set(self._under_way)
-
-    def _begin(self, rows: Sequence[tables.Discharge]) -> None:
+    def _begin(self, found: Callable[[Node, int, Collection[int]], Sequence[tables.Discharge]]) -> None:
         """As many as there are workers free: what waits long for an answer keeps no other waiting."""
-        for row in rows:
+        with self._lock:
+            busy = set(self._under_way)
+        for row in found(self._node, self._node.settings.workers - len(busy), busy):
             with self._lock:
                 if row.row_id in self._under_way:
                     continue

@@ -262,14 +262,14 @@ def test_a_task_is_cancelled_while_no_node_is_at_it_and_its_discharges_go_their_
         insurer.settle(unwanted)
         begun = insurer.order(most=60)
         assert begun != unwanted, "the same order again, once the first has ended"
-        honest = Wire(provider)
+        honest = provider.node.insurer
         Wire(provider, evaluate_batch=_no_answer)
         provider.work(begun)
         for task_id, code in ((begun, "task.leased"), ("0x" + "00" * 32, "task.unknown")):
             with pytest.raises(ApiError) as refused:
                 orderer.cancel_match_task(task_id)
             assert refused.value.code == code
-        provider.node.insurer = honest  # type: ignore[assignment]
+        provider.node.insurer = honest
         until_completed(provider, begun)
         with pytest.raises(ApiError) as refused:
             orderer.cancel_match_task(begun)
