@@ -20,12 +20,12 @@ from engine.chain.contracts import PROVIDER_ROLE
 from engine.chain.eip712 import Grant, grant_typed_data, sign
 from engine.chain.errors import RpcError
 from engine.chain.transport import Chain
-from engine.errors import AutoclaimError, NotFound
+from engine.errors import AutoclaimError, NotFound, Unavailable
 from engine.evidence.manifest import roll_update, subject_of
 from engine.matching.entries import InsuredUnder, Payload, empty_entry, seal_entry
 from engine.matching.published import NO_DIGEST, Update, write_update
 from engine.matching.voprf import EpochKey, Evaluated, name_message, person_message
-from engine.provider import intake, tables
+from engine.provider import intake, reports, tables
 from engine.provider.chain import ProviderChain
 from engine.provider.look_up import look_up_again
 from engine.provider.node import Node
@@ -36,6 +36,7 @@ from tests.chain.world import YEAR_S, Clock, word
 HOSPITAL = "H31010100001"
 INSURED = ("01", "11010519491231002X", "测试甲")
 STRANGER = {"certno": "440524188001010014", "psn_name": "测试乙"}
+NO_ANSWER = Unavailable("no answer", code="match.insurer_unavailable")
 _numbers = count(1)
 Native = dict[str, Any]
 
@@ -240,6 +241,10 @@ class Site:
             row = intake.by_setl_id(session, info["fixmedins_code"], info["setl_id"])
         assert row is not None
         return row
+
+
+def alarms(site: Site) -> list[str]:
+    return [alarm["code"] for alarm in reports.status(site.node.database)["alarms"]]
 
 
 class NotOurs:
